@@ -1,0 +1,118 @@
+"""A sound file becomes 16 kHz mono samples of one loudness.
+
+This module owns the clock of the whole method: audio is sampled at ``SAMPLE_RATE``, one audio
+frame is ``HOP_LENGTH`` samples, and landmarks live at ``FRAME_RATE`` frames a second.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import InputError
+
+SAMPLE_RATE = 16000  # Hz (published release, as in AutoVC)
+HOP_LENGTH = 256  # samples between audio frames (published release, as in AutoVC)
+FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # audio frames, and so landmark frames, a second
+TARGET_LOUDNESS = -20.0  # dBFS of the RMS (published release)
+FULL_SCALE = 32768  # |int16| at 0 dBFS
+
+
+@functools.cache
+def ffmpeg_path() -> str:
+    """Path of the ffmpeg program: the system's own, else the one inside ``imageio-ffmpeg``.
+
+    Raises:
+        RuntimeError: neither exists.
+    """
+    system = shutil.which("ffmpeg")
+    if system:
+        return system
+    import imageio_ffmpeg
+
+    return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Decode any sound (or the sound of any video) that ffmpeg reads.
+
+    Returns:
+        int16 (N,), mono, at ``sample_rate``.
+
+    Raises:
+        InputError: the file is missing, empty, not a sound, has no sound stream or no samples,
+            or holds samples that are not numbers.
+    """
+    import ffmpeg
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such sound file")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the sound file is empty")
+    _refuse_nan_wav(path)
+    # The "file:" prefix keeps ffmpeg from reading a name as an option or a protocol.
+    command = (
+        ffmpeg.input(f"file:{path}")
+        .audio.output("pipe:", format="s16le", acodec="pcm_s16le", ac=1, ar=sample_rate)
+        .global_args("-nostdin", "-loglevel", "error")
+    )
+    try:
+        samples, _ = command.run(cmd=ffmpeg_path(), capture_stdout=True, capture_stderr=True)
+    except ffmpeg.Error as error:
+        raise InputError(f"{path}: {_reason(error.stderr)}") from None
+    wav = np.frombuffer(samples[: len(samples) // 2 * 2], np.int16)
+    if wav.size == 0:
+        raise InputError(f"{path}: the sound has no samples")
+    return wav
+
+
+def _reason(stderr: bytes) -> str:
+    """The cause in ffmpeg's own last words, or a plain sentence for the two usual ones."""
+    text = stderr.decode("utf-8", "replace").strip()
+    if "matches no streams" in text or "does not contain any stream" in text:
+        return "the file has no sound stream"
+    if "Invalid data found" in text or "moov atom not found" in text:
+        return "not a sound file that ffmpeg can read (damaged, cut off or another kind of file)"
+    last = text.splitlines()[-1] if text else "no message"
+    return f"ffmpeg cannot read the sound: {last}"
+
+
+def _refuse_nan_wav(path: Path) -> None:
+    """Float WAV files can hold NaN, which ffmpeg turns into silence or noise without a word."""
+    with path.open("rb") as file:
+        if file.read(4) not in (b"RIFF", b"RIFX", b"RF64"):
+            return
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(str(path)) as sound:
+            if sound.subtype not in ("FLOAT", "DOUBLE"):
+                return
+            for block in sound.blocks(blocksize=SAMPLE_RATE * 60, dtype="float32"):
+                if not np.isfinite(block).all():
+                    raise InputError(f"{path}: the sound holds samples that are not numbers (NaN)")
+    except soundfile.LibsndfileError:
+        return  # ffmpeg reads more kinds of WAV, and says what is wrong with the rest
+
+
+def loudness(wav: np.ndarray) -> float:
+    """RMS level of int16 (N,) samples in dBFS; minus infinity for digital silence.
+
+    The RMS is cut to a whole number as in the release's sound library, where it is at least 1.
+    """
+    rms = np.sqrt(np.mean(np.square(wav, dtype=np.float64)))
+    rms = np.floor(rms) if rms >= 1 else rms
+    return float(20.0 * np.log10(rms / FULL_SCALE)) if rms > 0 else float("-inf")
+
+
+def normalise_loudness(wav: np.ndarray) -> np.ndarray:
+    """Bring int16 (N,) samples to ``TARGET_LOUDNESS``, clipped to int16; silence stays silence."""
+    level = loudness(wav)
+    if not np.isfinite(level):
+        return wav.copy()
+    gain = 10.0 ** ((TARGET_LOUDNESS - level) / 20.0)
+    return np.clip(np.floor(wav * gain), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
