@@ -1,0 +1,1 @@
+"""MakeItTalk in rooms: audio, features, landmarks, frames, file."""

@@ -1,0 +1,1 @@
+"""From landmarks to frames: pictures read, cropped, drawn, warped or translated."""

@@ -1,0 +1,62 @@
+"""Which of the 68 landmarks is what (iBUG 300-W order; right and left are the subject's)."""
+
+LANDMARK_COUNT = 68
+"""Points of a face, each (x, y, z)."""
+
+JAW = slice(0, 17)
+RIGHT_BROW = slice(17, 22)
+LEFT_BROW = slice(22, 27)
+NOSE = slice(27, 36)
+RIGHT_EYE = slice(36, 42)
+LEFT_EYE = slice(42, 48)
+OUTER_LIPS = slice(48, 60)
+INNER_LIPS = slice(60, 68)
+LIPS = slice(48, 68)
+FACE_WITHOUT_LIPS = slice(0, 48)
+
+OUTER_LIP_PAIRS = ((49, 59), (50, 58), (51, 57), (52, 56), (53, 55))
+"""Upper and lower point of the outer lips that face each other."""
+
+INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
+"""Upper and lower point of the inner lips that face each other."""
+
+EYELID_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
+"""Upper and lower lid points that face each other."""
+
+RIGID_POINTS = (27, 28, 29, 30, 33, 36, 39, 42, 45)
+"""Bridge and base of the nose and the corners of the eyes: they move with the skull only."""
+
+NOSE_BRIDGE_TOP = 27
+"""The point that the published release rebuilds from the two below it."""
+
+LANDMARK_CURVES = (
+    ("jaw", JAW, False),
+    ("right_brow", RIGHT_BROW, False),
+    ("left_brow", LEFT_BROW, False),
+    ("nose", NOSE, False),
+    ("right_eye", RIGHT_EYE, True),
+    ("left_eye", LEFT_EYE, True),
+    ("outer_lips", OUTER_LIPS, True),
+    ("inner_lips", INNER_LIPS, True),
+)
+"""(name, points, closed): the curves that are drawn, and along which points are neighbours."""
+
+
+def curve_neighbours() -> tuple[tuple[int, int], ...]:
+    """The two neighbours of each of the 68 points along its curve, in the order of the points.
+
+    An end of an open curve has only one neighbour; it is given twice, so that the mean of the two
+    is that neighbour.
+    """
+    neighbours = []
+    for _, points, closed in LANDMARK_CURVES:
+        indices = range(points.start, points.stop)
+        last = len(indices) - 1
+        for position in range(len(indices)):
+            if closed:
+                before, after = position - 1, (position + 1) % len(indices)
+            else:
+                before = position - 1 if position > 0 else 1
+                after = position + 1 if position < last else last - 1
+            neighbours.append((indices[before], indices[after]))
+    return tuple(neighbours)

@@ -1,0 +1,1 @@
+"""The four networks: arrays of features in, displacements or pictures out."""
