@@ -1,0 +1,221 @@
+"""Finding the 68 landmarks of the face in a picture or in the frames of a video."""
+
+import logging
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+
+from src.errors import InputError
+from thirdparty import face_mesh, fan
+
+DETECTORS = ("auto", "mediapipe", "fan")
+
+# Sides in pixels. The search for faces needs no more than _SEARCH_SIDE; smaller pictures are
+# enlarged to _LEAST_SEARCH_SIDE. The mesh network itself sees 256 x 256, so a face cut out at
+# _FACE_SIDE gives it all it can use.
+_SEARCH_SIDE = 1280
+_LEAST_SEARCH_SIDE = 384
+_FACE_SIDE = 512
+
+# The square handed to the mesh, in sides of the box detector's box (forehead to chin).
+_CUT_MARGIN = 2.0
+
+# Scores 0-1: what counts as a face at once, and what still counts where nothing else was found.
+_CONFIDENT = 0.5
+_DOUBTFUL = 0.2
+
+# Two boxes that share this part of their union are one face.
+_SAME_FACE_OVERLAP = 0.3
+
+_log = logging.getLogger(__name__)
+
+
+def detect_landmarks(
+    picture: np.ndarray, detector: str = "auto", name: str = "the picture"
+) -> np.ndarray:
+    """The 68 iBUG landmarks of the largest face in a picture.
+
+    Args:
+        picture: (H, W, 3) uint8 BGR; greyscale (H, W) and BGRA (H, W, 4) are taken too.
+        detector: "mediapipe" (face mesh, offline), "fan" (the paper's detector, which downloads
+            its weights on first use) or "auto": fan where its weights are on disk, else mediapipe.
+        name: what messages call the picture, usually its file name.
+
+    Returns:
+        (68, 3) float64: x, y in pixels of the picture, z in pixels, growing towards the camera.
+
+    Raises:
+        InputError: no face was found, or the detector asked for cannot run.
+    """
+    if detector not in DETECTORS:
+        raise InputError(f"unknown landmark detector {detector!r}, expected {', '.join(DETECTORS)}")
+    picture = _as_bgr(picture)
+    if detector == "fan" or (detector == "auto" and fan.weights_on_disk()):
+        try:
+            faces = fan.detect_faces(picture)
+        except fan.Unavailable as problem:
+            if detector == "fan":
+                raise InputError(f"{name}: the fan landmark detector cannot run: {problem}")
+            _log.warning("the fan landmark detector cannot run (%s), using mediapipe", problem)
+        else:
+            if faces:
+                return _largest(faces, name)
+            if detector == "fan":
+                raise InputError(f"{name}: no face found")
+    return _largest(_detect_with_mesh(picture, name), name)
+
+
+def track_landmarks(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
+    """The landmarks of the face in each frame of a video, as the frames come.
+
+    The mesh follows the face from frame to frame, about 5 ms each on one core.
+
+    Args:
+        frames: (H, W, 3) uint8 BGR pictures, all of one size.
+
+    Yields:
+        (68, 3) float64 as `detect_landmarks` returns, or None where no face is seen.
+    """
+    with face_mesh.FaceMesh(video=True) as mesh:
+        for frame in frames:
+            scale = min(1.0, _SEARCH_SIDE / max(frame.shape[:2]))
+            faces = mesh.landmarks(_resize(frame, scale))
+            yield _scaled_back(faces[0], scale) if faces else None
+
+
+def _detect_with_mesh(picture: np.ndarray, name: str) -> list[np.ndarray]:
+    """Every face of a picture, looked for with more and more effort; InputError where none is."""
+    longest = max(picture.shape[:2])
+    scale = min(1.0, _SEARCH_SIDE / longest)
+    if longest < _LEAST_SEARCH_SIDE:
+        scale = _LEAST_SEARCH_SIDE / longest
+    search = _resize(picture, scale)
+
+    faces = _faces_in_boxes(picture, face_mesh.find_faces(search, _CONFIDENT), scale, _CONFIDENT)
+    if faces:
+        return faces
+    for boxes, box_scale in _harder_searches(picture, search, scale):
+        # One face is enough here: what is found so late is doubtful anyway.
+        for box in boxes:
+            faces = _faces_in_boxes(picture, [box], box_scale, _DOUBTFUL)
+            if faces:
+                _log.warning("%s: a face was found with confidence %.2f only", name, box.score)
+                return faces
+    raise InputError(f"{name}: no face found")
+
+
+def _harder_searches(
+    picture: np.ndarray, search: np.ndarray, scale: float
+) -> Iterator[tuple[list[face_mesh.FaceBox], float]]:
+    """Candidate boxes from ever more costly searches, each with the scale of its coordinates."""
+    yield face_mesh.find_faces(search, _DOUBTFUL), scale
+
+    # A face that fills the picture or is cut by its edge: the box detectors want air round it.
+    border = max(search.shape[:2]) // 2
+    padded = cv2.copyMakeBorder(search, *[border] * 4, cv2.BORDER_REPLICATE)
+    boxes = face_mesh.find_faces(padded, _DOUBTFUL)
+    yield [box._replace(x=box.x - border, y=box.y - border) for box in boxes], scale
+
+    # A face too small for the detectors' 192 pixels: overlapping tiles, each looked at alone.
+    height, width = picture.shape[:2]
+    for parts in (2, 4):
+        tile = -(-max(height, width) // parts)
+        if tile < _LEAST_SEARCH_SIDE // 2:
+            return
+        tile_scale = min(1.0, _SEARCH_SIDE / tile)
+        boxes = []
+        for top in range(0, max(1, height - tile // 2), tile // 2):
+            for left in range(0, max(1, width - tile // 2), tile // 2):
+                view = _resize(picture[top : top + tile, left : left + tile], tile_scale)
+                boxes += [
+                    box._replace(x=box.x + left * tile_scale, y=box.y + top * tile_scale)
+                    for box in face_mesh.find_faces(view, _CONFIDENT)
+                ]
+        yield sorted(boxes, key=lambda box: -box.width), tile_scale
+
+
+def _faces_in_boxes(
+    picture: np.ndarray, boxes: list[face_mesh.FaceBox], scale: float, confidence: float
+) -> list[np.ndarray]:
+    """The landmarks of those boxes in which the mesh sees a face too.
+
+    Args:
+        picture: (H, W, 3), at its own size.
+        boxes: in pixels of the picture times `scale`.
+        confidence: the least score of the mesh, 0-1.
+    """
+    distinct = []
+    for box in boxes:
+        if all(_overlap(box, other) < _SAME_FACE_OVERLAP for other in distinct):
+            distinct.append(box)
+    if not distinct:
+        return []
+    faces = []
+    with face_mesh.FaceMesh(most_faces=4, confidence=confidence) as mesh:
+        for box in distinct:
+            centre = np.array([box.x + box.width / 2, box.y + box.height / 2]) / scale
+            side = max(4, round(_CUT_MARGIN * max(box.width, box.height) / scale))
+            corner = np.round(centre - side / 2).astype(int)
+            cut = _cut_square(picture, corner, side)
+            cut_scale = _FACE_SIDE / side
+            seen = mesh.landmarks(_resize(cut, cut_scale))
+            if not seen:
+                continue
+            # A neighbour may reach into the cut: the box's own face is the one at its centre.
+            middle = (_FACE_SIDE - 1) / 2
+            face = min(seen, key=lambda f: np.hypot(*(f[:, :2].mean(axis=0) - middle)))
+            face = _scaled_back(face, cut_scale)
+            face[:, :2] += corner
+            faces.append(face)
+    return faces
+
+
+def _largest(faces: list[np.ndarray], name: str) -> np.ndarray:
+    if len(faces) > 1:
+        _log.warning("%s: %d faces found, taking the largest", name, len(faces))
+    return max(faces, key=lambda face: np.prod(np.ptp(face[:, :2], axis=0)))
+
+
+def _overlap(a: face_mesh.FaceBox, b: face_mesh.FaceBox) -> float:
+    """Intersection over union of two boxes."""
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (a.width * a.height + b.width * b.height - shared)
+
+
+def _cut_square(picture: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
+    """The square of whole pixels at `corner` (x, y), edges repeated where it leaves the picture."""
+    height, width = picture.shape[:2]
+    rows = np.clip(np.arange(corner[1], corner[1] + side), 0, height - 1)
+    columns = np.clip(np.arange(corner[0], corner[0] + side), 0, width - 1)
+    return picture[rows][:, columns]
+
+
+def _resize(picture: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1.0:
+        return picture
+    height, width = picture.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def _scaled_back(points: np.ndarray, scale: float) -> np.ndarray:
+    """Points found in a picture resized by `scale`, in pixels of the picture before.
+
+    Resizing keeps the outer edges in place, half a pixel outside the first pixel's centre.
+    """
+    points = points / scale
+    points[:, :2] += 0.5 / scale - 0.5
+    return points
+
+
+def _as_bgr(picture: np.ndarray) -> np.ndarray:
+    """Any uint8 picture as (H, W, 3); transparent parts become white."""
+    if picture.ndim == 2:
+        return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+    if picture.shape[2] == 4:
+        alpha = picture[:, :, 3:].astype(np.float32) / 255.0
+        return np.round(picture[:, :, :3] * alpha + 255.0 * (1.0 - alpha)).astype(np.uint8)
+    return picture

@@ -1,0 +1,1 @@
+"""Thin adapters round outside models."""

@@ -1,0 +1,217 @@
+"""MediaPipe's face mesh (with iris refinement) as a detector of the 68 iBUG points.
+
+The mesh has 478 points, 10 of them on the irises; each iBUG point is a fixed blend of one or two
+of the others, so the 68 points move exactly as the mesh does. Everything runs offline: the models
+come inside the mediapipe package.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+MESH_POINT_COUNT = 478
+
+# Half of the face, in iBUG order: (iBUG index on the subject's right, iBUG index on the left,
+# mesh point, second mesh point, share of the second). The left half is the mirror image.
+# Jaw: the mesh's face oval cut into equal lengths, measured on the mean of 90 detected faces, from
+# eye level (point 0) to the chin (point 8). Brows: a quarter to a half below the mesh's upper edge,
+# as the iBUG annotation runs along the hair and not along its rim. Nostrils: between the wing's
+# foot and the nostril's rim. Lips: corners and crests of the mesh's outer and inner lip rings.
+_RIGHT_HALF = (
+    (0, 16, 127, 234, 0.60),
+    (1, 15, 234, 93, 0.92),
+    (2, 14, 132, 58, 0.05),
+    (3, 13, 58, 172, 0.05),
+    (4, 12, 172, 136, 0.15),
+    (5, 11, 136, 150, 0.41),
+    (6, 10, 150, 149, 0.89),
+    (7, 9, 176, 148, 0.53),
+    (17, 26, 70, 46, 0.50),
+    (18, 25, 63, 53, 0.25),
+    (19, 24, 105, 66, 0.35),
+    (20, 23, 66, 107, 0.35),
+    (21, 22, 107, 55, 0.25),
+    (31, 35, 98, 75, 0.50),
+    (32, 34, 97, 97, 0.0),
+    (36, 45, 33, 33, 0.0),
+    (37, 44, 160, 160, 0.0),
+    (38, 43, 158, 158, 0.0),
+    (39, 42, 133, 133, 0.0),
+    (40, 47, 153, 153, 0.0),
+    (41, 46, 144, 144, 0.0),
+    (48, 54, 61, 61, 0.0),
+    (49, 53, 40, 39, 0.25),
+    (50, 52, 37, 37, 0.0),
+    (58, 56, 84, 84, 0.0),
+    (59, 55, 91, 181, 0.40),
+    (60, 64, 78, 78, 0.0),
+    (61, 63, 81, 82, 0.50),
+    (67, 65, 178, 87, 0.50),
+)
+_MIDDLE = (
+    (8, 152, 152, 0.0),
+    (27, 168, 168, 0.0),
+    (28, 6, 197, 0.50),
+    (29, 195, 195, 0.0),
+    (30, 4, 5, 0.40),
+    (33, 2, 2, 0.0),
+    (51, 0, 0, 0.0),
+    (57, 17, 17, 0.0),
+    (62, 13, 13, 0.0),
+    (66, 14, 14, 0.0),
+)
+_MIRROR = {
+    127: 356, 234: 454, 93: 323, 132: 361, 58: 288, 172: 397, 136: 365, 150: 379, 149: 378,
+    176: 400, 148: 377, 70: 300, 46: 276, 63: 293, 53: 283, 105: 334, 66: 296, 107: 336, 55: 285,
+    98: 327, 75: 305, 97: 326, 33: 263, 160: 387, 158: 385, 133: 362, 153: 380, 144: 373,
+    61: 291, 40: 270, 39: 269, 37: 267, 84: 314, 91: 321, 181: 405, 78: 308, 81: 311, 82: 312,
+    178: 402, 87: 317,
+}  # fmt: skip
+
+_stderr_lock = threading.Lock()
+
+
+class FaceBox(NamedTuple):
+    """A face found by the box detector: pixels of the picture, and its confidence 0-1."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Send file descriptor 2 nowhere for a moment.
+
+    MediaPipe's C++ side writes its log straight to the descriptor, past Python's logging and past
+    sys.stderr, while a graph starts and handles its first picture.
+    """
+    with _stderr_lock:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+def ibug_weights() -> np.ndarray:
+    """The blend of mesh points for each iBUG point: (68, 478), rows sum to 1."""
+    weights = np.zeros((68, MESH_POINT_COUNT))
+    for right, left, first, second, share in _RIGHT_HALF:
+        weights[right, first] += 1.0 - share
+        weights[right, second] += share
+        weights[left, _MIRROR[first]] += 1.0 - share
+        weights[left, _MIRROR[second]] += share
+    for middle, first, second, share in _MIDDLE:
+        weights[middle, first] += 1.0 - share
+        weights[middle, second] += share
+    return weights
+
+
+def find_faces(picture: np.ndarray, confidence: float = 0.2) -> list[FaceBox]:
+    """Boxes of the faces in a picture, best first.
+
+    Both of MediaPipe's box detectors look: the short-range one (faces that fill a good part of the
+    picture) and the full-range one (small faces). The same face may be in the list twice.
+
+    Args:
+        picture: (H, W, 3) uint8, BGR.
+        confidence: the least score that counts, 0-1.
+    """
+    square = _as_square_rgb(picture)
+    side = len(square)
+    boxes = []
+    for full_range in (1, 0):
+        with quiet_stderr():
+            from mediapipe.python.solutions.face_detection import FaceDetection
+
+            with FaceDetection(full_range, min_detection_confidence=confidence) as detector:
+                detections = detector.process(square).detections or ()
+        for detection in detections:
+            share = detection.location_data.relative_bounding_box
+            box = np.array([share.xmin, share.ymin, share.width, share.height]) * side
+            boxes.append(FaceBox(*box.tolist(), detection.score[0]))
+    return sorted(boxes, key=lambda box: -box.score)
+
+
+class FaceMesh:
+    """The mesh of one or several faces, as 68 iBUG points each.
+
+    Args:
+        video: pictures are consecutive frames of one video: the face is tracked from one to the
+            next (about 5 ms a frame) and points are steadier. Otherwise each picture stands alone.
+        most_faces: how many faces are looked for.
+        confidence: the least score of the box detector and of the mesh, 0-1.
+    """
+
+    def __init__(self, video: bool = False, most_faces: int = 1, confidence: float = 0.5):
+        with quiet_stderr():
+            from mediapipe.python.solutions import face_mesh
+
+            self._mesh = face_mesh.FaceMesh(
+                static_image_mode=not video,
+                refine_landmarks=True,
+                max_num_faces=most_faces,
+                min_detection_confidence=confidence,
+                min_tracking_confidence=confidence,
+            )
+            # The first picture starts the interpreters, and with them the rest of the noise.
+            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+        self._weights = ibug_weights()
+
+    def __enter__(self) -> "FaceMesh":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the graph; the object cannot be used afterwards."""
+        self._mesh.close()
+
+    def landmarks(self, picture: np.ndarray) -> list[np.ndarray]:
+        """The 68 points of every face found.
+
+        Args:
+            picture: (H, W, 3) uint8, BGR.
+
+        Returns:
+            One (68, 3) float64 array a face: x, y in pixels of the picture (0 is the centre of the
+            first one), z in pixels too, growing towards the camera as in the paper's 3D detector,
+            zero in the mean of the 68 points.
+        """
+        square = _as_square_rgb(picture)
+        found = self._mesh.process(square).multi_face_landmarks or ()
+        faces = []
+        for face in found:
+            # Coordinates are shares of the side, z too, and z grows away from the camera.
+            mesh = np.array([(p.x, p.y, -p.z) for p in face.landmark]) * len(square)
+            points = self._weights @ mesh
+            # Here 0 is the outer edge of the first pixel; elsewhere it is that pixel's centre.
+            points[:, :2] -= 0.5
+            points[:, 2] -= points[:, 2].mean()
+            faces.append(points)
+        return faces
+
+
+def _as_square_rgb(picture: np.ndarray) -> np.ndarray:
+    """The picture in RGB, padded with black on the right or below; coordinates stay as they are.
+
+    The graphs project landmarks exactly, and without a complaint, in square pictures only.
+    """
+    height, width = picture.shape[:2]
+    square = np.zeros((max(height, width),) * 2 + (3,), np.uint8)
+    square[:height, :width] = picture[:, :, ::-1]
+    return square
