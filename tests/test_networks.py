@@ -1,0 +1,153 @@
+"""The four networks: names, shapes and outputs of the published release, and other widths."""
+
+import json
+import math
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from src.networks.autovc import Generator
+from src.networks.content import ContentBranch
+from src.networks.image_translation import ResUnetGenerator
+from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
+from tests.parity import PARITY, fill, filler, needs_parity
+
+TOLERANCE = 1e-4
+OFFICIAL = {
+    "autovc": Generator,
+    "content": ContentBranch,
+    "speaker": SpeakerBranch,
+    "image_translation": ResUnetGenerator,
+}
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict:
+    return dict(np.load(PARITY / "networks.npz"))
+
+
+def given(name: str, *shape: int) -> torch.Tensor:
+    return torch.from_numpy(filler(name, shape).astype(np.float32))
+
+
+def unit(name: str) -> torch.Tensor:
+    return torch.nn.functional.normalize(given(name, 1, 256), dim=-1)
+
+
+def filled(name: str) -> torch.nn.Module:
+    network = OFFICIAL[name]()
+    fill(network)
+    return network
+
+
+@needs_parity
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_keys_and_shapes_are_the_published_ones(name):
+    shapes = json.loads((PARITY / "state_dicts.json").read_text())[name]
+    mine = {key: list(value.shape) for key, value in OFFICIAL[name]().state_dict().items()}
+    assert mine == shapes
+
+
+@needs_parity
+@torch.no_grad()
+def test_autovc_as_released(expected):
+    bins = np.random.default_rng(zlib.crc32(b"autovc/f0")).integers(0, 257, 64)
+    pitch = torch.eye(257)[torch.from_numpy(bins)].unsqueeze(0)
+    mel = 0.2 * given("autovc/x", 1, 64, 80) + 0.5
+    source, target = unit("autovc/c_org"), unit("autovc/c_trg")
+    network = filled("autovc")
+    first, final, code = network(mel, source, pitch, target, pitch)
+    np.testing.assert_allclose(first, expected["autovc_mel"], atol=TOLERANCE)
+    np.testing.assert_allclose(final, expected["autovc_mel_postnet"], atol=TOLERANCE)
+    np.testing.assert_allclose(code, expected["autovc_code"], atol=TOLERANCE)
+    assert torch.equal(network(mel, source), code), "without a target: the code alone"
+
+
+@needs_parity
+@torch.no_grad()
+def test_content_branch_as_released(expected):
+    windows = given("content/au", 32, 18, 80)
+    face = 0.5 * given("content/face_id", 1, 204)
+    out = filled("content")(windows, face)
+    np.testing.assert_allclose(out, expected["content_displacement"], atol=TOLERANCE)
+
+
+@needs_parity
+@torch.no_grad()
+def test_speaker_branch_as_released_alone_and_in_a_batch(expected):
+    windows = given("content/au", 32, 18, 80)
+    embedding = unit("speaker/emb") * EMBEDDING_GAIN
+    network = filled("speaker")
+    displacement, encoding = network(windows, embedding)
+    np.testing.assert_allclose(displacement, expected["speaker_displacement"], atol=TOLERANCE)
+    np.testing.assert_allclose(encoding, expected["speaker_encoding"], atol=TOLERANCE)
+    batch = torch.stack([windows.flip(0), windows])
+    batched, _ = network(batch, embedding.expand(2, 1, -1))
+    np.testing.assert_allclose(batched[1], displacement, atol=1e-5)
+
+
+@needs_parity
+@torch.no_grad()
+def test_image_translation_as_released(expected):
+    pictures = torch.sigmoid(given("image_translation/x", 1, 6, 256, 256))
+    out = torch.tanh(filled("image_translation")(pictures))
+    np.testing.assert_allclose(
+        out[:, :, ::4, ::4], expected["image_translation_rgb"], atol=TOLERANCE
+    )
+    np.testing.assert_allclose(out.mean(), expected["image_translation_mean"][0], atol=TOLERANCE)
+
+
+@torch.no_grad()
+def test_small_widths_build_from_their_own_config_and_run():
+    small = Generator(dim_neck=8, dim_pre=96, dim_decoder=128, dim_post=50, freq=8)
+    mel, final, code = small(
+        torch.rand(2, 32, 80), torch.rand(2, 256), torch.rand(2, 32, 257), torch.rand(2, 256)
+    )
+    assert mel.shape == final.shape == (2, 32, 80) and code.shape == (2, 4 * 16)
+    content = ContentBranch(prior_hidden=32, prior=40, lstm_size=48, lstm_layers=1, hidden=(32, 16))
+    assert content.eval()(torch.rand(5, 18, 80), torch.rand(1, 204)).shape == (5, 204)
+    speaker = SpeakerBranch(
+        audio_size=32, audio_layers=1, encoding=16, z_size=8, model_size=24, heads=3,
+        feed_forward=64, hidden=(32, 16), unused_decoder=False, window_lead=6,
+    )  # fmt: skip
+    displacement, encoding = speaker.eval()(torch.rand(7, 18, 80), torch.rand(1, 256))
+    assert displacement.shape == (7, 204) and encoding.shape == (7, 16)
+    unet = ResUnetGenerator(num_downs=4, ngf=8)
+    assert unet.eval()(torch.rand(1, 6, 64, 32)).shape == (1, 3, 64, 32)
+    for network in (small, content, speaker, unet):
+        config = json.loads(json.dumps(network.config))
+        again = type(network)(**config)
+        again.load_state_dict(network.state_dict())
+    assert again.config == network.config and speaker.config["window_lead"] == 6
+
+
+def test_what_cannot_be_run_is_refused():
+    with pytest.raises(ValueError, match="33 frames"):
+        Generator(dim_pre=32)(torch.rand(1, 33, 80), torch.rand(1, 256))
+    with pytest.raises(ValueError, match="513 windows"):
+        SpeakerBranch()(torch.rand(513, 18, 80), torch.rand(1, 256))
+    with pytest.raises(ValueError, match="63 frames"):
+        MotionDiscriminator()(torch.rand(63, 204), torch.rand(1, 128))
+
+
+def test_discriminator_judges_each_window_by_itself_and_learns():
+    torch.manual_seed(0)
+    judge = MotionDiscriminator(model_size=16, feed_forward=32, hidden=(32, 16))
+    time = torch.arange(128) / 10
+    smooth = torch.sin(time)[:, None] * torch.ones(204)
+    rough = torch.randn(128, 204)
+    encoding = torch.zeros(1, 128)
+    assert judge(smooth, encoding).shape == (3,)
+    assert judge(torch.stack([smooth, rough]), encoding.expand(2, 1, -1)).shape == (2, 3)
+    torch.testing.assert_close(judge.eval()(smooth, encoding)[0], judge(smooth[:64], encoding)[0])
+    judge.train()
+    optimiser = torch.optim.Adam(judge.parameters(), 3e-3)
+    for _ in range(100):
+        loss = (judge(smooth, encoding) - 1).square().mean()
+        loss += judge(rough, encoding).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert math.isfinite(loss.item()) and loss.item() < 0.3
