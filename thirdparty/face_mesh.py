@@ -130,19 +130,28 @@ def find_faces(picture: np.ndarray, confidence: float = 0.2) -> list[FaceBox]:
         picture: (H, W, 3) uint8, BGR.
         confidence: the least score that counts, 0-1.
     """
-    square = _as_square_rgb(picture)
-    side = len(square)
+    height, width = picture.shape[:2]
+    rgb = np.ascontiguousarray(picture[:, :, ::-1])
     boxes = []
     for full_range in (1, 0):
         with quiet_stderr():
             from mediapipe.python.solutions.face_detection import FaceDetection
 
-            with FaceDetection(full_range, min_detection_confidence=confidence) as detector:
-                detections = detector.process(square).detections or ()
+            with FaceDetection(
+                model_selection=full_range, min_detection_confidence=confidence
+            ) as detector:
+                detections = detector.process(rgb).detections or ()
         for detection in detections:
             share = detection.location_data.relative_bounding_box
-            box = np.array([share.xmin, share.ymin, share.width, share.height]) * side
-            boxes.append(FaceBox(*box.tolist(), detection.score[0]))
+            boxes.append(
+                FaceBox(
+                    share.xmin * width,
+                    share.ymin * height,
+                    share.width * width,
+                    share.height * height,
+                    detection.score[0],
+                )
+            )
     return sorted(boxes, key=lambda box: -box.score)
 
 
@@ -170,6 +179,7 @@ class FaceMesh:
             # The first picture starts the interpreters, and with them the rest of the noise.
             self._mesh.process(np.zeros((64, 64, 3), np.uint8))
         self._weights = ibug_weights()
+        self._has_seen_a_face = False
 
     def __enter__(self) -> "FaceMesh":
         return self
@@ -192,26 +202,19 @@ class FaceMesh:
             first one), z in pixels too, growing towards the camera as in the paper's 3D detector,
             zero in the mean of the 68 points.
         """
-        square = _as_square_rgb(picture)
-        found = self._mesh.process(square).multi_face_landmarks or ()
+        rgb = np.ascontiguousarray(picture[:, :, ::-1])
+        # The graph's last complaint comes with the first face that it sees.
+        with contextlib.nullcontext() if self._has_seen_a_face else quiet_stderr():
+            found = self._mesh.process(rgb).multi_face_landmarks or ()
+        self._has_seen_a_face |= bool(found)
+        height, width = picture.shape[:2]
         faces = []
         for face in found:
-            # Coordinates are shares of the side, z too, and z grows away from the camera.
-            mesh = np.array([(p.x, p.y, -p.z) for p in face.landmark]) * len(square)
+            # z comes in units of the picture's width, like x, and grows away from the camera.
+            mesh = np.array([(p.x * width, p.y * height, -p.z * width) for p in face.landmark])
             points = self._weights @ mesh
             # Here 0 is the outer edge of the first pixel; elsewhere it is that pixel's centre.
             points[:, :2] -= 0.5
             points[:, 2] -= points[:, 2].mean()
             faces.append(points)
         return faces
-
-
-def _as_square_rgb(picture: np.ndarray) -> np.ndarray:
-    """The picture in RGB, padded with black on the right or below; coordinates stay as they are.
-
-    The graphs project landmarks exactly, and without a complaint, in square pictures only.
-    """
-    height, width = picture.shape[:2]
-    square = np.zeros((max(height, width),) * 2 + (3,), np.uint8)
-    square[:height, :width] = picture[:, :, ::-1]
-    return square

@@ -56,7 +56,8 @@ def detect_landmarks(
             faces = fan.detect_faces(picture)
         except fan.Unavailable as problem:
             if detector == "fan":
-                raise InputError(f"{name}: the fan landmark detector cannot run: {problem}")
+                message = f"{name}: the fan landmark detector cannot run: {problem}"
+                raise InputError(message) from problem
             _log.warning("the fan landmark detector cannot run (%s), using mediapipe", problem)
         else:
             if faces:
