@@ -12,62 +12,64 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 MESH_POINT_COUNT = 478
 
-# Half of the face, in iBUG order: (iBUG index on the subject's right, iBUG index on the left,
-# mesh point, second mesh point, share of the second). The left half is the mirror image.
+# Half of the face: iBUG index on the subject's right, index on the left, and the blend of mesh
+# points (point, share) that makes the right one; the left one is its mirror image.
 # Jaw: the mesh's face oval cut into equal lengths, measured on the mean of 90 detected faces, from
-# eye level (point 0) to the chin (point 8). Brows: a quarter to a half below the mesh's upper edge,
-# as the iBUG annotation runs along the hair and not along its rim. Nostrils: between the wing's
-# foot and the nostril's rim. Lips: corners and crests of the mesh's outer and inner lip rings.
+# eye level (point 0) to the chin (point 8). Brows: a third of the way from the mesh's upper edge to
+# its lower, as the iBUG annotation runs in the upper half of the hair. Nostrils: between the
+# wing's foot and the nostril's rim. Lips: corners and crests of the outer and inner lip rings.
 _RIGHT_HALF = (
-    (0, 16, 127, 234, 0.60),
-    (1, 15, 234, 93, 0.92),
-    (2, 14, 132, 58, 0.05),
-    (3, 13, 58, 172, 0.05),
-    (4, 12, 172, 136, 0.15),
-    (5, 11, 136, 150, 0.41),
-    (6, 10, 150, 149, 0.89),
-    (7, 9, 176, 148, 0.53),
-    (17, 26, 70, 46, 0.50),
-    (18, 25, 63, 53, 0.25),
-    (19, 24, 105, 66, 0.35),
-    (20, 23, 66, 107, 0.35),
-    (21, 22, 107, 55, 0.25),
-    (31, 35, 98, 75, 0.50),
-    (32, 34, 97, 97, 0.0),
-    (36, 45, 33, 33, 0.0),
-    (37, 44, 160, 160, 0.0),
-    (38, 43, 158, 158, 0.0),
-    (39, 42, 133, 133, 0.0),
-    (40, 47, 153, 153, 0.0),
-    (41, 46, 144, 144, 0.0),
-    (48, 54, 61, 61, 0.0),
-    (49, 53, 40, 39, 0.25),
-    (50, 52, 37, 37, 0.0),
-    (58, 56, 84, 84, 0.0),
-    (59, 55, 91, 181, 0.40),
-    (60, 64, 78, 78, 0.0),
-    (61, 63, 81, 82, 0.50),
-    (67, 65, 178, 87, 0.50),
+    (0, 16, ((127, 0.40), (234, 0.60))),
+    (1, 15, ((234, 0.08), (93, 0.92))),
+    (2, 14, ((132, 0.95), (58, 0.05))),
+    (3, 13, ((58, 0.95), (172, 0.05))),
+    (4, 12, ((172, 0.85), (136, 0.15))),
+    (5, 11, ((136, 0.59), (150, 0.41))),
+    (6, 10, ((150, 0.11), (149, 0.89))),
+    (7, 9, ((176, 0.47), (148, 0.53))),
+    (17, 26, ((70, 0.50), (46, 0.50))),
+    (18, 25, ((63, 0.65), (53, 0.35))),
+    (19, 24, ((105, 0.43), (66, 0.22), (52, 0.22), (65, 0.13))),
+    (20, 23, ((66, 0.45), (107, 0.20), (65, 0.20), (55, 0.15))),
+    (21, 22, ((107, 0.65), (55, 0.35))),
+    (31, 35, ((98, 0.50), (75, 0.50))),
+    (32, 34, ((97, 1.00),)),
+    (36, 45, ((33, 1.00),)),
+    (37, 44, ((160, 1.00),)),
+    (38, 43, ((158, 1.00),)),
+    (39, 42, ((133, 1.00),)),
+    (40, 47, ((153, 1.00),)),
+    (41, 46, ((144, 1.00),)),
+    (48, 54, ((61, 1.00),)),
+    (49, 53, ((40, 0.75), (39, 0.25))),
+    (50, 52, ((37, 1.00),)),
+    (58, 56, ((84, 1.00),)),
+    (59, 55, ((91, 0.60), (181, 0.40))),
+    (60, 64, ((78, 1.00),)),
+    (61, 63, ((81, 0.50), (82, 0.50))),
+    (67, 65, ((178, 0.50), (87, 0.50))),
 )
 _MIDDLE = (
-    (8, 152, 152, 0.0),
-    (27, 168, 168, 0.0),
-    (28, 6, 197, 0.50),
-    (29, 195, 195, 0.0),
-    (30, 4, 5, 0.40),
-    (33, 2, 2, 0.0),
-    (51, 0, 0, 0.0),
-    (57, 17, 17, 0.0),
-    (62, 13, 13, 0.0),
-    (66, 14, 14, 0.0),
+    (8, ((152, 1.00),)),
+    (27, ((168, 1.00),)),
+    (28, ((6, 0.50), (197, 0.50))),
+    (29, ((195, 1.00),)),
+    (30, ((4, 0.60), (5, 0.40))),
+    (33, ((2, 1.00),)),
+    (51, ((0, 1.00),)),
+    (57, ((17, 1.00),)),
+    (62, ((13, 1.00),)),
+    (66, ((14, 1.00),)),
 )
 _MIRROR = {
     127: 356, 234: 454, 93: 323, 132: 361, 58: 288, 172: 397, 136: 365, 150: 379, 149: 378,
-    176: 400, 148: 377, 70: 300, 46: 276, 63: 293, 53: 283, 105: 334, 66: 296, 107: 336, 55: 285,
+    176: 400, 148: 377, 70: 300, 46: 276, 63: 293, 53: 283, 105: 334, 52: 282, 66: 296, 65: 295,
+    107: 336, 55: 285,
     98: 327, 75: 305, 97: 326, 33: 263, 160: 387, 158: 385, 133: 362, 153: 380, 144: 373,
     61: 291, 40: 270, 39: 269, 37: 267, 84: 314, 91: 321, 181: 405, 78: 308, 81: 311, 82: 312,
     178: 402, 87: 317,
@@ -109,15 +111,22 @@ def quiet_stderr() -> Iterator[None]:
 def ibug_weights() -> np.ndarray:
     """The blend of mesh points for each iBUG point: (68, 478), rows sum to 1."""
     weights = np.zeros((68, MESH_POINT_COUNT))
-    for right, left, first, second, share in _RIGHT_HALF:
-        weights[right, first] += 1.0 - share
-        weights[right, second] += share
-        weights[left, _MIRROR[first]] += 1.0 - share
-        weights[left, _MIRROR[second]] += share
-    for middle, first, second, share in _MIDDLE:
-        weights[middle, first] += 1.0 - share
-        weights[middle, second] += share
+    for right, left, blend in _RIGHT_HALF:
+        for point, share in blend:
+            weights[right, point] = share
+            weights[left, _MIRROR[point]] = share
+    for middle, blend in _MIDDLE:
+        for point, share in blend:
+            weights[middle, point] = share
     return weights
+
+
+def ibug_mirror() -> np.ndarray:
+    """(68,) indices: `points[ibug_mirror()]` are the mirrored face's points in iBUG order."""
+    order = np.arange(68)
+    for right, left, _ in _RIGHT_HALF:
+        order[[right, left]] = left, right
+    return order
 
 
 def find_faces(picture: np.ndarray, confidence: float = 0.2) -> list[FaceBox]:
@@ -131,7 +140,7 @@ def find_faces(picture: np.ndarray, confidence: float = 0.2) -> list[FaceBox]:
         confidence: the least score that counts, 0-1.
     """
     height, width = picture.shape[:2]
-    rgb = np.ascontiguousarray(picture[:, :, ::-1])
+    rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     boxes = []
     for full_range in (1, 0):
         with quiet_stderr():
@@ -202,7 +211,7 @@ class FaceMesh:
             first one), z in pixels too, growing towards the camera as in the paper's 3D detector,
             zero in the mean of the 68 points.
         """
-        rgb = np.ascontiguousarray(picture[:, :, ::-1])
+        rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         # The graph's last complaint comes with the first face that it sees.
         with contextlib.nullcontext() if self._has_seen_a_face else quiet_stderr():
             found = self._mesh.process(rgb).multi_face_landmarks or ()
