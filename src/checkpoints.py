@@ -249,15 +249,15 @@ def _empty_dict(*_default_factory: Any) -> dict:
 
 
 def _read_pth(path: Path) -> Any:
-    if tarfile.is_tarfile(path):
-        raise InputError(f"{path}: not a PyTorch checkpoint, or damaged: a tar archive")
     with path.open("rb") as file:
         zipped = file.read(4) == b"PK\x03\x04"
-    if zipped and not zipfile.is_zipfile(path):
-        raise InputError(f"{path}: not a PyTorch checkpoint, or damaged: its end is missing")
     allowed = [(SkippedObject, name) for name in OPTIMIZER_CLASSES]
     allowed += [(_empty_dict, "collections.defaultdict"), (dict, "builtins.dict")]
     try:
+        if tarfile.is_tarfile(path):
+            raise ValueError("a tar archive")
+        if zipped and not zipfile.is_zipfile(path):
+            raise ValueError("its end is missing")
         with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damage draws advice about pickle protocols
             # Mapping leaves an optimizer's gigabyte on the disk.
