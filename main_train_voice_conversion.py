@@ -1,0 +1,115 @@
+"""Train AutoVC: any voice becomes one voice, so that the content branch hears only words.
+
+    python main_prepare_data.py --root_dir ROOT --step voices --speech SPEECH
+    python main_train_voice_conversion.py --train --write --root_dir ROOT --name vc
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from src.errors import InputError
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--train", action="store_true", help="train; otherwise only validate")
+    add("--write", action="store_true", help="write checkpoints and TensorBoard logs")
+    add("--root_dir", type=Path, required=True, help="folder with dump/, ckpt/ and log/")
+    add("--name", default="voice_conversion", help="name of the run (%(default)s)")
+    add("--resume", action="store_true", help="go on from the run's last checkpoint")
+    add("--load_AUTOVC_name", type=Path, help="start from the weights of this checkpoint")
+    add("--held_out", nargs="*", default=[], help="speakers kept out of training")
+    add("--steps", type=int, default=6000, help="optimizer steps (%(default)s)")
+    add("--batch_size", type=int, default=16, help="crops of 128 frames a step (%(default)s)")
+    add("--lr", type=float, default=1e-3, help="peak learning rate (%(default)s; paper: 1e-4)")
+    add("--voice_change", type=float, default=1.0, help="0 (paper) to 1 (%(default)s)")
+    add("--validate_every", type=int, default=200, help="steps between checkpoints (%(default)s)")
+    add("--dim_neck", type=int, default=16, help="code width a side (%(default)s)")
+    add("--freq", type=int, default=16, help="frames a code (%(default)s)")
+    add("--dim_pre", type=int, default=512, help="width of the encoder (%(default)s)")
+    add("--dim_decoder", type=int, help="width of the decoder (default: dim_pre)")
+    add("--dim_post", type=int, help="width of the post-net (default: dim_pre)")
+    add("--seed", type=int, default=0, help="(%(default)s)")
+    add("--threads", type=int, default=0, help="CPU threads, 0 for all (%(default)s)")
+    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        run(options)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    import torch
+
+    from src.networks.autovc import Generator
+    from src.training import dumps, runs, voice_conversion
+
+    device = runs.pick_device(options.device)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    runs.seed_everything(options.seed)
+    voices = dumps.read_voices(options.root_dir / "dump" / "voices.npz")
+    unknown = set(options.held_out) - set(voices.speakers.tolist())
+    if unknown:
+        raise InputError(f"--held_out: no such speaker in the dump: {', '.join(sorted(unknown))}")
+    generator = Generator(
+        dim_neck=options.dim_neck,
+        freq=options.freq,
+        dim_pre=options.dim_pre,
+        dim_decoder=options.dim_decoder,
+        dim_post=options.dim_post,
+    )
+    settings = voice_conversion.Options(
+        steps=options.steps,
+        batch_size=options.batch_size,
+        learning_rate=options.lr,
+        strength=options.voice_change,
+        seed=options.seed,
+        validate_every=options.validate_every,
+    )
+    if options.load_AUTOVC_name:
+        from src.checkpoints import load_weights, read_checkpoint
+
+        contents, config = read_checkpoint(options.load_AUTOVC_name)
+        generator = Generator(**config)
+        load_weights(generator, contents["model"], options.load_AUTOVC_name)
+    folder = runs.checkpoint_folder(options.root_dir, options.name)
+    if not options.train:
+        import numpy as np
+
+        chosen = np.flatnonzero(np.isin(voices.speakers, options.held_out))
+        score = voice_conversion.validate(generator.to(device), voices, chosen, settings, device)
+        logging.info("held out %.5f", score)
+        return
+    writer = runs.summary_writer(options.root_dir, options.name, options.write)
+    voice_conversion.train(
+        generator,
+        voices,
+        set(options.held_out),
+        settings,
+        folder,
+        writer,
+        options.resume,
+        device,
+        options.write,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The files that trainings read, under ``<root_dir>/dump``.
+
+Two kinds. *Voices* (AutoVC) are one ``.npz`` of utterances laid end to end. *Landmark dumps* are
+the published ones: pickled lists of ``(array, (index, name, embedding))``, one file for the audio
+features (``…_au.pickle``) and one for the landmarks (``…_fl.pickle``) of the same clips.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import InputError
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Utterances laid end to end; utterance ``i`` is rows ``starts[i]:starts[i + 1]``."""
+
+    mel: np.ndarray  # (N, 80) float16 log-mel
+    f0_bins: np.ndarray  # (N,) int16
+    starts: np.ndarray  # (U + 1,) int64
+    embeddings: np.ndarray  # (U, 256) float32, of the loudness-normalised utterance
+    names: np.ndarray  # (U,) file names
+    speakers: np.ndarray  # (U,) speaker names
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of a landmark dump."""
+
+    features: np.ndarray  # (T, 80) content features (converted log-mel, not standardised)
+    landmarks: np.ndarray  # (T, 204) registered, normalised
+    name: str
+    embedding: np.ndarray  # (256,)
+
+
+def replace_file(path: Path, write) -> None:
+    """Call ``write(file)`` on a new binary file beside ``path``, then rename it to ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            write(file)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save_npz(path: Path, **arrays: np.ndarray) -> None:
+    """Write an ``.npz`` beside ``path`` and rename it."""
+    replace_file(path, lambda file: np.savez(file, **arrays))
+
+
+def write_voices(path: Path, voices: Voices) -> None:
+    """Write the utterances; the file holds plain arrays only."""
+    save_npz(path, **vars(voices))
+
+
+def read_voices(path: Path) -> Voices:
+    """Raises InputError where the file is missing or is not such a dump."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such dump; main_prepare_data.py --step voices makes it")
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return Voices(**{key: data[key] for key in Voices.__dataclass_fields__})
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"{path}: not a dump of voices ({error})") from None
+
+
+def dump_paths(root: Path, split: str, name: str = "autovc_retrain_mel") -> tuple[Path, Path]:
+    """Paths of the audio and the landmark dump of a split (train, val or test)."""
+    folder = root / "dump"
+    return folder / f"{name}_{split}_au.pickle", folder / f"{name}_{split}_fl.pickle"
+
+
+def write_clips(root: Path, split: str, clips: list[Clip]) -> None:
+    """Write clips in the published format."""
+    audio_path, landmark_path = dump_paths(root, split)
+    info = [(i, clip.name, clip.embedding) for i, clip in enumerate(clips)]
+    audio = [(clip.features, row) for clip, row in zip(clips, info, strict=True)]
+    landmarks = [(clip.landmarks, row) for clip, row in zip(clips, info, strict=True)]
+    replace_file(audio_path, lambda file: pickle.dump(audio, file, protocol=4))
+    replace_file(landmark_path, lambda file: pickle.dump(landmarks, file, protocol=4))
+
+
+def read_clips(root: Path, split: str) -> list[Clip]:
+    """Read clips in the published format, without running anything that a pickle could hold.
+
+    Raises:
+        InputError: a dump is missing, holds anything but arrays and plain containers, or the
+            two dumps do not belong together.
+    """
+    from src.checkpoints import read_pickle
+
+    audio_path, landmark_path = dump_paths(root, split)
+    audio, landmarks = read_pickle(audio_path), read_pickle(landmark_path)
+    if len(audio) != len(landmarks):
+        raise InputError(f"{landmark_path}: {len(landmarks)} clips, but {len(audio)} in the audio")
+    clips = []
+    for (features, info), (points, _) in zip(audio, landmarks, strict=True):
+        frames = min(len(features), len(points))
+        _, name, embedding = info
+        clips.append(Clip(features[:frames], points[:frames], name, np.asarray(embedding)))
+    return clips
