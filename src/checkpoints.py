@@ -263,10 +263,24 @@ def _read_pth(path: Path) -> Any:
             # Mapping leaves an optimizer's gigabyte on the disk.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # damaged bytes can raise anything
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        if isinstance(error, pickle.UnpicklingError) and asked:
-            raise _refusal(path, asked.group(1)) from None
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        refused = isinstance(error, pickle.UnpicklingError) and named
+        asked = named.group(1) if refused else _asked_by_plain_pickle(path)
+        if asked:
+            raise _refusal(path, asked) from None
         raise InputError(f"{path}: not a PyTorch checkpoint, or damaged: {_line(error)}") from None
+
+
+def _asked_by_plain_pickle(path: Path) -> str | None:
+    """What is not data in a pickle that PyTorch's reader does not even understand."""
+    try:
+        with path.open("rb") as file:
+            ArrayUnpickler(file).load()
+    except RefusedGlobal as error:
+        return error.args[0]
+    except Exception:  # damaged bytes can raise anything
+        return None
+    return None
 
 
 def _read_safetensors(path: Path) -> tuple[dict, dict]:
