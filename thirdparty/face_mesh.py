@@ -129,7 +129,7 @@ def ibug_mirror() -> np.ndarray:
     return order
 
 
-def find_faces(picture: np.ndarray, confidence: float = 0.2) -> list[FaceBox]:
+def find_faces(picture: np.ndarray, confidence: float = 0.5) -> list[FaceBox]:
     """Boxes of the faces in a picture, best first.
 
     Both of MediaPipe's box detectors look: the short-range one (faces that fill a good part of the
@@ -161,7 +161,8 @@ def find_faces(picture: np.ndarray, confidence: float = 0.2) -> list[FaceBox]:
                     detection.score[0],
                 )
             )
-    return sorted(boxes, key=lambda box: -box.score)
+    # The graphs do not heed a threshold above their own (about 0.5), and find nothing below it.
+    return sorted((b for b in boxes if b.score >= confidence), key=lambda box: -box.score)
 
 
 class FaceMesh:

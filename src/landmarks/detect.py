@@ -24,11 +24,11 @@ _FACE_SIDE = 512
 _CUTS = ((1.5, 0.0), (2.0, 0.0))
 _BLURRED_CUTS = ((1.5, 1.5), (1.5, 4.0))
 
-# Scores 0-1: what counts as a face at once, and what still counts where nothing else was found.
+# Scores 0-1 of the box detector and of the mesh: what counts as a face at once, what the mesh may
+# say of a box where nothing else was found, and what a box in a mere part of the picture needs:
+# every texture looks like a face somewhere.
 _CONFIDENT = 0.5
 _DOUBTFUL = 0.2
-
-# A face found only in a part of the picture must be surer: every texture looks like one somewhere.
 _CONFIDENT_IN_TILE = 0.7
 
 # Two boxes that share this part of their union are one face; landmarks at most this part of a
@@ -111,7 +111,11 @@ def _detect_with_mesh(picture: np.ndarray, name: str) -> list[np.ndarray]:
         for box in boxes:
             faces = _faces_in_boxes(picture, [box], box_scale, _CUTS, confidence)
             if faces:
-                _log.warning("%s: a face was found with confidence %.2f only", name, box.score)
+                _log.warning(
+                    "%s: no face at first sight, one on a closer look (confidence %.2f)",
+                    name,
+                    box.score,
+                )
                 return faces
     raise InputError(f"{name}: no face found")
 
@@ -120,12 +124,12 @@ def _harder_searches(
     picture: np.ndarray, search: np.ndarray, scale: float
 ) -> Iterator[tuple[list[face_mesh.FaceBox], float, float]]:
     """Candidates from ever more costly searches: boxes, their scale, the mesh's least score."""
-    yield face_mesh.find_faces(search, _DOUBTFUL), scale, _DOUBTFUL
+    yield face_mesh.find_faces(search, _CONFIDENT), scale, _DOUBTFUL
 
     # A face that fills the picture or is cut by its edge: the box detectors want air round it.
     border = max(search.shape[:2]) // 2
     padded = cv2.copyMakeBorder(search, *[border] * 4, cv2.BORDER_REPLICATE)
-    boxes = face_mesh.find_faces(padded, _DOUBTFUL)
+    boxes = face_mesh.find_faces(padded, _CONFIDENT)
     yield [box._replace(x=box.x - border, y=box.y - border) for box in boxes], scale, _DOUBTFUL
 
     # A face too small for the detectors' 192 pixels: overlapping tiles, each looked at alone.
