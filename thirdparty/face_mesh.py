@@ -6,14 +6,12 @@ come inside the mediapipe package.
 """
 
 import contextlib
-import os
-import sys
-import threading
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from thirdparty.quiet import quiet_stderr
 
 MESH_POINT_COUNT = 478
 
@@ -75,8 +73,6 @@ _MIRROR = {
     178: 402, 87: 317,
 }  # fmt: skip
 
-_stderr_lock = threading.Lock()
-
 
 class FaceBox(NamedTuple):
     """A face found by the box detector: pixels of the picture, and its confidence 0-1."""
@@ -86,26 +82,6 @@ class FaceBox(NamedTuple):
     width: float
     height: float
     score: float
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Send file descriptor 2 nowhere for a moment.
-
-    MediaPipe's C++ side writes its log straight to the descriptor, past Python's logging and past
-    sys.stderr, while a graph starts and handles its first picture.
-    """
-    with _stderr_lock:
-        sys.stderr.flush()
-        kept = os.dup(2)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
 
 
 def ibug_weights() -> np.ndarray:
