@@ -19,7 +19,7 @@ UPPER_CROWNS = (0.160, 0.122, 0.118, 0.085, 0.062)
 LOWER_CROWNS = (0.098, 0.105, 0.105, 0.080, 0.060)
 # Where the biting edges lie at rest, below the line of the closed lips (upper teeth show about 2 mm).
 UPPER_EDGE = 0.050
-LOWER_EDGE = 0.035
+LOWER_EDGE = -0.012
 
 
 def painted_teeth(size: int, crowns: tuple[float, ...], *, upper: bool) -> np.ndarray:
@@ -47,7 +47,7 @@ def painted_teeth(size: int, crowns: tuple[float, ...], *, upper: bool) -> np.nd
         for side in (-1, 1):
             corner = 0.030 if upper else 0.022
             left, right = side * middle - width / 2, side * middle + width / 2
-            inset = 0.0035
+            inset = 0.0055
             box = rounded_box(left + inset, top, right - inset, bottom, min(corner, 0.4 * width))
             points = np.round((box * scale + (half_width, half_height)) * 16).astype(np.int32)
             cv2.fillPoly(alpha, [points], 1.0, cv2.LINE_AA, 4)
@@ -57,7 +57,7 @@ def painted_teeth(size: int, crowns: tuple[float, ...], *, upper: bool) -> np.nd
     # Between two teeth there is shadow, not a hole: the row itself is opaque but for its edge.
     closed = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, np.ones((1, int(0.03 * scale) | 1), np.uint8))
     shade = np.where(alpha > 0.02, shade, 0)
-    shade = cv2.GaussianBlur(shade, (0, 0), 0.0085 * scale)
+    shade = cv2.GaussianBlur(shade, (0, 0), 0.0065 * scale)
     row = np.dstack([shade, cv2.GaussianBlur(closed, (0, 0), 0.006 * scale)])
     rows = np.linspace(-TILE_HALF_HEIGHT, TILE_HALF_HEIGHT, row.shape[0], dtype=np.float32)[:, None]
     if upper:
@@ -105,7 +105,7 @@ class MouthInside:
         lip = lip.astype(np.float32)
         # Teeth are nearly white, seen in the light that falls on the skin, inside a shaded hole.
         white = np.clip(0.72 * max(luminance, 0.75 * highlight) + 0.25 * highlight, 40, 232)
-        tint = 0.28 * skin / max(luminance, 1.0) + 0.72
+        tint = 0.42 * skin / max(luminance, 1.0) + 0.58
         teeth = np.clip(white * tint, 0, 255)
         dark = 0.03 * skin + 0.16 * lip
         flesh = 0.50 * lip + 0.05 * skin
@@ -121,12 +121,12 @@ class MouthInside:
         depth = (
             np.clip(0.55 + 1.3 * y, 0, 1)[..., None] * np.clip(1 - 1.2 * x * x, 0.4, 1)[..., None]
         )
-        back = dark * (0.55 + 0.75 * depth)
+        back = dark * (0.60 + 0.65 * depth) + 0.10 * lip * depth
         self.upper = self._layer(teeth, upper, dark, blur)
         self.back = back.astype(np.float32)
 
-        tongue = np.exp(-(((x / 0.30) ** 2) ** 1.5) - np.clip((0.10 - y) / 0.07, 0, 9) ** 2)
-        light = np.clip(1.05 - 0.9 * np.abs(y - 0.18) - 0.5 * x * x, 0.3, 1.0)
+        tongue = np.exp(-(((x / 0.30) ** 2) ** 1.5) - np.clip((0.0 - y) / 0.06, 0, 9) ** 2)
+        light = np.clip(1.05 - 0.9 * np.abs(y - 0.08) - 0.5 * x * x, 0.3, 1.0)
         tongue_colour = (
             flesh * light[..., None] * (1 - 0.16 * np.exp(-((x / 0.02) ** 2)))[..., None]
         )

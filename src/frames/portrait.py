@@ -31,17 +31,27 @@ NODES_PER_MOUTH = 30
 
 # Points that move with the skull, to find the head's motion by.
 SKULL_POINTS = np.array([0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45])
+# Lips are followed exactly. The rest gives way, by about this many face units, where neighbours pull apart:
+# in a half profile, jaw and nose nearly meet, and exactness would fold the cheek between them.
+SLACK = np.full(68, 1e-5)
+SLACK[0:17], SLACK[17:27], SLACK[27:36], SLACK[36:48] = 0.05, 0.02, 0.02, 0.004
 LID_POINTS = (37, 38, 40, 41, 43, 44, 46, 47)
 UPPER_OUTER, LOWER_OUTER = (48, 49, 50, 51, 52, 53, 54), (54, 55, 56, 57, 58, 59, 48)
 UPPER_INNER, LOWER_INNER = (60, 61, 62, 63, 64), (64, 65, 66, 67, 60)
 INNER_PAIRS = ((61, 67), (62, 66), (63, 65))
 # Above this gap between the inner lips, in mouth widths, the portrait shows the inside of its mouth.
 OPEN_GAP = 0.055
+# Above this one its teeth, if it has any, are seen enough to be kept.
+TEETH_GAP = 0.11
 # (outer corner, two upper points, inner corner), two lower points, brow: in order of growing x.
 EYES = (
     ((36, 37, 38, 39), (36, 41, 40, 39), (17, 18, 19, 20, 21)),
     ((42, 43, 44, 45), (42, 47, 46, 45), (22, 23, 24, 25, 26)),
 )
+# Skin and red of the lips are not pressed together to less than these shares of what they are at rest.
+LEAST_SKIN, LEAST_LIP = 0.50, 0.45
+# Places along an eye, 0 and 1 its corners, where the colour of its closed lid is known.
+LID_POSITIONS = np.linspace(0, 1, 17, dtype=np.float32)
 LUMINANCE = np.array((0.114, 0.587, 0.299), np.float32)
 
 
@@ -144,15 +154,17 @@ class HeadFollow:
 
 
 class Sheet:
-    """A smooth displacement field, exact in its control points."""
+    """A smooth displacement field through control points, the more loosely the more slack they have."""
 
-    def __init__(self, points: np.ndarray, displacement: np.ndarray, unit: float) -> None:
+    def __init__(
+        self, points: np.ndarray, displacement: np.ndarray, slack: np.ndarray, unit: float
+    ) -> None:
         self.unit = unit
         self.centre = points.mean(0)
         self.points = ((points - self.centre) / unit).astype(np.float32)
         count = len(points)
         system = np.zeros((count + 1, count + 1))
-        system[:count, :count] = self._kernel(self.points) - 1e-5 * np.eye(count)
+        system[:count, :count] = self._kernel(self.points) - np.diag(slack)
         system[:count, count] = system[count, :count] = 1
         right = np.zeros((count + 1, 2))
         right[:count] = displacement
@@ -236,14 +248,14 @@ class PortraitRenderer:
         self.rest = self.asked_at_rest.copy()
         if not self.shows_inside:
             self._snap_to_parting()
-        self.correction = self.rest - self.asked_at_rest
 
         self.frame = FaceFrame(self.rest)
         self.follow = HeadFollow(self.frame, self.size, self.rest)
         self._prepare_grid()
         self._prepare_controls()
         self._prepare_inside()
-        self.lids_can_close = [self._eye_is_bare(eye) for eye in EYES]
+        self.correction = self.rest - self.asked_at_rest
+        self.lid_colours = [self._lid_skin(eye) if self._eye_is_bare(eye) else None for eye in EYES]
 
     # ---- preparation -----------------------------------------------------------------------------
 
@@ -300,7 +312,9 @@ class PortraitRenderer:
         # Mouth units to portrait pixels.
         axis = (rest[54] - rest[48]) / self.mouth_width
         down = np.array([-axis[1], axis[0]])
-        middle = (rest[60] + rest[64] + rest[[61, 62, 63, 65, 66, 67]].mean(0)) / 3
+        upper, lower = rest[[61, 62, 63]].mean(0), rest[[65, 66, 67]].mean(0)
+        # Where the lips would meet, were they closed.
+        middle = upper + 0.35 * (lower - upper)
         self.mouth_units = np.column_stack(
             [axis * self.mouth_width, down * self.mouth_width, middle]
         )
@@ -308,19 +322,32 @@ class PortraitRenderer:
         self.mouth_down = down
         self.shows_teeth = False
         if self.shows_inside:
-            outline = np.concatenate(
-                [curve(rest[list(UPPER_INNER)], 6), curve(rest[list(LOWER_INNER)], 6)]
-            )
-            rim = max(0.018 * self.mouth_width, 0.7)
-            soft = cv2.GaussianBlur(filled(outline, self.size), (0, 0), rim)
-            self.own_inside_core = np.clip(2.0 * soft - 1.0, 0, 1)
-            core = picture[self.own_inside_core > 0.5].astype(np.float32) @ LUMINANCE
-            # Teeth, if the light part of what shows is lighter than lips and shade would be.
-            light = max(0.95 * float(lip @ LUMINANCE), 0.5 * float(skin @ LUMINANCE))
-            self.shows_teeth = len(core) > 0 and float(np.percentile(core, 80)) > light
-            # The lower row hangs on the lower lip, which is not in the middle of an open mouth.
-            self.lower_units = self.mouth_units.copy()
-            self.lower_units[:, 2] = rest[[65, 66, 67]].mean(0) - 0.02 * self.mouth_width * down
+            self._prepare_own_inside(lip, skin)
+
+    def _prepare_own_inside(self, lip: np.ndarray, skin: np.ndarray) -> None:
+        """Mask of the portrait's own teeth, if any; lip, skin: their BGR colours (3,).
+
+        Lips are red: what they lack against teeth is blue and green.
+        """
+        rest = self.rest
+
+        def core() -> np.ndarray:
+            edges = [curve(rest[list(edge)], 6) for edge in (UPPER_INNER, LOWER_INNER)]
+            rim = max(0.015 * self.mouth_width, 0.6)
+            soft = cv2.GaussianBlur(filled(np.concatenate(edges), self.size), (0, 0), rim)
+            return np.clip(2.0 * soft - 1.0, 0, 1)
+
+        self.own_inside = core()
+        pale = self.picture[self.own_inside > 0.5][:, :2].min(1)
+        gap = np.linalg.norm(rest[66] - rest[62]) / self.mouth_width
+        least = max(1.4 * float(lip[:2].min()), 0.75 * float(skin[:2].min()))
+        self.shows_teeth = gap > TEETH_GAP and pale.size > 0 and np.percentile(pale, 80) > least
+        if self.shows_teeth:
+            self._snap_to_teeth()
+            self.own_inside = core()
+        # The lower row hangs on the lower lip, which is not in the middle of an open mouth.
+        self.lower_units = self.mouth_units.copy()
+        self.lower_units[:, 2] = rest[[65, 66, 67]].mean(0)
 
     def _snap_to_parting(self) -> None:
         """Puts the inner lips of a closed mouth on the dark line where the lips part.
@@ -362,28 +389,58 @@ class PortraitRenderer:
             at = 8 * (number + 1)
             rest[upper] = rest[lower] = middle[at] + shift[at] * down
 
+    def _snap_to_teeth(self) -> None:
+        """Puts the inner lips of a mouth that shows teeth on the edge between teeth and lips."""
+        rest = self.rest
+        axis = (rest[54] - rest[48]) / self.mouth_width
+        down = np.array([-axis[1], axis[0]])
+        pale = self.picture[..., :2].min(2).astype(np.float32)
+        pale = cv2.GaussianBlur(pale, (0, 0), max(0.010 * self.mouth_width, 0.4))
+        for points, outwards in (((61, 62, 63), -1), ((67, 66, 65), 1)):
+            offsets = np.linspace(-0.03, 0.08, 34) * self.mouth_width
+            places = rest[list(points)][:, None] + offsets[:, None] * outwards * down
+            places = places.astype(np.float32)
+            profile = cv2.remap(
+                pale,
+                places[..., 0],
+                places[..., 1],
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REFLECT,
+            )
+            fall = -np.gradient(profile, axis=1) - 0.3 * np.abs(offsets) / self.mouth_width
+            found = offsets[fall.argmax(1)]
+            found = np.where(fall.max(1) > 1.0, found, 0.0)
+            rest[list(points)] += np.median(found) * outwards * down
+
     def _eye_is_bare(self, eye: tuple) -> bool:
         """False where something dark covers the eye, as sunglasses do: there is no lid to close."""
-        upper, lower, brow = eye
-        rest = self.rest
-        width = np.linalg.norm(rest[upper[3]] - rest[upper[0]])
-        down = self.frame.axes[1]
-        middle = rest[[*upper, *lower[1:3]]].mean(0)
-        below = middle + 0.42 * width * down
-        above = rest[list(upper[1:3])].mean(0) - 0.12 * width * down
-        cheek = middle + 1.25 * width * down
-        radius = max(0.10 * width, 1.0)
-        grey = self.picture.astype(np.float32) @ LUMINANCE
+        upper, lower, _ = eye
+        outline = self.rest[[*upper, lower[2], lower[1]]]
+        width = np.linalg.norm(self.rest[upper[3]] - self.rest[upper[0]])
+        cheek = outline.mean(0) + 1.25 * width * self.frame.axes[1]
+        low, high = outline.min(0), outline.max(0)
+        light = []
+        for box in ((low, high), (cheek - 0.15 * width, cheek + 0.15 * width)):
+            left, top, right, bottom = clipped_box(*box, self.size)
+            patch = self.picture[top:bottom, left:right].astype(np.float32) @ LUMINANCE
+            light.append(float(np.percentile(patch, 80)) if patch.size else 0.0)
+        return light[0] > 0.33 * light[1]
 
-        def brightness(place: np.ndarray) -> float:
-            left, top, right, bottom = clipped_box(place - radius, place + radius, self.size)
-            patch = grey[top:bottom, left:right]
-            return float(np.median(patch)) if patch.size else 0.0
-
-        dark = 0.45 * brightness(cheek)
-        return not (
-            brightness(below) < dark and brightness(above) < dark and brightness(middle) < dark
-        )
+    def _lid_skin(self, eye: tuple) -> np.ndarray:
+        """Colours (17, 3) of a closed lid along the eye, from the skin above and below it."""
+        frame = EyeFrame(self.rest, eye)
+        blurred = cv2.GaussianBlur(self.picture, (0, 0), max(0.05 * frame.width, 0.6))
+        colours = []
+        for edge, offset in (("upper", -0.15), ("lower", 0.18), ("lower", 0.32)):
+            places = np.stack([LID_POSITIONS, frame.lid(LID_POSITIONS, edge) + offset], 1)
+            x, y = frame.pixels(places).astype(np.float32).T
+            row = cv2.remap(blurred, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            colours.append(row.reshape(-1, 3).astype(np.float32))
+        # Lashes, crease and bags are darker than the skin: the lightest of the three is without them.
+        colours = np.stack(colours)
+        lightest = (colours @ LUMINANCE).argmax(0)
+        colour = colours[lightest, np.arange(len(LID_POSITIONS))]
+        return 0.95 * cv2.GaussianBlur(colour, (1, 9), 3.0)
 
     # ---- one frame -------------------------------------------------------------------------------
 
@@ -392,7 +449,7 @@ class PortraitRenderer:
         asked = landmarks[:, :2].astype(np.float64)
         if np.abs(asked - self.asked_at_rest).max() < 1e-3:
             return self.picture.copy()
-        moved = self._uncrossed(asked + self.correction)
+        moved = self._with_room(self._uncrossed(asked + self._corrected(asked)))
         head = similarity(self.rest[SKULL_POINTS], moved[SKULL_POINTS])
         undo = invert(head)
         stable = self._undone(moved, self.follow(moved), undo)
@@ -408,9 +465,9 @@ class PortraitRenderer:
         frame = self.picture.copy()
         view = frame[top : self.grid.bottom, left : self.grid.right]
         view[:] = self._sample(source)
-        for eye, can_close in zip(EYES, self.lids_can_close, strict=True):
-            if can_close:
-                self._move_lids(view, source, eye, moved)
+        for eye, colours in zip(EYES, self.lid_colours, strict=True):
+            if colours is not None:
+                self._move_lids(view, source, eye, colours, moved)
         self._fill_mouth(view, undo, head, stable, moved)
         return frame
 
@@ -418,6 +475,15 @@ class PortraitRenderer:
         return cv2.remap(
             self.picture, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
         )
+
+    def _corrected(self, asked: np.ndarray) -> np.ndarray:
+        """The correction (68, 2) of the lips' edges, less of it as an open mouth shuts."""
+        if not self.shows_inside:
+            return self.correction
+        gap, gap_at_rest = (
+            np.linalg.norm(points[66] - points[62]) for points in (asked, self.asked_at_rest)
+        )
+        return self.correction * min(gap / gap_at_rest, 1.0)
 
     def _uncrossed(self, moved: np.ndarray) -> np.ndarray:
         """Lips that overlap meet in the middle instead."""
@@ -428,6 +494,30 @@ class PortraitRenderer:
             if overlap > 0:
                 moved[upper] -= 0.5 * overlap * down
                 moved[lower] += 0.5 * overlap * down
+        return moved
+
+    def _with_room(self, moved: np.ndarray) -> np.ndarray:
+        """Keeps skin between nose, lips and chin: landmarks that met would fold the picture.
+
+        The inner lips keep their gap; where the upper one may not rise, the lower one falls instead.
+        """
+        axis = moved[54] - moved[48]
+        down = np.array([-axis[1], axis[0]]) / max(np.linalg.norm(axis), 1e-6)
+
+        def lack(above: int, below: int, least: float) -> float:
+            wanted = least * abs((self.rest[below] - self.rest[above]) @ self.mouth_down)
+            return max(wanted - float((moved[below] - moved[above]) @ down), 0.0)
+
+        # Between the nose's base and the red of the upper lip, then the red itself.
+        push = max(lack(n, lip, LEAST_SKIN) for n, lip in ((32, 50), (33, 51), (34, 52)))
+        moved[49:54] += push * down
+        thickness = max(
+            lack(outer, inner, LEAST_LIP) for outer, inner in ((50, 61), (51, 62), (52, 63))
+        )
+        moved[60:68] += thickness * down
+        thin = max(lack(inner, outer, LEAST_LIP) for inner, outer in ((67, 58), (66, 57), (65, 56)))
+        moved[55:60] += thin * down
+        moved[6:11] += lack(57, 8, LEAST_SKIN) * down
         return moved
 
     @staticmethod
@@ -442,9 +532,12 @@ class PortraitRenderer:
             at.append(curve(stable[list(indices)], 2)[1::2])
             target.append(curve(self.rest[list(indices)], 2)[1::2])
         at, target = np.concatenate(at), np.concatenate(target)
+        slack = np.full(len(at) + len(self.ring), 1e-5)
+        slack[: len(points)] = SLACK[points]
         return Sheet(
             np.concatenate([at, self.ring]),
             np.concatenate([target - at, np.zeros_like(self.ring)]),
+            slack,
             self.frame.unit,
         )
 
@@ -555,13 +648,13 @@ class PortraitRenderer:
         )
         # At rest every pixel is the portrait's; once the lips part, their rim must not be left behind.
         mix = float(smoothstep(np.float64(parted / 0.04)))
-        kept = cv2.warpAffine(self.own_inside_core, to_box, size) if self.shows_teeth else 0.0
+        kept = cv2.warpAffine(self.own_inside, to_box, size) if self.shows_teeth else 0.0
         alpha = np.full(size[::-1], 1 - mix, np.float32) + mix * kept
         return painted + (own - painted) * alpha[..., None]
 
     # ---- eyes ------------------------------------------------------------------------------------
 
-    def _move_lids(self, view, source, eye, moved) -> None:
+    def _move_lids(self, view, source, eye, colours, moved) -> None:
         """Brings the lids' skin over the eyeball, or lays more of it bare."""
         upper, lower, brow = eye
         rest_eye, eye_now = EyeFrame(self.rest, eye), EyeFrame(moved, eye)
@@ -589,13 +682,20 @@ class PortraitRenderer:
         low_now, low_rest = eye_now.lid(u, "lower"), rest_eye.lid(u, "lower")
         low_now = np.maximum(low_now, lid_now)
 
-        # Upper lid: the skin from the brow's edge down to the lashes is stretched over the eye.
-        brow_edge = np.minimum(eye_now.brow(u), lid_rest - 0.16)
-        along = np.clip((t - brow_edge) / np.maximum(lid_now - brow_edge, 1e-3), 0, 1)
-        upper_shift = (lid_rest - lid_now) * (1.0 - (1.0 - along) ** 1.5)
+        closing = np.clip((lid_now - lid_rest) / 0.20, 0, 1)
+        # Upper lid: the skin between brow and lashes is stretched over the eye, most of all in its
+        # middle, so that lashes and brow keep their width.
+        brow_edge = lid_rest - np.maximum(0.62 * (lid_rest - eye_now.brow(u)), 0.12)
+        length_now, length_rest = np.maximum(lid_now - brow_edge, 1e-3), lid_rest - brow_edge
+        along = np.clip((t - brow_edge) / length_now, 0, 1)
+        slope = np.minimum(length_now / length_rest, 2.6)
+        along = along + (slope - 1) * along * (1 - along) * (1 - 2 * along)
+        # A little higher than the edge found, lest the eye's own pixels hang on the lashes.
+        upper_shift = brow_edge + length_rest * along - np.clip(t, brow_edge, lid_now)
+        upper_shift -= 0.025 * closing * along
         cheek_edge = np.maximum(low_now, low_rest) + 0.45
         along = np.clip((cheek_edge - t) / np.maximum(cheek_edge - low_now, 1e-3), 0, 1)
-        lower_shift = (low_rest - low_now) * along
+        lower_shift = (low_rest - low_now + 0.05 * closing) * along
         middle = 0.5 * (lid_now + low_now)
         skin_shift = np.where(t < middle, upper_shift, lower_shift)
         # Eyeball: rests, but for an eye opened wider than the portrait's, where it is stretched.
@@ -607,19 +707,29 @@ class PortraitRenderer:
         here = source[part]
         skin = self._sample((here + skin_shift[..., None] * down).astype(np.float32))
         ball = self._sample((here + ball_shift[..., None] * down).astype(np.float32))
-        # Signed distance into the opening, in pixels: an antialiased edge one and a half pixels wide.
+        skin = self._with_lid_skin(skin, colours, u, t, lid_rest, lid_now, closing)
+        # Signed distance into the opening, in pixels, for an antialiased edge.
         within = np.minimum(t - lid_now, low_now - t) * width
-        opening = np.clip(within / 1.5 + 0.5, 0, 1) * ((u > 0) & (u < 1))
+        opening = np.clip(within / 1.5, 0, 1) * ((u > 0) & (u < 1))
         frame = skin + (ball.astype(np.float32) - skin) * opening[..., None]
 
-        closing = (
-            np.clip((lid_now - lid_rest) / 0.25, 0, 1)
-            * smoothstep(u / 0.1)
-            * smoothstep((1 - u) / 0.1)
-        )
-        lash = np.exp(-(((t - lid_now - 0.004) / 0.026) ** 2)) * closing * 0.55
+        ends = smoothstep(u / 0.1) * smoothstep((1 - u) / 0.1)
+        lash = np.exp(-(((t - lid_now - 0.004) / 0.026) ** 2)) * closing * ends * 0.5
         frame *= 1.0 - lash[..., None]
         view[part] = np.clip(frame + 0.5, 0, 255).astype(np.uint8)
+
+    @staticmethod
+    def _with_lid_skin(skin, colours, u, t, lid_rest, lid_now, closing) -> np.ndarray:
+        """Lays smooth skin over the stretched lid: its crease and shade would be stretched as well."""
+        at = np.clip(u, 0, 1)
+        painted = np.stack([np.interp(at, LID_POSITIONS, colours[:, c]) for c in range(3)], -1)
+        span = np.maximum(lid_now - lid_rest, 1e-3)
+        height = np.clip((t - lid_rest) / span, -1, 1)
+        # The lid bulges over the eyeball: lighter in the middle, darker to the lashes.
+        painted *= (1.0 - 0.14 * np.abs(height - 0.35) ** 2)[..., None]
+        weight = smoothstep((t - lid_rest + 0.09) / 0.09) * smoothstep((lid_now - 0.02 - t) / 0.06)
+        weight = weight * closing * smoothstep(u / 0.12) * smoothstep((1 - u) / 0.12) * 0.85
+        return skin + (painted - skin) * weight[..., None]
 
 
 class MouthLine:
