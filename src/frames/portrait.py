@@ -427,7 +427,7 @@ class PortraitRenderer:
         return light[0] > 0.33 * light[1]
 
     def _lid_skin(self, eye: tuple) -> np.ndarray:
-        """Colours (17, 3) of a closed lid along the eye, from the skin above and below it."""
+        """Colours (2, 17, 3) of a closed lid along the eye, at its top and at its lashes."""
         frame = EyeFrame(self.rest, eye)
         blurred = cv2.GaussianBlur(self.picture, (0, 0), max(0.05 * frame.width, 0.6))
         colours = []
@@ -436,11 +436,10 @@ class PortraitRenderer:
             x, y = frame.pixels(places).astype(np.float32).T
             row = cv2.remap(blurred, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             colours.append(row.reshape(-1, 3).astype(np.float32))
-        # Lashes, crease and bags are darker than the skin: the lightest of the three is without them.
-        colours = np.stack(colours)
-        lightest = (colours @ LUMINANCE).argmax(0)
-        colour = colours[lightest, np.arange(len(LID_POSITIONS))]
-        return 0.95 * cv2.GaussianBlur(colour, (1, 9), 3.0)
+        above, below, bag = (cv2.GaussianBlur(row, (1, 9), 3.0) for row in colours)
+        # Shadow of the brow and of the lashes lie on the two, more than on a shut lid.
+        below = np.maximum(below, 0.8 * bag)
+        return np.stack([0.65 * above + 0.35 * below, 0.15 * above + 0.82 * below])
 
     # ---- one frame -------------------------------------------------------------------------------
 
@@ -722,11 +721,13 @@ class PortraitRenderer:
     def _with_lid_skin(skin, colours, u, t, lid_rest, lid_now, closing) -> np.ndarray:
         """Lays smooth skin over the stretched lid: its crease and shade would be stretched as well."""
         at = np.clip(u, 0, 1)
-        painted = np.stack([np.interp(at, LID_POSITIONS, colours[:, c]) for c in range(3)], -1)
-        span = np.maximum(lid_now - lid_rest, 1e-3)
-        height = np.clip((t - lid_rest) / span, -1, 1)
-        # The lid bulges over the eyeball: lighter in the middle, darker to the lashes.
-        painted *= (1.0 - 0.14 * np.abs(height - 0.35) ** 2)[..., None]
+        top, lashes = (
+            np.stack([np.interp(at, LID_POSITIONS, row[:, c]) for c in range(3)], -1)
+            for row in colours
+        )
+        # From one colour to the other, so that the lid has no border at either side.
+        height = (t - lid_rest + 0.09) / np.maximum(lid_now - lid_rest + 0.09, 1e-3)
+        painted = top + (lashes - top) * smoothstep(height)[..., None]
         weight = smoothstep((t - lid_rest + 0.09) / 0.09) * smoothstep((lid_now - 0.02 - t) / 0.06)
         weight = weight * closing * smoothstep(u / 0.12) * smoothstep((1 - u) / 0.12) * 0.85
         return skin + (painted - skin) * weight[..., None]
