@@ -84,9 +84,10 @@ def _load(device: str):
         _log.info("downloading the weights of face-alignment to %s", weights_folder())
     _check_weights()
     try:
-        # The package writes its download lines and bars straight to stderr. Its compilation needs
-        # a C++ compiler and a minute, for one picture.
-        with contextlib.redirect_stderr(io.StringIO()):
+        # The package and torch print download lines and bars. The package's compilation needs a
+        # C++ compiler and a minute, for one picture.
+        noise = io.StringIO()
+        with contextlib.redirect_stderr(noise), contextlib.redirect_stdout(noise):
             aligner = face_alignment.FaceAlignment(
                 face_alignment.LandmarksType.THREE_D, device=device, flip_input=True, compile=False
             )
