@@ -88,9 +88,8 @@ def track_landmarks(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]
     """
     with face_mesh.FaceMesh(video=True) as mesh:
         for frame in frames:
-            scale = min(1.0, _SEARCH_SIDE / max(frame.shape[:2]))
-            faces = mesh.landmarks(_resize(frame, scale))
-            yield _scaled_back(faces[0], scale) if faces else None
+            faces = mesh.landmarks(frame)
+            yield faces[0] if faces else None
 
 
 def _detect_with_mesh(picture: np.ndarray, name: str) -> list[np.ndarray]:
