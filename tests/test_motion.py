@@ -1,0 +1,261 @@
+"""Windows of speech to moving landmarks: the published numbers, and what the default mends."""
+
+import numpy as np
+import pytest
+
+from src.landmarks import motion, topology
+from src.networks.content import ContentBranch
+from src.networks.speaker import SpeakerBranch
+from tests.parity import PARITY, fill, needs_parity
+
+WINDOW = 18
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> dict:
+    return dict(np.load(PARITY / "pipeline.npz"))
+
+
+@pytest.fixture(scope="module")
+def features(pipeline) -> np.ndarray:
+    """Standardised content features of 4.9 s of real speech."""
+    mean, deviation = np.loadtxt(PARITY / "MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt").reshape(2, 80)
+    return ((pipeline["autovc_mel"] - mean) / deviation).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def networks() -> tuple[ContentBranch, SpeakerBranch]:
+    content, speaker = ContentBranch(), SpeakerBranch()
+    fill(content)
+    fill(speaker)
+    return content, speaker
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[ContentBranch, SpeakerBranch]:
+    """Narrow networks with filled weights, for long voices."""
+    content = ContentBranch(prior_hidden=16, prior=16, lstm_size=16, lstm_layers=1, hidden=(32, 16))
+    speaker = SpeakerBranch(
+        audio_size=16, audio_layers=1, model_size=16, feed_forward=32, hidden=(32, 16),
+        unused_decoder=False,
+    )  # fmt: skip
+    fill(content)
+    fill(speaker)
+    return content, speaker
+
+
+def windows(features: np.ndarray) -> np.ndarray:
+    return np.lib.stride_tricks.sliding_window_view(features, WINDOW, axis=0).swapaxes(1, 2)
+
+
+def long_voice(features: np.ndarray, length: int) -> np.ndarray:
+    """Real speech played forwards and backwards until it is long enough, so it has no joints."""
+    both = np.concatenate([features, features[::-1]])
+    return windows(np.tile(both, (length // len(both) + 2, 1)))[:length]
+
+
+def predict(networks, features, pipeline, **options) -> np.ndarray:
+    voice = features if features.ndim == 3 else windows(features)
+    face = pipeline["landmarks_normalised"]
+    embedding = pipeline["speaker_embedding"]
+    return motion.predict_landmarks(*networks, voice, voice, embedding, face, **options)
+
+
+@needs_parity
+def test_as_released_every_step(networks, features, pipeline):
+    voice = windows(features)[: len(features) - WINDOW]
+    predicted = predict(networks, voice, pipeline, as_released=True)
+    np.testing.assert_allclose(predicted, pipeline["landmarks_predicted"], atol=1e-4)
+    steps = {}
+    final = motion.finish_landmarks(
+        pipeline["landmarks_predicted"],
+        float(pipeline["scale"]),
+        pipeline["shift"],
+        seed=0,
+        as_released=True,
+        keep=steps,
+    )
+    assert steps["landmarks_final"] is final
+    for name, values in steps.items():
+        np.testing.assert_allclose(values, pipeline[name], atol=1e-3, err_msg=name)
+    from_voice = motion.finish_landmarks(
+        predicted, float(pipeline["scale"]), pipeline["shift"], as_released=True
+    )
+    np.testing.assert_allclose(from_voice, pipeline["landmarks_final"], atol=0.02)
+
+
+def test_segments_as_released_drop_a_short_rest():
+    assert motion.segments(287) == [slice(0, 287)]
+    assert motion.segments(1024 + 9) == [slice(0, 512), slice(512, 1024)]
+    assert motion.segments(512 + 10) == [slice(0, 512), slice(512, 522)]
+    assert motion.segments(5) == [slice(0, 5)]
+
+
+@pytest.mark.parametrize("length", [1, 511, 512, 513, 700, 900, 1024, 5000])
+def test_fading_segments_cover_every_frame_with_weight_one(length):
+    total = np.zeros(length)
+    pieces = motion.fading_segments(length, 512)
+    for piece, weight in pieces:
+        assert piece.stop - piece.start == len(weight) <= 512
+        total[piece] += weight
+        assert np.abs(np.diff(weight)).max(initial=0) < 0.02
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+    assert len(pieces) <= 1 + length // 384
+
+
+@needs_parity
+@pytest.mark.parametrize("length", [1, 2, 5, 17, 60, 287, 513, 1500])
+def test_default_gives_one_frame_a_window(small, features, pipeline, length):
+    predicted = predict(small, long_voice(features, length), pipeline)
+    assert predicted.shape == (length, 68, 3) and np.isfinite(predicted).all()
+    final = motion.finish_landmarks(predicted, -0.01, np.array([-128.0, -128.0]))
+    assert final.shape == (length, 68, 3) and np.isfinite(final).all()
+
+
+@needs_parity
+def test_default_has_no_seams_where_the_release_jumps(small, features, pipeline):
+    voice = long_voice(features, 3 * 512)
+    released = predict(small, voice, pipeline, as_released=True, amp_pos=1.0)
+    mended = predict(small, voice, pipeline, amp_pos=1.0)
+    nose = [30]
+
+    def seam_over_typical(landmarks: np.ndarray) -> float:
+        speed = np.linalg.norm(np.diff(landmarks[:, nose], axis=0), axis=-1).max(1)
+        at_seams = max(speed[seam - 4 : seam + 4].max() for seam in (512, 1024))
+        return at_seams / np.percentile(speed, 99)
+
+    assert seam_over_typical(mended) < 1.2
+    assert seam_over_typical(released) > 1.5, "else the test would not see a seam"
+
+
+@needs_parity
+def test_calibration_of_a_long_voice_does_not_depend_on_where_a_segment_ends(
+    small, features, pipeline
+):
+    face = pipeline["landmarks_normalised"]
+    voice = long_voice(features, 1200)
+    whole = motion.content_displacement(small[0], voice, face)
+    raw = whole - whole[0]
+    for batch in (slice(0, 512), slice(700, 1200)):
+        part = motion.content_displacement(small[0], voice[batch], face)
+        np.testing.assert_allclose(part - part[0], raw[batch] - raw[batch][0], atol=1e-5)
+
+
+@needs_parity
+def test_amplifiers_act_on_what_they_name(small, features, pipeline):
+    face = pipeline["landmarks_normalised"]
+    voice = windows(features)
+    one = motion.content_displacement(small[0], voice, face, amp_lip_x=1, amp_lip_y=1)
+    more = motion.content_displacement(small[0], voice, face, amp_lip_x=3, amp_lip_y=0.5)
+    np.testing.assert_allclose(more[:, 48:, 0], 3 * one[:, 48:, 0], rtol=1e-6)
+    np.testing.assert_allclose(more[:, 48:, 1], 0.5 * one[:, 48:, 1], rtol=1e-6)
+    np.testing.assert_array_equal(more[:, :48], one[:, :48])
+    still = motion.speaker_displacement(small[1], voice, pipeline["speaker_embedding"], amp_pos=0)
+    assert not still.any()
+
+
+@needs_parity
+def test_speaker_branch_moves_the_head_but_not_the_lips_apart(small, features, pipeline):
+    voice = windows(features)
+    moved = motion.speaker_displacement(small[1], voice, pipeline["speaker_embedding"])
+    for upper, lower in topology.OUTER_LIP_PAIRS + topology.INNER_LIP_PAIRS:
+        gap = np.abs(moved[:, upper] - moved[:, lower]).max()
+        assert gap < 0.01 * np.abs(moved).max()
+    assert moved[:, 30].std(0).max() > 1e-3
+
+
+def mouth(gaps: np.ndarray) -> np.ndarray:
+    """(T, 68, 3) lips 0.2 thick with the given inner gaps; the corners stay."""
+    face = np.zeros((len(gaps), 68, 3), np.float32)
+    for upper, lower in topology.INNER_LIP_PAIRS:
+        face[:, upper, 1], face[:, lower, 1] = -gaps / 2, gaps / 2
+    for upper, lower in ((50, 58), (51, 57), (52, 56)):
+        face[:, upper, 1], face[:, lower, 1] = -0.2 - gaps / 2, 0.2 + gaps / 2
+    x = np.array([-0.5, -0.25, 0, 0.25, 0.5, 0.25, 0, -0.25], np.float32)
+    face[:, topology.INNER_LIPS, 0] = x
+    return face
+
+
+def test_crossed_lips_meet_without_a_jump_and_stay_thick():
+    gaps = np.linspace(0.2, -0.2, 41, dtype=np.float32)
+    lips = mouth(gaps)
+    before = lips.copy()
+    motion.part_lips(lips)
+    apart = gaps >= 0
+    np.testing.assert_array_equal(lips[apart], before[apart])
+    np.testing.assert_allclose(lips[~apart][:, 62, 1], lips[~apart][:, 66, 1], atol=1e-6)
+    np.testing.assert_allclose(lips[:, 62, 1] - lips[:, 51, 1], 0.2, atol=1e-6)
+    assert np.abs(np.diff(lips, axis=0)).max() <= np.abs(np.diff(before, axis=0)).max() + 1e-6
+
+
+def test_crossed_lips_as_released_take_the_thickness_of_the_frame_before():
+    lips = mouth(np.array([0.1, -0.1, -0.1], np.float32))
+    lips[1, 51, 1] -= 0.3
+    motion.part_lips_as_released(lips)
+    np.testing.assert_allclose(lips[1:, 62, 1], 0, atol=1e-7)
+    np.testing.assert_allclose(lips[1:, 51, 1], -0.2, atol=1e-6)
+
+
+def test_smooth_keeps_cubics_and_takes_any_length():
+    time = np.linspace(0, 1, 40)
+    cubic = np.stack([time**3 - time, 2 * time**2], axis=1)
+    np.testing.assert_allclose(motion.smooth(cubic, 15, 3), cubic, atol=1e-12)
+    for length in range(1, 8):
+        assert motion.smooth(cubic[:length], 15, 3).shape == (length, 2)
+
+
+def test_blinks_as_released_follow_the_seed():
+    assert motion.blink_frames(500, 0, as_released=True) == [30, 164, 301, 444]
+    assert motion.blink_frames(45, 0, as_released=True) == []
+
+
+def test_blinks_shut_fully_follow_the_head_and_leave_the_global_generator_alone():
+    length = 400
+    face = np.zeros((length, 68, 3), np.float32)
+    face[:, :, 0] = np.arange(length)[:, None]  # the head slides a pixel a frame
+    face[:, [lower for _, lower in topology.EYELID_PAIRS], 1] = 8
+    np.random.seed(5)
+    state = np.random.get_state()[1].copy()
+    shut = motion.blink_frames(length, seed=3)
+    assert shut == motion.blink_frames(length, seed=3) != motion.blink_frames(length, seed=4)
+    assert np.array_equal(np.random.get_state()[1], state)
+    assert shut[0] == 30 and all(90 <= b - a < 150 for a, b in zip(shut, shut[1:], strict=False))
+    blinking = motion.add_blinks(face, shut)
+    for frame in shut:
+        held = blinking[frame : frame + 3]
+        np.testing.assert_allclose(held[:, 37, 1], 6, atol=1e-5)
+        np.testing.assert_allclose(held[:, 41, 1], 6, atol=1e-5)
+    np.testing.assert_array_equal(blinking[:, :, 0], face[:, :, 0])
+    gap = blinking[:, 41, 1] - blinking[:, 37, 1]
+    assert gap.min() > -1e-4 and gap[: shut[0] - 10].min() == 8 and gap[-1] == 8
+    assert np.abs(np.diff(gap)).max() < 0.2 * 8
+
+
+@needs_parity
+def test_eyes_shut_in_the_finished_landmarks_and_not_without_blinks(small, features, pipeline):
+    predicted = predict(small, features, pipeline, amp_pos=0.1)
+    back = float(pipeline["scale"]), pipeline["shift"]
+    for blinks in (True, False):
+        final = motion.finish_landmarks(predicted, *back, blinks=blinks)
+        gap = np.linalg.norm(final[:, 41, :2] - final[:, 37, :2], axis=-1)
+        shut = gap < 0.02 * np.median(gap)
+        assert shut.any() == blinks
+
+
+@needs_parity
+def test_ten_minutes_run_in_batches(small, features, pipeline):
+    import tracemalloc
+
+    voice = long_voice(features, 37_500)
+    tracemalloc.start()
+    predicted = predict(small, voice, pipeline)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert predicted.shape == (37_500, 68, 3) and predicted.dtype == np.float32
+    assert peak < 400e6, f"{peak / 1e6:.0f} MB"
+
+
+def test_windows_of_both_networks_must_agree(small):
+    some = np.zeros((3, WINDOW, 80), np.float32)
+    with pytest.raises(ValueError, match="3 and 2 windows"):
+        motion.predict_landmarks(*small, some, some[:2], np.zeros(256), np.zeros((68, 3)))
