@@ -105,6 +105,10 @@ class MouthInside:
         lip = lip.astype(np.float32)
         # Teeth are nearly white, seen in the light that falls on the skin, inside a shaded hole.
         white = np.clip(0.72 * max(luminance, 0.75 * highlight) + 0.25 * highlight, 40, 232)
+        # On stone or paper lips are as pale as teeth: then the teeth lie in shade, or none would be seen.
+        lip_luminance = float(lip @ (0.114, 0.587, 0.299))
+        if lip_luminance > 0.85 * luminance:
+            white = min(white, 0.70 * lip_luminance)
         tint = 0.42 * skin / max(luminance, 1.0) + 0.58
         teeth = np.clip(white * tint, 0, 255)
         dark = 0.03 * skin + 0.16 * lip

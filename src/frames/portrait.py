@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from src.frames.mouth import MouthInside
+from src.frames.warp import sample
 
 # Lengths in units of the face (jaw width, or 1.25 times the distance from the nose's root to the chin if
 # that is more, as in a half profile). Set by eye on photographs and paintings.
@@ -40,7 +41,7 @@ UPPER_OUTER, LOWER_OUTER = (48, 49, 50, 51, 52, 53, 54), (54, 55, 56, 57, 58, 59
 UPPER_INNER, LOWER_INNER = (60, 61, 62, 63, 64), (64, 65, 66, 67, 60)
 INNER_PAIRS = ((61, 67), (62, 66), (63, 65))
 # Above this gap between the inner lips, in mouth widths, the portrait shows the inside of its mouth.
-OPEN_GAP = 0.055
+OPEN_GAP = 0.04
 # Above this one its teeth, if it has any, are seen enough to be kept.
 TEETH_GAP = 0.11
 # (outer corner, two upper points, inner corner), two lower points, brow: in order of growing x.
@@ -463,17 +464,12 @@ class PortraitRenderer:
         left, top = self.grid.left, self.grid.top
         frame = self.picture.copy()
         view = frame[top : self.grid.bottom, left : self.grid.right]
-        view[:] = self._sample(source)
+        view[:] = sample(self.picture, source, cv2.INTER_CUBIC)
         for eye, colours in zip(EYES, self.lid_colours, strict=True):
             if colours is not None:
                 self._move_lids(view, source, eye, colours, moved)
         self._fill_mouth(view, undo, head, stable, moved)
         return frame
-
-    def _sample(self, source: np.ndarray) -> np.ndarray:
-        return cv2.remap(
-            self.picture, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-        )
 
     def _corrected(self, asked: np.ndarray) -> np.ndarray:
         """The correction (68, 2) of the lips' edges, less of it as an open mouth shuts."""
@@ -704,8 +700,10 @@ class PortraitRenderer:
 
         down = (rest_eye.axes[1] * rest_eye.width).astype(np.float32)
         here = source[part]
-        skin = self._sample((here + skin_shift[..., None] * down).astype(np.float32))
-        ball = self._sample((here + ball_shift[..., None] * down).astype(np.float32))
+        skin, ball = (
+            sample(self.picture, here + shift[..., None] * down, cv2.INTER_LINEAR)
+            for shift in (skin_shift, ball_shift)
+        )
         skin = self._with_lid_skin(skin, colours, u, t, lid_rest, lid_now, closing)
         # Signed distance into the opening, in pixels, for an antialiased edge.
         within = np.minimum(t - lid_now, low_now - t) * width
