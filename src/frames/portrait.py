@@ -701,7 +701,9 @@ class PortraitRenderer:
         down = (rest_eye.axes[1] * rest_eye.width).astype(np.float32)
         here = source[part]
         skin, ball = (
-            sample(self.picture, here + shift[..., None] * down, cv2.INTER_LINEAR)
+            sample(
+                self.picture, here + shift[..., None].astype(np.float32) * down, cv2.INTER_LINEAR
+            )
             for shift in (skin_shift, ball_shift)
         )
         skin = self._with_lid_skin(skin, colours, u, t, lid_rest, lid_now, closing)
