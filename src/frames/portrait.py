@@ -385,7 +385,9 @@ class PortraitRenderer:
         path = [int(total[-1].argmin())]
         for best in reversed(back):
             path.append(int(best[path[-1]]))
-        shift = cv2.GaussianBlur(offsets[path[::-1]].astype(np.float32)[:, None], (1, 7), 2.0)[:, 0]
+        # A detector's lips are off as a whole, not wavy.
+        along = np.linspace(-1, 1, len(path))
+        shift = np.polyval(np.polyfit(along, offsets[path[::-1]], 2), along)
         for number, (upper, lower) in enumerate(INNER_PAIRS):
             at = 8 * (number + 1)
             rest[upper] = rest[lower] = middle[at] + shift[at] * down
@@ -411,7 +413,9 @@ class PortraitRenderer:
             fall = -np.gradient(profile, axis=1) - 0.3 * np.abs(offsets) / self.mouth_width
             found = offsets[fall.argmax(1)]
             found = np.where(fall.max(1) > 1.0, found, 0.0)
-            rest[list(points)] += np.median(found) * outwards * down
+            # A little beyond it, lest a rim of teeth hang on the lip.
+            beyond = np.median(found) + 0.012 * self.mouth_width
+            rest[list(points)] += beyond * outwards * down
 
     def _eye_is_bare(self, eye: tuple) -> bool:
         """False where something dark covers the eye, as sunglasses do: there is no lid to close."""
