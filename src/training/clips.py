@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.audio import FRAME_RATE, SAMPLE_RATE, ffmpeg_path, read_audio
+from src.audio import ffmpeg_path, read_audio
 from src.errors import InputError
 from src.landmarks.detect import track_landmarks
 from src.training.dumps import save_npz

@@ -78,9 +78,11 @@ def dump_paths(root: Path, split: str, name: str = "autovc_retrain_mel") -> tupl
     return folder / f"{name}_{split}_au.pickle", folder / f"{name}_{split}_fl.pickle"
 
 
-def write_clips(root: Path, split: str, clips: list[Clip]) -> None:
+def write_clips(
+    root: Path, split: str, clips: list[Clip], name: str = "autovc_retrain_mel"
+) -> None:
     """Write clips in the published format."""
-    audio_path, landmark_path = dump_paths(root, split)
+    audio_path, landmark_path = dump_paths(root, split, name)
     info = [(i, clip.name, clip.embedding) for i, clip in enumerate(clips)]
     audio = [(clip.features, row) for clip, row in zip(clips, info, strict=True)]
     landmarks = [(clip.landmarks, row) for clip, row in zip(clips, info, strict=True)]
@@ -88,7 +90,7 @@ def write_clips(root: Path, split: str, clips: list[Clip]) -> None:
     replace_file(landmark_path, lambda file: pickle.dump(landmarks, file, protocol=4))
 
 
-def read_clips(root: Path, split: str) -> list[Clip]:
+def read_clips(root: Path, split: str, name: str = "autovc_retrain_mel") -> list[Clip]:
     """Read clips in the published format, without running anything that a pickle could hold.
 
     Raises:
@@ -97,13 +99,25 @@ def read_clips(root: Path, split: str) -> list[Clip]:
     """
     from src.checkpoints import read_pickle
 
-    audio_path, landmark_path = dump_paths(root, split)
+    audio_path, landmark_path = dump_paths(root, split, name)
     audio, landmarks = read_pickle(audio_path), read_pickle(landmark_path)
     if len(audio) != len(landmarks):
         raise InputError(f"{landmark_path}: {len(landmarks)} clips, but {len(audio)} in the audio")
     clips = []
     for (features, info), (points, _) in zip(audio, landmarks, strict=True):
         frames = min(len(features), len(points))
-        _, name, embedding = info
-        clips.append(Clip(features[:frames], points[:frames], name, np.asarray(embedding)))
+        _, clip_name, embedding = info
+        clips.append(Clip(features[:frames], points[:frames], clip_name, np.asarray(embedding)))
     return clips
+
+
+def read_phones(root: Path) -> dict[str, list[tuple[str, float, float]]]:
+    """Phone, start and end in seconds, of the synthetic speech under ``root``, by clip name."""
+    phones = {}
+    for path in sorted((root / "synthetic").glob("*.npz")):
+        with np.load(path) as data:
+            names, times = data["phones"], data["times"]
+        phones[path.stem] = [
+            (str(name), *map(float, span)) for name, span in zip(names, times, strict=True)
+        ]
+    return phones

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905
 """Endless plain English sentences for speech synthesis.
 
 The landmarks of real clips come with few words; sentences put together from a small lexicon bring

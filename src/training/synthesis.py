@@ -53,8 +53,8 @@ class Speech:
     phones: list[tuple[str, float, float]]  # CMU name, start and end in seconds
 
 
-def speak_flite(text: str, voice: str, stretch: float = 1.0) -> Speech:
-    """Speak with flite; ``stretch`` above 1 is slower.
+def speak_flite(text: str, voice: str, stretch: float = 1.0, pitch: float | None = None) -> Speech:
+    """Speak with flite; ``stretch`` above 1 is slower, ``pitch`` is the mean F0 in Hz.
 
     Raises:
         InputError: flite is not installed, or refuses.
@@ -65,6 +65,8 @@ def speak_flite(text: str, voice: str, stretch: float = 1.0) -> Speech:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         options = ["--setf", f"duration_stretch={stretch}", "-psdur", "-o", str(path)]
+        if pitch is not None:
+            options += ["--setf", f"int_f0_target_mean={pitch}"]
         done = subprocess.run(
             [program, "-voice", voice, *options, "-t", text], capture_output=True, text=True
         )

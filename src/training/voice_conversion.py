@@ -23,6 +23,7 @@ from src.training.augment import VoiceChanger
 from src.training.dumps import Voices
 
 CROP = 128  # frames of a training crop (AutoVC)
+CODE_FREE = 0.3  # share of the steps before the code's loss, which alone would still the code
 POSTNET_START = 0.1  # gain of an untrained post-net's last norm
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Options:
     batch_size: int
     learning_rate: float
     strength: float  # of the voice changer
+    code_weight: float
     seed: int
     validate_every: int
 
@@ -71,14 +73,18 @@ def losses(
     mel: torch.Tensor,
     f0: torch.Tensor,
     embedding: torch.Tensor,
+    code_weight: float,
 ) -> dict[str, torch.Tensor]:
-    """Reconstruction before and after the post-net, and of the code, for a batch."""
+    """Reconstruction before and after the post-net, and of the code where that has a weight."""
     first, refined, code = generator(heard, embedding, f0, embedding, f0)
-    return {
+    parts = {
         "first": torch.nn.functional.mse_loss(first, mel),
         "refined": torch.nn.functional.mse_loss(refined, mel),
-        "code": torch.nn.functional.l1_loss(generator(refined, embedding), code),
     }
+    if code_weight:
+        again = generator(refined, embedding)
+        parts["code"] = code_weight * torch.nn.functional.l1_loss(again, code)
+    return parts
 
 
 def train(
@@ -136,7 +142,9 @@ def train(
         mel, f0, embedding, names = crops(voices, training, rng, options.batch_size)
         heard = changer(mel)
         generator.train()
-        parts = losses(generator, *(x.to(device) for x in (heard, mel, f0, embedding)))
+        code_weight = options.code_weight if step >= CODE_FREE * options.steps else 0.0
+        batch = (x.to(device) for x in (heard, mel, f0, embedding))
+        parts = losses(generator, *batch, code_weight)
         loss = sum(parts.values())
         runs.refuse_nan(loss, step, names)
         optimizer.zero_grad(set_to_none=True)
@@ -179,6 +187,6 @@ def validate(
         for _ in range(rounds):
             mel, f0, embedding, _ = crops(voices, utterances, rng, 16)
             heard = changer(mel)
-            values = losses(generator, *(x.to(device) for x in (heard, mel, f0, embedding)))
+            values = losses(generator, *(x.to(device) for x in (heard, mel, f0, embedding)), 0.0)
             total += values["refined"].item()
     return total / rounds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -36,20 +36,20 @@ def analyse(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return log_mel(samples), f0_bins(normalise_f0(log_f0(samples)))
 
 
-def analyse_all(
-    recordings: Iterable[tuple[Path, str]],
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, str, str]]:
-    """Log-mel, F0 bins, embedding, name and speaker of each recording."""
+def analyse_recording(
+    recording: tuple[Path, str],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, str, str]:
+    """Log-mel, F0 bins, embedding, name and speaker of a recording (path, speaker)."""
     from thirdparty.speaker_encoder import embed_speaker
 
-    for path, speaker in recordings:
-        wav = normalise_loudness(read_audio(path))
-        mel, bins = analyse(wav)
-        yield mel, bins, embed_speaker(wav), path.stem, speaker
+    path, speaker = recording
+    wav = normalise_loudness(read_audio(path))
+    mel, bins = analyse(wav)
+    return mel, bins, embed_speaker(wav), path.stem, speaker
 
 
 def collect(rows: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray, str, str]]) -> Voices:
-    """Lay the rows of ``analyse_all`` end to end."""
+    """Lay the rows of ``analyse_recording`` end to end."""
     mels, bins, embeddings, names, speakers = zip(*rows, strict=True)
     return Voices(
         mel=np.concatenate(mels).astype(np.float16),

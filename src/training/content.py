@@ -1,0 +1,265 @@
+"""Training of the content branch (paper, section 4.1): speech in, lip displacements out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from src.audio import FRAME_RATE
+from src.evaluation import measures
+from src.features import standardise, windows
+from src.landmarks.topology import LANDMARK_COUNT
+from src.networks.content import ContentBranch
+from src.training import runs
+from src.training.dumps import Clip
+from src.training.faces import static_face
+from src.training.losses import laplacian_l1, lip_weights, weighted_l1
+
+RUN = 32  # consecutive windows taken from a clip at a time
+EMA_DECAY = 0.998
+OWN_FACE = 0.4  # share of the runs that see the clip's own static face, not somebody else's
+FACE_NOISE = 0.01  # deviation added to static faces, normalised units
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is made of."""
+
+    steps: int
+    segment_batch_size: int  # windows a step
+    learning_rate: float
+    weight_decay: float
+    laplacian_weight: float
+    motion_weight: float  # on differences of consecutive frames
+    mel_noise: float  # deviation of noise on standardised features
+    shares: dict[str, float]  # of the batches, by prefix of the speaker's name
+    seed: int
+    validate_every: int
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Clips ready to be cut into windows."""
+
+    windows: list[np.ndarray]  # a (T, 18, 80) view each, of standardised features
+    displacements: list[np.ndarray]  # (T, 204) from the static face
+    static_faces: np.ndarray  # (C, 204)
+    names: list[str]
+
+    @staticmethod
+    def of(clips: list[Clip], mean: np.ndarray, deviation: np.ndarray, lead: int) -> Corpus:
+        """Standardise, find each clip's static face and lay out the windows as views."""
+        views, moves, faces = [], [], []
+        for clip in clips:
+            views.append(windows(standardise(clip.features, mean, deviation), lead))
+            points = np.asarray(clip.landmarks, np.float32)
+            face = static_face(points.reshape(-1, LANDMARK_COUNT, 3)).reshape(-1)
+            moves.append((points - face).astype(np.float32))
+            faces.append(face)
+        faces = np.array(faces, np.float32).reshape(-1, 3 * LANDMARK_COUNT)
+        return Corpus(views, moves, faces, [clip.name for clip in clips])
+
+
+def statistics(clips: list[Clip]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation (80,) of the features of all clips."""
+    count = sum(len(clip.features) for clip in clips)
+    mean = sum(clip.features.sum(0, dtype=np.float64) for clip in clips) / count
+    square = sum(np.square(clip.features - mean).sum(0, dtype=np.float64) for clip in clips)
+    return mean.astype(np.float32), np.sqrt(square / count + 1e-8).astype(np.float32)
+
+
+def clip_chances(corpus: Corpus, shares: dict[str, float]) -> np.ndarray:
+    """How often each clip is drawn: by its length, within the share of its group.
+
+    Clips that no prefix of ``shares`` matches are one more group with what is left of 1.
+    """
+    lengths = np.array([max(0, len(view) - RUN) for view in corpus.windows], np.float64)
+    groups = np.full(len(lengths), "", object)
+    for prefix in sorted(shares, key=len):
+        matching = [i for i, name in enumerate(corpus.names) if name.startswith(prefix)]
+        groups[matching] = prefix
+    chances = np.zeros(len(lengths))
+    given = {**shares, "": max(0.0, 1.0 - sum(shares.values()))}
+    for group, share in given.items():
+        members = groups == group
+        if lengths[members].sum() > 0:
+            chances[members] = share * lengths[members] / lengths[members].sum()
+    return chances / chances.sum()
+
+
+def batch(
+    corpus: Corpus, chances: np.ndarray, rng: np.random.Generator, size: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
+    """Windows (N, 18, 80), static faces (N, 204) and displacements (N, 204), in runs of ``RUN``."""
+    chosen = rng.choice(len(chances), size // RUN, p=chances)
+    heard, moved, faces = [], [], []
+    for clip in chosen:
+        start = int(rng.integers(0, len(corpus.windows[clip]) - RUN + 1))
+        heard.append(corpus.windows[clip][start : start + RUN])
+        moved.append(corpus.displacements[clip][start : start + RUN])
+        face = clip if rng.random() < OWN_FACE else rng.integers(len(corpus.static_faces))
+        faces.append(np.repeat(corpus.static_faces[face][None], RUN, 0))
+    face = np.concatenate(faces)
+    face = face + FACE_NOISE * rng.standard_normal(face.shape, dtype=np.float32)
+    return (
+        torch.from_numpy(np.concatenate(heard)),
+        torch.from_numpy(face),
+        torch.from_numpy(np.concatenate(moved)),
+        [corpus.names[clip] for clip in chosen],
+    )
+
+
+def losses(
+    made: torch.Tensor, true: torch.Tensor, face: torch.Tensor, options: Options
+) -> dict[str, torch.Tensor]:
+    """Weighted L1, Laplacian and motion of displacements (N, 204) that come in runs."""
+    steps_made = made.unflatten(0, (-1, RUN)).diff(dim=1)
+    steps_true = true.unflatten(0, (-1, RUN)).diff(dim=1)
+    weights = lip_weights(face + true)
+    return {
+        "l1": weighted_l1(made, true, weights),
+        "laplacian": options.laplacian_weight * laplacian_l1(made, true),
+        "motion": options.motion_weight * (steps_made - steps_true).abs().mean(),
+    }
+
+
+def train(
+    network: ContentBranch,
+    corpus: Corpus,
+    validation: Corpus,
+    phones: dict[str, list[tuple[str, float, float]]],
+    options: Options,
+    statistics_: tuple[np.ndarray, np.ndarray],
+    folder: Path,
+    writer,
+    resume: bool,
+    device: torch.device,
+    write: bool,
+) -> None:
+    """Train; the checkpoints hold the moving average of the weights as ``model_g_face_id``.
+
+    Args:
+        phones: phone times of those validation clips that are synthetic, by name.
+        statistics_: mean and deviation of the features, stored with the weights.
+    """
+    chances = clip_chances(corpus, options.shares)
+    network.to(device)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), options.learning_rate, weight_decay=options.weight_decay
+    )
+    rng = np.random.default_rng(options.seed)
+    step, best = 0, -np.inf
+    if resume:
+        state = runs.load_run(folder / "ckpt_last.pth")
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["opt"])
+        rng.bit_generator.state = state["rng"]
+        step, best = state["step"], state["best"]
+
+    def checkpoint(name: str) -> None:
+        runs.save_run(
+            folder / name,
+            model_g_face_id=average.module.state_dict(),
+            config=network.config,
+            mel_mean=torch.from_numpy(statistics_[0]),
+            mel_std=torch.from_numpy(statistics_[1]),
+            network=network.state_dict(),
+            average=average.state_dict(),
+            opt=optimizer.state_dict(),
+            rng=rng.bit_generator.state,
+            step=step,
+            best=best,
+        )
+
+    started, since = time.monotonic(), step
+    while step < options.steps:
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * runs.cosine(step, options.steps)
+        heard, face, true, names = batch(corpus, chances, rng, options.segment_batch_size)
+        heard = heard + options.mel_noise * torch.randn_like(heard)
+        heard, face, true = heard.to(device), face.to(device), true.to(device)
+        network.train()
+        parts = losses(network(heard, face), true, face, options)
+        loss = sum(parts.values())
+        runs.refuse_nan(loss, step, names)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        average.update_parameters(network)
+        step += 1
+        if writer is not None and step % 20 == 0:
+            for key, value in parts.items():
+                writer.add_scalar(f"train/{key}", value.item(), step)
+            writer.add_scalar("train/gradient_norm", norm.item(), step)
+            writer.add_scalar("train/learning_rate", optimizer.param_groups[0]["lr"], step)
+        if step % options.validate_every == 0 or step == options.steps:
+            scores = validate(average.module, validation, phones, device)
+            rate = (step - since) / (time.monotonic() - started)
+            texts = [f"{key} {value.item():.4f}" for key, value in parts.items()]
+            texts += [f"{key} {value:.3f}" for key, value in scores.items()]
+            _log.info("step %d: %s; %.2f steps/s", step, ", ".join(texts), rate)
+            if writer is not None:
+                for key, value in scores.items():
+                    writer.add_scalar(f"held_out/{key}", value, step)
+            if write:
+                score = float(np.nansum([scores["correlation"], scores["auc"]]))
+                if score > best:
+                    best = score
+                    checkpoint("ckpt_best.pth")
+                checkpoint("ckpt_last.pth")
+
+
+def predict(
+    network: ContentBranch, view: np.ndarray, face: np.ndarray, device: torch.device
+) -> np.ndarray:
+    """Displacements (T, 204) of the windows (T, 18, 80) of one clip; puts the network in eval."""
+    network.eval()
+    static = torch.from_numpy(face)[None].to(device)
+    with torch.inference_mode():
+        pieces = [
+            network(torch.from_numpy(view[i : i + 512]).to(device), static).cpu().numpy()
+            for i in range(0, len(view), 512)
+        ]
+    return np.concatenate(pieces)
+
+
+def validate(
+    network: ContentBranch,
+    corpus: Corpus,
+    phones: dict[str, list[tuple[str, float, float]]],
+    device: torch.device,
+) -> dict[str, float]:
+    """Mean aperture correlation on real clips and open/shut AUC on synthetic ones, held out."""
+    correlations, opened, shut = [], [], []
+    thinning = np.arange(0, 10**6) * FRAME_RATE / measures.MEASURE_RATE
+    for view, true, face, name in zip(
+        corpus.windows, corpus.displacements, corpus.static_faces, corpus.names, strict=True
+    ):
+        made = predict(network, view, face, device)
+        # A signed gap: lips that cross count as more shut than lips that touch.
+        y = made.reshape(-1, LANDMARK_COUNT, 3)[..., 1]
+        signed = y[:, 66] - y[:, 62]
+        clip = name.split("/")[-1].split("+")[0]
+        if clip in phones:
+            wide, least = measures.phone_extremes(signed, FRAME_RATE, phones[clip])
+            opened += wide
+            shut += least
+        else:
+            known = measures.aperture((face + true).reshape(-1, LANDMARK_COUNT, 3))
+            frames = thinning[thinning < len(signed) - 1].astype(int)
+            correlations.append(measures.aperture_correlation(signed[frames], known[frames]))
+    return {
+        "correlation": float(np.nanmean(correlations)) if correlations else float("nan"),
+        "auc": measures.open_shut_auc(opened, shut),
+    }

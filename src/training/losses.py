@@ -1,0 +1,38 @@
+"""Losses of the landmark networks (paper, sections 4.1 and 4.2, and the published release)."""
+
+from __future__ import annotations
+
+import torch
+
+from src.landmarks.topology import LANDMARK_COUNT, LIPS, curve_neighbours
+
+LIP_SLOPE, LIP_FLOOR = 4.0, 0.1  # a mouth open by g weighs 1 / (LIP_SLOPE * g + LIP_FLOOR)
+
+
+def lip_weights(true: torch.Tensor) -> torch.Tensor:
+    """Weight of each coordinate of true landmarks (N, 204), normalised units: (N, 204).
+
+    Lips count by how shut they are, so that closures are learned although they are rare.
+    """
+    y = true.unflatten(-1, (LANDMARK_COUNT, 3))[..., 1]
+    weight = 1.0 / (LIP_SLOPE * (y[..., 66] - y[..., 62]).abs() + LIP_FLOOR)
+    weights = torch.ones(*true.shape[:-1], LANDMARK_COUNT, 3, device=true.device)
+    weights[..., LIPS, :] = weight[..., None, None]
+    return weights.flatten(-2)
+
+
+def weighted_l1(made: torch.Tensor, true: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference, each coordinate by its weight."""
+    return ((made - true).abs() * weights).mean()
+
+
+def laplacian(landmarks: torch.Tensor) -> torch.Tensor:
+    """Each point minus the mean of its two neighbours on its curve: (..., 204) -> (..., 68, 3)."""
+    points = landmarks.unflatten(-1, (LANDMARK_COUNT, 3))
+    neighbours = torch.tensor(curve_neighbours(), device=landmarks.device)
+    return points - points[..., neighbours, :].mean(-2)
+
+
+def laplacian_l1(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of the graph Laplacians of (..., 204) landmarks."""
+    return (laplacian(made) - laplacian(true)).abs().mean()
