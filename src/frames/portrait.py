@@ -15,6 +15,7 @@ Landmarks are the 68 points of `src.landmarks.topology`; only x and y are used.
 
 import cv2
 import numpy as np
+from scipy.spatial import Delaunay
 
 from src.frames.mouth import MouthInside
 from src.frames.warp import sample
@@ -50,6 +51,8 @@ EYES = (
     ((42, 43, 44, 45), (42, 47, 46, 45), (22, 23, 24, 25, 26)),
 )
 # Skin and red of the lips are not pressed together to less than these shares of what they are at rest.
+# Neighbours among the other points come no closer, and go no farther, than this share of their distance.
+MOST_STRAIN = 0.55
 LEAST_SKIN, LEAST_LIP = 0.50, 0.45
 # Places along an eye, 0 and 1 its corners, where the colour of its closed lid is known.
 LID_POSITIONS = np.linspace(0, 1, 17, dtype=np.float32)
@@ -277,6 +280,12 @@ class PortraitRenderer:
         x, y = np.cos(angle), np.sin(angle)
         ring = np.stack([FACE_HALF_WIDTH * x, y * np.where(y < 0, FACE_ABOVE, FACE_BELOW)], 1)
         self.ring = self.frame.pixels(ring)
+        still = np.array([*range(36), 36, 39, 42, 45, 48, 54])
+        triangles = still[Delaunay(self.rest[still]).simplices]
+        edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+        self.still_edges = np.unique(np.sort(edges, 1), axis=0)
+        lengths = np.linalg.norm(np.subtract(*self.rest[self.still_edges.T]), axis=1)
+        self.still_lengths = np.maximum(lengths, 0.08 * self.frame.unit)
         shared = [i for i in range(48) if i not in LID_POINTS]
         self.upper_points = [*shared, *UPPER_OUTER, *UPPER_INNER]
         self.lower_points = [*shared, *LOWER_OUTER, *LOWER_INNER]
@@ -453,9 +462,10 @@ class PortraitRenderer:
         asked = landmarks[:, :2].astype(np.float64)
         if np.abs(asked - self.asked_at_rest).max() < 1e-3:
             return self.picture.copy()
-        moved = self._with_room(self._uncrossed(asked + self._corrected(asked)))
+        moved = self._uncrossed(asked + self._corrected(asked))
         head = similarity(self.rest[SKULL_POINTS], moved[SKULL_POINTS])
         undo = invert(head)
+        moved = self._with_room(self._calmed(moved, head, undo))
         stable = self._undone(moved, self.follow(moved), undo)
 
         upper = self._sheet(stable, self.upper_points, (UPPER_OUTER, UPPER_INNER))
@@ -494,6 +504,22 @@ class PortraitRenderer:
                 moved[upper] -= 0.5 * overlap * down
                 moved[lower] += 0.5 * overlap * down
         return moved
+
+    def _calmed(self, moved: np.ndarray, head: np.ndarray, undo: np.ndarray) -> np.ndarray:
+        """Less of what skull, brows and jaw do among themselves where it would fold the skin.
+
+        Motion of a frontal face, put on a half profile, drives points together that are neighbours in
+        this picture; all of it is lessened alike, the lips keep their shape and go along.
+        """
+        strange = apply(undo, moved) - self.rest
+        start, end = self.still_edges.T
+        strain = np.linalg.norm(strange[start] - strange[end], axis=1) / self.still_lengths
+        share = MOST_STRAIN / max(float(strain.max()), MOST_STRAIN)
+        if share == 1.0:
+            return moved
+        lips = strange[[48, 54]].mean(0)
+        calm = np.concatenate([share * strange[:48], strange[48:] - (1 - share) * lips])
+        return apply(head, self.rest + calm)
 
     def _with_room(self, moved: np.ndarray) -> np.ndarray:
         """Keeps skin between nose, lips and chin: landmarks that met would fold the picture.
