@@ -105,14 +105,18 @@ class MouthInside:
         lip = lip.astype(np.float32)
         # Teeth are nearly white, seen in the light that falls on the skin, inside a shaded hole.
         white = np.clip(0.72 * max(luminance, 0.75 * highlight) + 0.25 * highlight, 40, 232)
-        # On stone or paper lips are as pale as teeth: then the teeth lie in shade, or none would be seen.
+        # On stone lips are as pale as teeth: then the teeth lie in shade, or none would be seen.
         lip_luminance = float(lip @ (0.114, 0.587, 0.299))
-        if lip_luminance > 0.85 * luminance:
+        colourless = float(np.ptp(skin)) < 0.25 * float(skin.max())
+        if colourless and lip_luminance > 0.85 * luminance:
             white = min(white, 0.70 * lip_luminance)
         tint = 0.42 * skin / max(luminance, 1.0) + 0.58
         teeth = np.clip(white * tint, 0, 255)
-        dark = 0.03 * skin + 0.16 * lip
-        flesh = 0.50 * lip + 0.05 * skin
+        # Inside it is redder than outside, if the picture has colours at all.
+        colour = min(float(np.ptp(skin)) / max(float(skin.max()), 1.0) / 0.35, 1.0)
+        redder = (1 + colour * np.array((-0.30, -0.28, 0.12))).astype(np.float32)
+        dark = (0.03 * skin + 0.16 * lip) * redder
+        flesh = (0.50 * lip + 0.05 * skin) * redder
 
         upper = painted_teeth(size, UPPER_CROWNS, upper=True)
         lower = painted_teeth(size, LOWER_CROWNS, upper=False)

@@ -22,9 +22,13 @@ from src.frames.warp import sample
 
 # Lengths in units of the face (jaw width, or 1.25 times the distance from the nose's root to the chin if
 # that is more, as in a half profile). Set by eye on photographs and paintings.
-HEAD_HALF_WIDTH, HEAD_ABOVE, HEAD_BELOW = 0.74, 0.86, 0.98
-REST_HALF_WIDTH, REST_ABOVE, REST_BELOW = 1.50, 1.55, 1.95
-FACE_HALF_WIDTH, FACE_ABOVE, FACE_BELOW = 0.74, 0.74, 1.40
+# Half axes of eggs round the point between the eyes: to the right, to the left, above and below. Head and
+# hair move as one; outside the second egg all rests; what the face does by itself ends at the third.
+HEAD_EGG = (0.74, 0.74, 0.86, 0.98)
+REST_EGG = (1.50, 1.50, 1.55, 1.95)
+FACE_EGG = (0.74, 0.74, 0.74, 1.40)
+# Between head and rest there is at least this much, or the background would tear.
+LEAST_FALLOFF = 0.30
 BORDER_BAND = 0.40
 # Softness of the kernel: the field is smooth within this distance of a landmark.
 KERNEL_SOFTNESS = 0.03
@@ -43,6 +47,8 @@ UPPER_INNER, LOWER_INNER = (60, 61, 62, 63, 64), (64, 65, 66, 67, 60)
 INNER_PAIRS = ((61, 67), (62, 66), (63, 65))
 # Above this gap between the inner lips, in mouth widths, the portrait shows the inside of its mouth.
 OPEN_GAP = 0.04
+# Lips less than this many pixels apart are shut.
+LEAST_OPENING = 0.25
 # Above this one its teeth, if it has any, are seen enough to be kept.
 TEETH_GAP = 0.11
 # (outer corner, two upper points, inner corner), two lower points, brow: in order of growing x.
@@ -124,10 +130,14 @@ class FaceFrame:
         return points @ self.axes * self.unit + self.origin
 
 
-def egg_radius(points: np.ndarray, half_width: float, above: float, below: float) -> np.ndarray:
-    """How far out points (..., 2) in face units lie: 1 on an egg with these half axes."""
+def egg_radius(points: np.ndarray, axes: tuple[float, float, float, float]) -> np.ndarray:
+    """How far out points (..., 2) in face units lie: 1 on an egg with these half axes.
+
+    axes: to smaller x, to larger x, above, below.
+    """
+    left, right, above, below = axes
     x, y = points[..., 0], points[..., 1]
-    return np.hypot(x / half_width, y / np.where(y < 0, above, below))
+    return np.hypot(x / np.where(x < 0, left, right), y / np.where(y < 0, above, below))
 
 
 class HeadFollow:
@@ -142,14 +152,24 @@ class HeadFollow:
         self.size = np.array(size, float)
         low, high = landmarks.min(0), landmarks.max(0)
         band = BORDER_BAND * frame.unit
+        # Where there is room, all rests at the border; a head that fills the picture slides along it.
+        self.rest_axes = [*REST_EGG]
+        for axis, direction in enumerate(((-1, 0), (1, 0), (0, -1))):
+            outwards = frame.axes.T @ direction
+            with np.errstate(divide="ignore"):
+                room = np.where(outwards < 0, frame.origin, self.size - 1 - frame.origin)
+                room = float((room / np.abs(outwards)).min()) / frame.unit
+            self.rest_axes[axis] = float(
+                np.clip(room, HEAD_EGG[axis] + LEAST_FALLOFF, REST_EGG[axis])
+            )
         self.low_band = np.clip(0.9 * low, 4.0, band)
         self.high_band = np.clip(0.9 * (self.size - 1 - high), 4.0, band)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Weights (..., 2) for x and y at pixels (..., 2)."""
         local = self.frame.local(points)
-        head = egg_radius(local, HEAD_HALF_WIDTH, HEAD_ABOVE, HEAD_BELOW)
-        rest = egg_radius(local, REST_HALF_WIDTH, REST_ABOVE, REST_BELOW)
+        head = egg_radius(local, HEAD_EGG)
+        rest = egg_radius(local, self.rest_axes)
         # Along a ray from the centre, radius over egg radius is the distance to the egg.
         ratio = rest / np.maximum(head, 1e-6)
         inside = 1.0 - smoothstep((rest - ratio) / np.maximum(1.0 - ratio, 1e-3))
@@ -240,8 +260,8 @@ class PortraitRenderer:
     def __init__(self, picture: np.ndarray, landmarks: np.ndarray) -> None:
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
             raise ValueError(f"a picture (H, W, 3) of uint8 was expected, not {picture.shape}")
-        if landmarks.shape[0] != 68:
-            raise ValueError(f"68 landmarks were expected, not {landmarks.shape[0]}")
+        if landmarks.shape[0] != 68 or not np.isfinite(landmarks[:, :2]).all():
+            raise ValueError("68 landmarks of finite numbers were expected")
         self.picture = np.ascontiguousarray(picture)
         height, width = picture.shape[:2]
         self.size = (width, height)
@@ -264,11 +284,9 @@ class PortraitRenderer:
     # ---- preparation -----------------------------------------------------------------------------
 
     def _prepare_grid(self) -> None:
-        reach = 1.02 * np.array(
-            [[-REST_HALF_WIDTH, -REST_ABOVE], [REST_HALF_WIDTH, -REST_ABOVE],
-             [-REST_HALF_WIDTH, REST_BELOW], [REST_HALF_WIDTH, REST_BELOW]]
-        )  # fmt: skip
-        corners = self.frame.pixels(reach)
+        left, right, above, below = self.follow.rest_axes
+        reach = np.array([[-left, -above], [right, -above], [-left, below], [right, below]])
+        corners = self.frame.pixels(1.02 * reach)
         box = clipped_box(corners.min(0), corners.max(0), self.size)
         step = max(2, int(round(self.frame.unit / NODES_PER_FACE)))
         self.grid = Grid(box, step)
@@ -277,8 +295,8 @@ class PortraitRenderer:
 
     def _prepare_controls(self) -> None:
         angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-        x, y = np.cos(angle), np.sin(angle)
-        ring = np.stack([FACE_HALF_WIDTH * x, y * np.where(y < 0, FACE_ABOVE, FACE_BELOW)], 1)
+        ring = np.stack([np.cos(angle), np.sin(angle)], 1)
+        ring /= egg_radius(ring, FACE_EGG)[:, None]
         self.ring = self.frame.pixels(ring)
         still = np.array([*range(36), 36, 39, 42, 45, 48, 54])
         triangles = still[Delaunay(self.rest[still]).simplices]
@@ -298,13 +316,12 @@ class PortraitRenderer:
             0.4 * rest[3] + 0.6 * rest[48], 0.4 * rest[13] + 0.6 * rest[54], rest[30],
         ]  # fmt: skip
         radius = max(int(0.03 * self.frame.unit), 1)
-        samples = []
-        for x, y in np.round(patches).astype(int):
-            patch = picture[
-                max(y - radius, 0) : y + radius + 1, max(x - radius, 0) : x + radius + 1
-            ]
-            samples.append(patch.reshape(-1, 3))
-        skin = np.median(np.concatenate(samples), 0)
+        samples = [np.empty((0, 3), np.uint8)]
+        for place in patches:
+            left, top, right, bottom = clipped_box(place - radius, place + radius, self.size)
+            samples.append(picture[top:bottom, left:right].reshape(-1, 3))
+        samples = np.concatenate(samples)
+        skin = np.median(samples, 0) if len(samples) else np.full(3, 128.0)
         lips = np.zeros(picture.shape[:2], np.uint8)
         cv2.fillPoly(lips, [np.round(rest[48:60]).astype(np.int32)], 1)
         if self.shows_inside:
@@ -460,6 +477,8 @@ class PortraitRenderer:
     def render(self, landmarks: np.ndarray) -> np.ndarray:
         """The portrait with these landmarks (68, 2 or 3) in pixels: (H, W, 3) uint8 BGR."""
         asked = landmarks[:, :2].astype(np.float64)
+        if not np.isfinite(asked).all():
+            raise ValueError("landmarks must be finite numbers")
         if np.abs(asked - self.asked_at_rest).max() < 1e-3:
             return self.picture.copy()
         moved = self._uncrossed(asked + self._corrected(asked))
@@ -571,7 +590,7 @@ class PortraitRenderer:
         nodes = self.grid.nodes
         stable = self._undone(nodes, self.grid_follow, undo.astype(np.float32))
         displacement = stable - nodes
-        radius = egg_radius(self.frame.local(stable), FACE_HALF_WIDTH, FACE_ABOVE, FACE_BELOW)
+        radius = egg_radius(self.frame.local(stable), FACE_EGG)
         near = np.flatnonzero(radius < 1.25)
         share = lips.lower_share(nodes[near], self.grid.step)
         fade = 1.0 - smoothstep((radius[near] - 1.0) / 0.25)
@@ -623,7 +642,7 @@ class PortraitRenderer:
         down = np.array([-axis[1], axis[0]])
         gap = (lower_edge - upper_edge) @ down
         widest = gap.max()
-        if widest < 0.25:
+        if widest < LEAST_OPENING:
             return
         lower_edge = lower_edge + np.maximum(-gap, 0)[:, None] * down
         outline = np.concatenate([upper_edge, lower_edge[::-1]])
@@ -634,7 +653,7 @@ class PortraitRenderer:
         left, top, right, bottom = box
         mask = filled(outline - (left, top), (right - left, bottom - top))
         # A polygon thinner than a pixel is still drawn as a line: weaken it to what it covers.
-        mask *= min(widest / 1.5, 1.0)
+        mask *= min((widest - LEAST_OPENING) / 1.25, 1.0)
         light = np.clip(
             (cv2.GaussianBlur(mask, (0, 0), 0.045 * self.mouth_width) - 0.30) / 0.55, 0, 1
         )
@@ -663,16 +682,17 @@ class PortraitRenderer:
 
     def _with_own_inside(self, painted, size, to_box, stable) -> np.ndarray:
         """The portrait's own teeth over the painted inside."""
+        # At rest all pixels are the portrait's; when lips part, their rim must not be left behind.
         lips = stable[60:68] - self.rest[60:68]
         parted = np.linalg.norm(lips - lips.mean(0), axis=1).max() / self.mouth_width
         # Where the upper lip rises, its teeth are seen to be longer, not its gums to end.
         rise = min(float((lips[1:4].mean(0) - lips[[0, 4]].mean(0)) @ self.mouth_down), 0.0)
+        mix = float(smoothstep(np.float64(parted / 0.04)))
+        rise -= 0.022 * self.mouth_width * mix
         to_box = chain(to_box, shifted(rise * self.mouth_down))
         own = cv2.warpAffine(
             self.picture, to_box, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
         )
-        # At rest every pixel is the portrait's; once the lips part, their rim must not be left behind.
-        mix = float(smoothstep(np.float64(parted / 0.04)))
         kept = cv2.warpAffine(self.own_inside, to_box, size) if self.shows_teeth else 0.0
         alpha = np.full(size[::-1], 1 - mix, np.float32) + mix * kept
         return painted + (own - painted) * alpha[..., None]
