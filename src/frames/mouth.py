@@ -47,7 +47,7 @@ def painted_teeth(size: int, crowns: tuple[float, ...], *, upper: bool) -> np.nd
         for side in (-1, 1):
             corner = 0.030 if upper else 0.022
             left, right = side * middle - width / 2, side * middle + width / 2
-            inset = 0.0055
+            inset = 0.0045
             box = rounded_box(left + inset, top, right - inset, bottom, min(corner, 0.4 * width))
             points = np.round((box * scale + (half_width, half_height)) * 16).astype(np.int32)
             cv2.fillPoly(alpha, [points], 1.0, cv2.LINE_AA, 4)
@@ -110,7 +110,7 @@ class MouthInside:
         colourless = float(np.ptp(skin)) < 0.25 * float(skin.max())
         if colourless and lip_luminance > 0.85 * luminance:
             white = min(white, 0.70 * lip_luminance)
-        tint = 0.42 * skin / max(luminance, 1.0) + 0.58
+        tint = 0.52 * skin / max(luminance, 1.0) + 0.48
         teeth = np.clip(white * tint, 0, 255)
         # Inside it is redder than outside, if the picture has colours at all.
         colour = min(float(np.ptp(skin)) / max(float(skin.max()), 1.0) / 0.35, 1.0)
@@ -172,7 +172,7 @@ class MouthInside:
         if not upper_teeth:
             return inside
         high = cv2.warpAffine(self.upper, upper_map, size, borderMode=cv2.BORDER_CONSTANT)
-        return inside + (high[..., :3] * (0.22 + 0.78 * light) - inside) * high[..., 3:]
+        return inside + (high[..., :3] * (0.34 + 0.66 * light) - inside) * high[..., 3:]
 
     def _from_tile(self, affine: np.ndarray) -> np.ndarray:
         height, breadth = self.back.shape[:2]

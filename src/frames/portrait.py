@@ -655,7 +655,7 @@ class PortraitRenderer:
         # A polygon thinner than a pixel is still drawn as a line: weaken it to what it covers.
         mask *= min((widest - LEAST_OPENING) / 1.25, 1.0)
         light = np.clip(
-            (cv2.GaussianBlur(mask, (0, 0), 0.045 * self.mouth_width) - 0.30) / 0.55, 0, 1
+            (cv2.GaussianBlur(mask, (0, 0), 0.045 * self.mouth_width) - 0.25) / 0.50, 0, 1
         )
         mask = cv2.GaussianBlur(mask, (0, 0), max(0.007 * self.mouth_width, 0.4))
 
