@@ -1,4 +1,4 @@
-"""The warp renderer on two public-domain portraits, one with a shut mouth, one that shows its teeth."""
+"""The warp renderer on two public-domain portraits: a shut mouth, and one that shows its teeth."""
 
 import cv2
 import numpy as np

@@ -1,6 +1,6 @@
 """The inside of a mouth that a portrait does not show: a dark cavity, two rows of teeth, a tongue.
 
-Everything here is painted once per portrait, in *mouth units*: the origin is the middle of the closed
+Everything is painted once per portrait, in *mouth units*: the origin is the middle of the closed
 lips, x runs from the subject's right corner to the left one, y down, and one unit is the distance
 between the corners. `MouthInside.tile` brings the painting into a frame.
 """
@@ -13,11 +13,13 @@ TILE_HALF_WIDTH = 0.70
 TILE_HALF_HEIGHT = 0.62
 # Painted this many times larger than shown, then averaged down: that is the antialiasing.
 SUPERSAMPLING = 4
+# But not beyond so many pixels a mouth unit, to spare memory.
+LARGEST_TILE = 1200
 # Crown widths of one half row in mouth units, middle to back. Central incisors are 8.5 mm, a mouth
 # about 52 mm (standard dental anatomy tables); the rows curve backwards, so the outer ones shrink.
 UPPER_CROWNS = (0.160, 0.122, 0.118, 0.085, 0.062)
 LOWER_CROWNS = (0.098, 0.105, 0.105, 0.080, 0.060)
-# Where the biting edges lie at rest, below the line of the closed lips (upper teeth show about 2 mm).
+# Where the biting edges lie at rest, below the line of the closed lips (2 mm of the upper show).
 UPPER_EDGE = 0.050
 LOWER_EDGE = -0.012
 
@@ -28,7 +30,8 @@ def painted_teeth(size: int, crowns: tuple[float, ...], *, upper: bool) -> np.nd
     size: pixels per mouth unit. crowns: widths of half a row in mouth units, middle first.
     Returns (H, W, 2) float32, 0-1: shade and alpha; the tile's middle is the mouth's origin.
     """
-    scale = size * SUPERSAMPLING
+    factor = max(1, min(SUPERSAMPLING, LARGEST_TILE // size))
+    scale = size * factor
     half_width, half_height = int(TILE_HALF_WIDTH * scale), int(TILE_HALF_HEIGHT * scale)
     alpha = np.zeros((2 * half_height, 2 * half_width), np.float32)
     shade = np.zeros_like(alpha)
@@ -36,8 +39,7 @@ def painted_teeth(size: int, crowns: tuple[float, ...], *, upper: bool) -> np.nd
     for number, width in enumerate(crowns):
         middle = x + width / 2
         x += width
-        # The row follows an arc: the biting edge of the upper row rises to the back, the canine (third)
-        # is a little longer, the lateral incisor a little shorter.
+        # The biting edge of the upper row rises to the back; the lateral incisor is shorter.
         if upper:
             bottom = UPPER_EDGE - 0.10 * middle**2 - (0.012 if number == 1 else 0.0)
             top = bottom - 0.42
@@ -65,7 +67,7 @@ def painted_teeth(size: int, crowns: tuple[float, ...], *, upper: bool) -> np.nd
         row[..., 0] *= np.clip(0.90 + 1.1 * (UPPER_EDGE - rows), 0.86, 1.0)
     return cv2.resize(
         row,
-        (2 * half_width // SUPERSAMPLING, 2 * half_height // SUPERSAMPLING),
+        (2 * half_width // factor, 2 * half_height // factor),
         interpolation=cv2.INTER_AREA,
     )
 
@@ -90,7 +92,7 @@ class MouthInside:
     """The painted inside of one portrait's mouth.
 
     width: distance of the mouth's corners in pixels.
-    skin: BGR colour (3,) of the cheeks, lip: of the lips, 0-255: the inside takes their light and tint.
+    skin: BGR colour (3,) of the cheeks, lip: of the lips, 0-255: they give the light and tint.
     highlight: luminance 0-255 of the brightest parts of the face, which bounds that of the teeth.
     blur: pixels of Gaussian blur that match the portrait's sharpness.
     """
@@ -159,9 +161,9 @@ class MouthInside:
     ) -> np.ndarray:
         """The inside as seen in a part of a frame.
 
-        size: (width, height) of that part. upper, lower: 2x3 affine maps from mouth units to its pixels for what
-        hangs on the skull and on the jaw. light: (height, width) 0-1, how much light gets there.
-        upper_teeth: False where the portrait shows its own.
+        size: (width, height) of that part. upper, lower: 2x3 affine maps from mouth units to its
+        pixels, for what hangs on the skull and on the jaw. light: (height, width) 0-1, how much
+        light gets there. upper_teeth: False where the portrait shows its own.
         Returns (height, width, 3) float32 BGR.
         """
         upper_map, lower_map = self._from_tile(upper), self._from_tile(lower)
