@@ -1,0 +1,151 @@
+"""Videos that ffmpeg reads back: sizes, lengths, colours, and nothing left where one failed."""
+
+import re
+import subprocess
+import wave
+
+import cv2
+import numpy as np
+import pytest
+
+from src.audio import SAMPLE_RATE, ffmpeg_path, read_audio
+from src.errors import InputError
+from src.video import COMMENT, check_writable, even_size, write_video
+
+FPS = 25
+
+
+def write_tone(path, seconds: float) -> None:
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    samples = (8000 * np.sin(2 * np.pi * 220 * time)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(samples.tobytes())
+
+
+def ramp(count: int, height: int = 48, width: int = 64):
+    """Frames of one colour each, growing lighter."""
+    for index in range(count):
+        yield np.full((height, width, 3), (40 + index, 90, 160 - index), np.uint8)
+
+
+def read_frames(path, height: int, width: int) -> np.ndarray:
+    command = [ffmpeg_path(), "-v", "error", "-i", f"file:{path}", "-f", "rawvideo"]
+    command += ["-pix_fmt", "bgr24", "pipe:"]
+    raw = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
+
+
+def describe(path) -> str:
+    """What ffmpeg says of a file."""
+    return subprocess.run(
+        [ffmpeg_path(), "-hide_banner", "-i", f"file:{path}"], capture_output=True, text=True
+    ).stderr
+
+
+def test_frames_and_sound_come_back(tmp_path):
+    write_tone(tmp_path / "tone.wav", 2.0)
+    video = tmp_path / "video.mp4"
+    assert write_video(video, ramp(50), FPS, tmp_path / "tone.wav") == 50
+    frames = read_frames(video, 48, 64)
+    assert frames.shape == (50, 48, 64, 3)
+    expected = np.stack(list(ramp(50))).astype(int)
+    assert np.abs(frames - expected).max() <= 4
+    sound = read_audio(video)
+    assert abs(len(sound) / SAMPLE_RATE - 2.0) < 0.03
+    assert 7000 < np.abs(sound[4000:28000]).max() < 9000
+    text = describe(video)
+    assert "h264" in text and "yuv420p" in text and "aac" in text and "bt709" in text
+    assert COMMENT in text
+    assert f"{FPS} fps" in text
+    # faststart: the index comes before the data, so playing can begin at once.
+    data = video.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tone.wav", "video.mp4"]
+
+
+def test_released_rate_and_names_that_a_shell_would_read(tmp_path):
+    folder = tmp_path / "a 'quoted' \"folder\""
+    sound = tmp_path / "-ключ $(touch x).wav"
+    write_tone(sound, 0.8)
+    video = folder / "-out; ünï %d.mp4"
+    write_video(video, ramp(50), 62.5, sound)
+    assert "62.50 fps" in describe(video)
+    capture = cv2.VideoCapture(str(video))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 50
+
+
+def test_odd_sizes_repeat_the_last_row_and_column(tmp_path):
+    frame = np.random.default_rng(0).integers(0, 255, (47, 33, 3), np.uint8)
+    even = even_size(frame)
+    assert even.shape == (48, 34, 3)
+    assert (even[:47, :33] == frame).all() and (even[47] == even[46]).all()
+    write_tone(tmp_path / "tone.wav", 0.4)
+    write_video(tmp_path / "video.mp4", ramp(10, 47, 33), FPS, tmp_path / "tone.wav")
+    assert read_frames(tmp_path / "video.mp4", 48, 34).shape[0] == 10
+
+
+def test_short_sound_goes_on_in_silence(tmp_path):
+    write_tone(tmp_path / "tone.wav", 0.1)
+    write_video(tmp_path / "v.mp4", ramp(8), FPS, tmp_path / "tone.wav", least_seconds=0.32)
+    sound = read_audio(tmp_path / "v.mp4")
+    assert abs(len(sound) / SAMPLE_RATE - 0.32) < 0.03
+    assert np.abs(sound[-1600:]).max() < 100
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_what_stops_the_frames_leaves_nothing(tmp_path, error):
+    write_tone(tmp_path / "tone.wav", 1.0)
+
+    def stopped():
+        yield from ramp(10)
+        raise error
+
+    with pytest.raises(error):
+        write_video(tmp_path / "new" / "deep" / "video.mp4", stopped(), FPS, tmp_path / "tone.wav")
+    assert [file.name for file in tmp_path.iterdir()] == ["tone.wav"]
+
+
+def test_a_video_that_fails_leaves_the_old_one(tmp_path):
+    write_tone(tmp_path / "tone.wav", 1.0)
+    video = tmp_path / "video.mp4"
+    video.write_bytes(b"old")
+    with pytest.raises(ValueError, match="a frame of"):
+        write_video(video, iter([*ramp(1), *ramp(1, 32, 32)]), FPS, tmp_path / "tone.wav")
+    assert video.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(ValueError, match="at least one"):
+        write_video(video, iter(()), FPS, tmp_path / "tone.wav")
+
+
+def test_sound_that_is_none_is_one_line(tmp_path):
+    (tmp_path / "text.wav").write_text("not a sound\n" * 100)
+    with pytest.raises(InputError, match="video cannot be written") as caught:
+        write_video(tmp_path / "video.mp4", ramp(500), FPS, tmp_path / "text.wav")
+    assert "\n" not in str(caught.value)
+    assert [file.name for file in tmp_path.iterdir()] == ["text.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("file/video.mp4", "Not a directory"),
+        ("folder.mp4", "a folder of that name"),
+        ("x" * 300 + ".mp4", "too long"),
+    ],
+)
+def test_unwritable_places_are_found_early(tmp_path, name, reason):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.mp4").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=re.compile(reason, re.IGNORECASE)) as caught:
+        check_writable(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_writable_place_is_left_as_it_was(tmp_path):
+    check_writable(tmp_path / "new" / "folder" / "video.mp4")
+    assert not list(tmp_path.iterdir())
