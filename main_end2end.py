@@ -1,0 +1,379 @@
+"""Animate a portrait with a voice: a talking-head video.
+
+    python main_end2end.py --jpg astronaut.jpg --wav welcome_slt.wav
+    python main_end2end.py --jpg me.png --wav speech.mp3 --out talking.mp4
+    python main_end2end.py --jpg me.png --amp_pos 0.8 --close_input_face_mouth --show_landmarks
+
+Portrait and voice are looked up as given, then in examples/. Without --wav, every .wav in examples/
+is used in turn. The video is <output_folder>/<portrait>_pred_fls_<voice>_audio_embed.mp4.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.command_line import (
+    OneLineParser,
+    between,
+    find_input,
+    finite,
+    progress,
+    run_command,
+)
+from src.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from src.pipeline import Portrait, Speech, Voice
+    from src.weights import AudioNetworks
+
+EXAMPLES = Path(__file__).resolve().parent / "examples"
+CHECKPOINTS = EXAMPLES / "ckpt"
+EMBEDDINGS = EXAMPLES / "dump" / "emb.pickle"
+OWN_EMBEDDING = "audio_embed"  # what the release calls a voice's own speaker embedding
+
+log = logging.getLogger("src.main_end2end")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("input and output")
+    add = group.add_argument
+    add("--jpg", default="astronaut.jpg", metavar="PORTRAIT", help="any picture (%(default)s)")
+    add("--wav", metavar="VOICE", help="any sound (every .wav in examples/, one after the other)")
+    add("--output_folder", metavar="FOLDER", help="where videos go (examples)")
+    add("--out", metavar="FILE", help="the video itself, .mp4 (named after portrait and voice)")
+    add("--landmarks", metavar="FILE.npy", help="68x3 pixels, instead of detecting the face")
+    add("--landmarks_only", action="store_true", help="stop at moving landmarks, write a .npy")
+    add("--save_intermediates", metavar="FILE.npz", help="write every array on the way")
+
+    group = parser.add_argument_group("motion")
+    add = group.add_argument
+    add("--amp_lip_x", type=finite, default=2.0, help="lips to the sides (%(default)s)")
+    add("--amp_lip_y", type=finite, default=2.0, help="lips up and down (%(default)s)")
+    add("--amp_pos", type=finite, default=0.5, help="head and face (%(default)s)")
+    add("--close_input_face_mouth", action="store_true", help="close the portrait's mouth first")
+    add(
+        "--reuse_train_emb_list",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="move like these speakers of examples/dump/emb.pickle, a video each (the voice's own)",
+    )
+    add("--seed", type=between(0, 2**32 - 1, int), default=0, help="of the blinks (%(default)s)")
+    add("--as_released", action="store_true", help="step for step as the published release")
+
+    group = parser.add_argument_group("video")
+    add = group.add_argument
+    add("--fps", type=between(1, 240), help="frames a second (25; --as_released: 62.5)")
+    add("--max_size", type=between(64, 8192, int), default=1024, help="longest side (%(default)s)")
+    add("--show_landmarks", action="store_true", help="[portrait | result | landmarks] in one")
+    add(
+        "--renderer",
+        choices=("auto", "unet", "warp"),
+        default="auto",
+        help="unet: the paper's network, needs --load_G_name; warp: no weights; "
+        "auto: unet where its weights are, else warp (%(default)s)",
+    )
+    add(
+        "--landmark_detector",
+        choices=("auto", "mediapipe", "fan"),
+        default="auto",
+        help="fan downloads its weights on first use; auto: fan where they are (%(default)s)",
+    )
+    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
+
+    group = parser.add_argument_group(
+        "weights",
+        "the published files; where they are absent, the embedded weights run",
+    )
+    add = group.add_argument
+    for option, file in (
+        ("--load_AUTOVC_name", "ckpt_autovc.pth"),
+        ("--load_a2l_G_name", "ckpt_speaker_branch.pth"),
+        ("--load_a2l_C_name", "ckpt_content_branch.pth"),
+        ("--load_G_name", "ckpt_116_i2i_comb.pth"),
+    ):
+        add(option, metavar="FILE", help=f"(examples/ckpt/{file})")
+    return parser.parse_args(arguments)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video: a voice, whose motion, and the file to write."""
+
+    voice: Path
+    speaker: str
+    out: Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(run, parse(arguments))
+
+
+def run(options: argparse.Namespace) -> None:
+    jpg = find_input(options.jpg, EXAMPLES, "picture")
+    given = given_checkpoints(options)
+    jobs = plan(options, jpg, given)
+    check_outputs(options, jpg, jobs, given)
+
+    # Everything above takes no time; from here on the large packages are needed.
+    from src.weights import load_audio_networks
+
+    device = pick_device(options.device)
+    speakers = read_speakers(options.reuse_train_emb_list)
+    portrait = read_portrait(jpg, options)
+    translation = translation_checkpoint(options, given)
+    audio_side = {name: path for name, path in given.items() if name != "translation"}
+    networks = load_audio_networks(CHECKPOINTS, audio_side, device)
+    translator = load_translator(translation, device)
+    heard: dict[Path, tuple[Voice, Speech]] = {}
+    for job in jobs:
+        heard = {job.voice: heard[job.voice]} if job.voice in heard else {}
+        animate(job, portrait, networks, translator, speakers, heard, options, device)
+
+
+def given_checkpoints(options: argparse.Namespace) -> dict[str, Path]:
+    """Network to the path that the user gave for it; InputError where one is absent."""
+    named = {
+        "autovc": options.load_AUTOVC_name,
+        "content": options.load_a2l_C_name,
+        "speaker": options.load_a2l_G_name,
+        "translation": options.load_G_name,
+    }
+    return {
+        network: find_input(name, EXAMPLES, "checkpoint")
+        for network, name in named.items()
+        if name is not None
+    }
+
+
+def plan(options: argparse.Namespace, jpg: Path, given: dict[str, Path]) -> list[Job]:
+    """Which videos are to be made."""
+    if options.wav is not None:
+        voices = [find_input(options.wav, EXAMPLES, "sound")]
+    else:
+        voices = sorted(path for path in EXAMPLES.glob("*") if path.suffix.lower() == ".wav")
+        if not voices:
+            raise InputError(f"{EXAMPLES}: no .wav in it, so say which voice: --wav VOICE")
+    names = options.reuse_train_emb_list or [OWN_EMBEDDING]
+    if len(voices) * len(names) > 1:
+        for option in ("out", "save_intermediates"):
+            if getattr(options, option) is not None:
+                raise InputError(
+                    f"--{option} names one file, but {len(voices)} voices in the manner of "
+                    f"{len(names)} speakers are to be animated: give one --wav"
+                )
+    suffix = ".npy" if options.landmarks_only else ".mp4"
+    if options.out is not None:
+        if Path(options.out).suffix.lower() != suffix:
+            raise InputError(f"--out {options.out}: the name must end in {suffix}")
+        return [Job(voices[0], names[0], Path(options.out))]
+    folder = EXAMPLES if options.output_folder is None else Path(options.output_folder)
+    return [
+        Job(voice, name, folder / f"{jpg.stem}_pred_fls_{voice.stem}_{name}{suffix}")
+        for voice in voices
+        for name in names
+    ]
+
+
+def check_outputs(
+    options: argparse.Namespace, jpg: Path, jobs: list[Job], given: dict[str, Path]
+) -> None:
+    """InputError where an output cannot be written, or would fall on an input or another one."""
+    from src.video import check_writable
+
+    inputs = [jpg, *(job.voice for job in jobs), *given.values()]
+    if options.landmarks is not None:
+        inputs.append(Path(options.landmarks))
+    taken = {path.resolve() for path in inputs}
+    outputs = [job.out for job in jobs]
+    if options.save_intermediates is not None:
+        outputs.append(Path(options.save_intermediates))
+    for path in outputs:
+        if path.resolve() in taken:
+            raise InputError(f"{path}: would be written over an input or another output")
+        taken.add(path.resolve())
+        check_writable(path)
+
+
+def pick_device(wanted: str) -> torch.device:
+    """`auto` is CUDA where there is one; InputError where CUDA is insisted on and absent."""
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: this machine has no CUDA device that PyTorch can use")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def read_speakers(names: list[str]) -> dict[str, np.ndarray | None]:
+    """Speaker embeddings by name; None is a voice's own."""
+    if not names:
+        return {OWN_EMBEDDING: None}
+    from src.checkpoints import read_embeddings_pickle
+    from src.weights import EMBEDDINGS_FILE, compare_with_published
+
+    if not EMBEDDINGS.is_file():
+        raise InputError(f"{EMBEDDINGS}: --reuse_train_emb_list needs this published file")
+    embeddings = read_embeddings_pickle(EMBEDDINGS)
+    compare_with_published(EMBEDDINGS, EMBEDDINGS_FILE)
+    for name in names:
+        if name not in embeddings:
+            some = ", ".join(sorted(embeddings)[:5])
+            raise InputError(f"{EMBEDDINGS}: no speaker {name!r} in it; it has {some}, ...")
+    return {name: embeddings[name] for name in names}
+
+
+def read_portrait(jpg: Path, options: argparse.Namespace) -> Portrait:
+    """The picture and its 68 points at the video's size."""
+    from src.frames.picture import read_picture
+    from src.pipeline import flatten, prepare_portrait, read_landmarks
+
+    picture = flatten(read_picture(jpg))
+    if options.landmarks is not None:
+        landmarks = read_landmarks(Path(options.landmarks), picture)
+    else:
+        from src.landmarks.detect import detect_landmarks
+
+        log.info("finding the face in %s", jpg)
+        landmarks = detect_landmarks(picture, options.landmark_detector, str(jpg))
+    return prepare_portrait(picture, landmarks, options.max_size, as_released=options.as_released)
+
+
+def translation_checkpoint(options: argparse.Namespace, given: dict[str, Path]) -> Path | None:
+    """The image-translation checkpoint to render with, None for the embedded renderer."""
+    from src.weights import TRANSLATION_FILE, find_translation
+
+    if options.landmarks_only or options.renderer == "warp":
+        return None
+    path = find_translation(CHECKPOINTS, given.get("translation"))
+    if path is None and options.renderer == "unet":
+        raise InputError(
+            f"--renderer unet: needs {CHECKPOINTS / TRANSLATION_FILE} or --load_G_name"
+        )
+    return path
+
+
+def load_translator(path: Path | None, device: torch.device) -> torch.nn.Module | None:
+    """The image-translation network, where it is to render."""
+    from src.weights import load_translation
+
+    return None if path is None else load_translation(path, device)
+
+
+def animate(
+    job: Job,
+    portrait: Portrait,
+    networks: AudioNetworks,
+    translator: torch.nn.Module | None,
+    speakers: dict[str, np.ndarray | None],
+    heard: dict[Path, tuple[Voice, Speech]],
+    options: argparse.Namespace,
+    device: torch.device,
+) -> None:
+    """Make one video, or one file of landmarks. `heard` remembers the voice for the next job."""
+    import numpy as np
+
+    from src import pipeline, video
+    from src.frames.crop import CROP_SIZE, FaceCrop, face_crop
+    from src.frames.draw import landmark_picture
+    from src.landmarks.geometry import close_mouth, slim_lips_widen_eyes
+
+    keep: dict[str, np.ndarray] | None = {} if options.save_intermediates else None
+    if job.voice not in heard:
+        log.info("reading the voice %s", job.voice)
+        voice = pipeline.read_voice(job.voice)
+        log.info("hearing what is said (%.1f s)", voice.seconds)
+        heard[job.voice] = voice, pipeline.speech_features(voice, networks, keep)
+    voice, speech = heard[job.voice]
+
+    log.info("moving the face")
+    crop = FaceCrop(0, 0, CROP_SIZE) if options.as_released else face_crop(portrait.landmarks)
+    by_crop = translator is not None and not options.as_released
+    face = crop.to_crop(portrait.landmarks) if by_crop else portrait.landmarks
+    if options.close_input_face_mouth:
+        face = close_mouth(face)
+    # The network was trained on such faces; the embedded renderer takes a face as it is.
+    if translator is not None or options.as_released:
+        face = slim_lips_widen_eyes(face)
+    landmarks = pipeline.face_landmarks(
+        speech,
+        face,
+        networks,
+        amp_lip_x=options.amp_lip_x,
+        amp_lip_y=options.amp_lip_y,
+        amp_pos=options.amp_pos,
+        seed=options.seed,
+        as_released=options.as_released,
+        device=device,
+        speaker=speakers[job.speaker],
+        keep=keep,
+    )
+    if keep is not None:
+        size = CROP_SIZE if by_crop else portrait.picture.shape[:2]
+        keep["landmarks_in"] = portrait.landmarks
+        keep["landmarks_closed_mouth"] = close_mouth(portrait.landmarks)
+        keep["landmark_image_frame10"] = landmark_picture(
+            landmarks[min(10, len(landmarks) - 1)], size
+        )
+        with (
+            video.whole_file(options.save_intermediates) as partial,
+            partial.open("wb") as file,
+        ):
+            np.savez_compressed(file, **keep)
+        log.info("wrote %s", options.save_intermediates)
+
+    if options.as_released:
+        fps = options.fps or pipeline.FPS_AS_RELEASED
+        seconds = len(landmarks) / pipeline.FPS_AS_RELEASED
+    else:
+        fps = options.fps or pipeline.FPS
+        seconds = voice.seconds
+    sampled = pipeline.sample_landmarks(landmarks, fps, pipeline.frame_count(seconds, fps))
+    on_picture = crop.to_picture(sampled) if by_crop else sampled
+    if options.landmarks_only:
+        with video.whole_file(job.out) as partial, partial.open("wb") as file:
+            np.save(file, portrait.to_file(on_picture).astype(np.float32))
+    else:
+        frames = render(portrait, sampled, translator, crop, device)
+        frames = progress(frames, len(sampled), "drawing frames")
+        if options.show_landmarks:
+            frames = pipeline.side_by_side(
+                portrait.picture, frames, on_picture, as_released=options.as_released
+            )
+        video.write_video(job.out, frames, fps, job.voice, least_seconds=pipeline.SHORTEST_VOICE)
+    log.info("wrote %s", job.out)
+
+
+def render(
+    portrait: Portrait,
+    landmarks: np.ndarray,
+    translator: torch.nn.Module | None,
+    crop,
+    device: torch.device,
+) -> Iterator[np.ndarray]:
+    """Frames for landmarks in pixels of the crop (image translation) or of the portrait."""
+    if translator is not None:
+        from src.frames.translate import TranslationRenderer
+
+        return TranslationRenderer(translator, portrait.picture, crop, device).frames(landmarks)
+    from src.frames.portrait import PortraitRenderer
+    from src.pipeline import warped_frames
+
+    return warped_frames(PortraitRenderer(portrait.picture, portrait.landmarks), landmarks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
