@@ -28,6 +28,7 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import wave
@@ -35,6 +36,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src.command_line import BAD_INPUT, OneLineParser
 from src.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 COMMAND = HERE / "main_end2end.py"
-EXAMPLES = HERE / "examples"
+# Its lips are shut, so that a gap which is found in a p, b or m was put there.
+PORTRAIT = HERE / "examples" / "grace_hopper.jpg"
 FRAMES_PER_SECOND = 25
 # Set by this script for every video, so they cannot be handed on.
 TAKEN = ("--jpg", "--wav", "--out", "--output_folder", "--fps", "--save_intermediates")
@@ -56,7 +59,7 @@ SOURCES += ("src/networks/*.py", "thirdparty/*.py", "examples/ckpt/**/*")
 
 def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
     """This script's options, and those that main_end2end.py gets."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -67,7 +70,7 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     held_out = ["aoc", "german_anchor", "grid_d", "grid_i", "lp_d20"]
     add("--speakers", nargs="*", default=held_out, help=f"({' '.join(held_out)})")
     add("--voices", nargs="*", default=["slt"], help="synthetic voices (slt)")
-    add("--portrait", type=Path, help="face for the synthetic voices (first of examples/)")
+    add("--portrait", type=Path, default=PORTRAIT, help=f"for the voices ({PORTRAIT.name})")
     add("--most_synthetic", type=int, default=30, help="sentences a voice (%(default)s)")
     add("--ceiling", action="store_true", help="also what renderer and detection allow at best")
     add("--out_dir", type=Path, help="folder of the videos (ROOT/evaluation)")
@@ -92,23 +95,31 @@ def main(arguments: list[str] | None = None) -> int:
         run(options, handed_on)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; videos that are finished will be used again\n")
+        return 128 + signal.SIGINT
     return 0
 
 
 def run(options: argparse.Namespace, handed_on: list[str]) -> None:
     from src.evaluation import cases as judged
     from src.evaluation import rendered
+    from src.frames.picture import read_picture
+    from src.pipeline import flatten
+    from src.video import check_writable
 
     root = options.root_dir
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
     folder = options.out_dir or root / "evaluation"
+    for path in filter(None, (folder / "any.mp4", options.json)):
+        check_writable(path)
     cases = []
     if options.speakers:
         cases += judged.clip_cases(root, options.speakers, options.videos)
     if options.voices:
-        portrait = read_portrait(options.portrait)
+        portrait = flatten(read_picture(options.portrait))
         cases += judged.speech_cases(root, options.voices, portrait, options.most_synthetic)
     if not cases:
         raise InputError("--speakers and --voices: both are empty, so there is nothing to judge")
@@ -136,18 +147,6 @@ def run(options: argparse.Namespace, handed_on: list[str]) -> None:
     sys.stdout.write(table(clips, speech))
     if options.json:
         write_json(options.json, clips, speech, handed_on)
-
-
-def read_portrait(path: Path | None) -> np.ndarray:
-    """The picture (H, W, 3) for synthetic voices, by default the first one in examples/."""
-    from src.frames.picture import read_picture
-
-    if path is None:
-        pictures = sorted((*EXAMPLES.glob("*.jpg"), *EXAMPLES.glob("*.png")))
-        if not pictures:
-            raise InputError(f"{EXAMPLES}: no picture there, --portrait is needed")
-        path = pictures[0]
-    return read_picture(path)[:, :, :3]
 
 
 def fingerprint(handed_on: list[str]) -> str:

@@ -320,6 +320,9 @@ def test_bad_input_ends_in_one_line(root, tmp_path, capsys):
     assert said.startswith("--speakers and --voices: both are empty")
     said = refusal(capsys, "--root_dir", root, "--speakers", "--portrait", nowhere)
     assert said == f"{nowhere}: no such picture\n"
+    (tmp_path / "file").write_text("")
+    said = refusal(capsys, "--root_dir", root, "--json", tmp_path / "file" / "report.json")
+    assert said.startswith(f"{tmp_path / 'file' / 'report.json'}: cannot be written")
 
 
 def test_options_of_its_own_cannot_be_handed_on(root, capsys):
