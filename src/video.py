@@ -148,7 +148,11 @@ def _command(
 
     pictures = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="bgr24", s=f"{width}x{height}", framerate=fps
-    ).filter("scale", out_color_matrix="bt709", out_range="tv")
+    )
+    pictures = pictures.filter("scale", out_color_matrix="bt709", out_range="tv")
+    # Players guess where nothing is said, and guess by the size of the picture.
+    colours = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
+    pictures = pictures.filter("format", "yuv420p").filter("setparams", **colours)
     # A sound stream may begin later than its file does; the features start with the sound.
     sound = ffmpeg.input(f"file:{audio_path}").audio.filter("asetpts", "PTS-STARTPTS")
     if least_seconds > 0:
@@ -162,10 +166,6 @@ def _command(
         preset=PRESET,
         crf=CRF,
         pix_fmt="yuv420p",
-        colorspace="bt709",
-        color_primaries="bt709",
-        color_trc="bt709",
-        color_range="tv",
         acodec="aac",
         audio_bitrate=AUDIO_BITRATE,
         map_metadata=-1,

@@ -57,7 +57,12 @@ def test_frames_and_sound_come_back(tmp_path):
     assert abs(len(sound) / SAMPLE_RATE - 2.0) < 0.03
     assert 7000 < np.abs(sound[4000:28000]).max() < 9000
     text = describe(video)
-    assert "h264" in text and "yuv420p" in text and "aac" in text and "bt709" in text
+    assert (
+        "h264" in text
+        and "yuv420p" in text
+        and "aac" in text
+        and "(tv, bt709, progressive)" in text
+    )
     assert COMMENT in text
     assert f"{FPS} fps" in text
     # faststart: the index comes before the data, so playing can begin at once.
