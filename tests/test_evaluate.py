@@ -125,7 +125,7 @@ def test_motion_by_hand():
 def test_blinks_are_short_deep_dips():
     gap = np.full(200, 6.0)
     gap[20:24] = [3.5, 1, 1, 3.5]  # a blink
-    gap[50:53] = 3.6  # a look downwards
+    gap[50:53] = 3.9  # a look downwards
     gap[80:110] = 0.5  # eyes shut for longer than a blink
     gap[197:] = 1.0  # a blink that the end cuts
     openness = rendered.eye_openness(open_eyes(simple_face(200), gap))
