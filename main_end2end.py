@@ -11,6 +11,7 @@ is used in turn. The video is <output_folder>/<portrait>_pred_fls_<voice>_audio_
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import sys
 from collections.abc import Iterator
@@ -130,19 +131,36 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(options, jpg, jobs, given)
 
     # Everything above takes no time; from here on the large packages are needed.
+    from src.pipeline import read_voice, speech_features
     from src.weights import load_audio_networks
 
     device = pick_device(options.device)
     speakers = read_speakers(options.reuse_train_emb_list)
+    # What is wrong with picture or voice is said before minutes go into the other.
+    voice = read_voice(jobs[0].voice)
     portrait = read_portrait(jpg, options)
     translation = translation_checkpoint(options, given)
     audio_side = {name: path for name, path in given.items() if name != "translation"}
     networks = load_audio_networks(CHECKPOINTS, audio_side, device)
     translator = load_translator(translation, device)
-    heard: dict[Path, tuple[Voice, Speech]] = {}
-    for job in jobs:
-        heard = {job.voice: heard[job.voice]} if job.voice in heard else {}
-        animate(job, portrait, networks, translator, speakers, heard, options, device)
+    for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
+        voice = voice if path == jobs[0].voice else read_voice(path)
+        keep: dict[str, np.ndarray] | None = {} if options.save_intermediates else None
+        log.info("listening to %s (%.1f s)", path, voice.seconds)
+        speech = speech_features(voice, networks, keep)
+        for job in group:
+            animate(
+                job,
+                portrait,
+                voice,
+                speech,
+                networks,
+                translator,
+                options,
+                device,
+                speakers[job.speaker],
+                keep,
+            )
 
 
 def given_checkpoints(options: argparse.Namespace) -> dict[str, Path]:
@@ -228,11 +246,11 @@ def read_speakers(names: list[str]) -> dict[str, np.ndarray | None]:
     if not EMBEDDINGS.is_file():
         raise InputError(f"{EMBEDDINGS}: --reuse_train_emb_list needs this published file")
     embeddings = read_embeddings_pickle(EMBEDDINGS)
-    compare_with_published(EMBEDDINGS, EMBEDDINGS_FILE)
     for name in names:
         if name not in embeddings:
             some = ", ".join(sorted(embeddings)[:5])
             raise InputError(f"{EMBEDDINGS}: no speaker {name!r} in it; it has {some}, ...")
+    compare_with_published(EMBEDDINGS, EMBEDDINGS_FILE)
     return {name: embeddings[name] for name in names}
 
 
@@ -276,28 +294,22 @@ def load_translator(path: Path | None, device: torch.device) -> torch.nn.Module 
 def animate(
     job: Job,
     portrait: Portrait,
+    voice: Voice,
+    speech: Speech,
     networks: AudioNetworks,
     translator: torch.nn.Module | None,
-    speakers: dict[str, np.ndarray | None],
-    heard: dict[Path, tuple[Voice, Speech]],
     options: argparse.Namespace,
     device: torch.device,
+    speaker: np.ndarray | None,
+    keep: dict[str, np.ndarray] | None,
 ) -> None:
-    """Make one video, or one file of landmarks. `heard` remembers the voice for the next job."""
+    """Make one video, or one file of landmarks."""
     import numpy as np
 
     from src import pipeline, video
     from src.frames.crop import CROP_SIZE, FaceCrop, face_crop
     from src.frames.draw import landmark_picture
     from src.landmarks.geometry import close_mouth, slim_lips_widen_eyes
-
-    keep: dict[str, np.ndarray] | None = {} if options.save_intermediates else None
-    if job.voice not in heard:
-        log.info("reading the voice %s", job.voice)
-        voice = pipeline.read_voice(job.voice)
-        log.info("hearing what is said (%.1f s)", voice.seconds)
-        heard[job.voice] = voice, pipeline.speech_features(voice, networks, keep)
-    voice, speech = heard[job.voice]
 
     log.info("moving the face")
     crop = FaceCrop(0, 0, CROP_SIZE) if options.as_released else face_crop(portrait.landmarks)
@@ -318,7 +330,7 @@ def animate(
         seed=options.seed,
         as_released=options.as_released,
         device=device,
-        speaker=speakers[job.speaker],
+        speaker=speaker,
         keep=keep,
     )
     if keep is not None:

@@ -108,8 +108,6 @@ def load_audio_networks(
     wanted = [*published.values(), *texts]
     missing = [path for path in wanted if not path.is_file()]
     if not missing:
-        for name, path in published.items():
-            compare_with_published(path, DEFAULT_FILES[name])
         origin, constants = "published", _read_texts(*texts)
         sources = published
     else:
@@ -122,6 +120,9 @@ def load_audio_networks(
     for name, path in sources.items():
         if name not in loaded or origin == "embedded":
             loaded[name] = _load_network(name, path)
+    if origin == "published":
+        for name, path in published.items():
+            compare_with_published(path, DEFAULT_FILES[name])
     contents = loaded["content"][1] if "content" in own else {}
     if "mel_mean" in contents and "mel_std" in contents:
         constants["mel_mean"] = np.asarray(contents["mel_mean"], np.float32)
