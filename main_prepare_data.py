@@ -36,6 +36,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--text", type=Path, help="file of sentences spoken first, one a line")
     add("--load_AUTOVC_name", type=Path, help="AutoVC checkpoint; without it plain log-mel is kept")
     add("--target_voice", default="LJ", help="speaker that all voices become (%(default)s)")
+    add("--dump_file_name", help="start of the dumps' names (autovc_retrain_mel, speaker_aware)")
     add("--changed_copies", type=int, default=1, help="copies in changed voices (%(default)s)")
     add("--val", nargs="*", default=[], help="speakers and voices for validation only")
     add("--test", nargs="*", default=[], help="speakers and voices kept out of everything")
@@ -77,7 +78,8 @@ def run(options: argparse.Namespace) -> None:
     else:
         convert = prepare.converter(root, options.load_AUTOVC_name, options.target_voice)
         posed = options.step == "speaker"
-        prepare.write_dumps(root, posed, convert, options.changed_copies, held_out)
+        name = options.dump_file_name or ("speaker_aware" if posed else "autovc_retrain_mel")
+        prepare.write_dumps(root, name, posed, convert, options.changed_copies, held_out)
 
 
 def minutes_of(pairs: list[str]) -> dict[str, float]:

@@ -32,6 +32,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--segment_batch_size", type=int, default=512, help="windows a step (%(default)s)")
     add("--lr", type=float, default=1e-3, help="peak learning rate (%(default)s; paper: 1e-4)")
     add("--reg_lr", type=float, default=1e-6, help="weight decay (%(default)s)")
+    add("--lambda_l1_loss", type=float, default=1.0, help="weighted L1 (%(default)s)")
+    add("--lambda_square_loss", type=float, default=0.5, help="(%(default)s; paper: 0)")
     add("--lambda_laplacian_smooth_loss", type=float, default=1.0, help="(%(default)s)")
     add("--lambda_motion_loss", type=float, default=1.0, help="(%(default)s; paper: 0)")
     add("--mel_noise", type=float, default=0.1, help="noise on the features (%(default)s)")
@@ -103,10 +105,12 @@ def run(options: argparse.Namespace) -> None:
         segment_batch_size=options.segment_batch_size,
         learning_rate=options.lr,
         weight_decay=options.reg_lr,
+        l1_weight=options.lambda_l1_loss,
+        square_weight=options.lambda_square_loss,
         laplacian_weight=options.lambda_laplacian_smooth_loss,
         motion_weight=options.lambda_motion_loss,
         mel_noise=options.mel_noise,
-        shares=shares_of(options.share),
+        shares=runs.shares_of(options.share),
         seed=options.seed,
         validate_every=options.validate_every,
     )
@@ -123,14 +127,6 @@ def run(options: argparse.Namespace) -> None:
         device,
         options.write,
     )
-
-
-def shares_of(pairs: list[str]) -> dict[str, float]:
-    """``["rms=0.2"]`` as a dict; InputError where that is not what it says."""
-    try:
-        return {name: float(value) for name, value in (pair.split("=") for pair in pairs)}
-    except ValueError:
-        raise InputError(f"--share: expected prefix=part, not {' '.join(pairs)}") from None
 
 
 if __name__ == "__main__":

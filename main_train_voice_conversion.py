@@ -1,7 +1,7 @@
 """Train AutoVC: any voice becomes one voice, so that the content branch hears only words.
 
-    python main_prepare_data.py --root_dir ROOT --step voices --speech SPEECH
-    python main_train_voice_conversion.py --train --write --root_dir ROOT --name vc
+python main_prepare_data.py --root_dir ROOT --step voices --speech SPEECH
+python main_train_voice_conversion.py --train --write --root_dir ROOT --name vc
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--batch_size", type=int, default=16, help="crops of 128 frames a step (%(default)s)")
     add("--lr", type=float, default=1e-3, help="peak learning rate (%(default)s; paper: 1e-4)")
     add("--voice_change", type=float, default=1.0, help="0 (paper) to 1 (%(default)s)")
+    add("--code_weight", type=float, default=0.1, help="(%(default)s; paper: 1)")
     add("--validate_every", type=int, default=200, help="steps between checkpoints (%(default)s)")
     add("--dim_neck", type=int, default=16, help="code width a side (%(default)s)")
     add("--freq", type=int, default=16, help="frames a code (%(default)s)")
@@ -75,11 +76,13 @@ def run(options: argparse.Namespace) -> None:
         dim_decoder=options.dim_decoder,
         dim_post=options.dim_post,
     )
+    voice_conversion.quieten_postnet(generator)
     settings = voice_conversion.Options(
         steps=options.steps,
         batch_size=options.batch_size,
         learning_rate=options.lr,
         strength=options.voice_change,
+        code_weight=options.code_weight,
         seed=options.seed,
         validate_every=options.validate_every,
     )

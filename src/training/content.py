@@ -19,10 +19,11 @@ from src.networks.content import ContentBranch
 from src.training import runs
 from src.training.dumps import Clip
 from src.training.faces import static_face
-from src.training.losses import laplacian_l1, lip_weights, weighted_l1
+from src.training.losses import laplacian_l1, lip_square, lip_weights, weighted_l1
+from src.training.sampling import clip_chances
 
-RUN = 32  # consecutive windows taken from a clip at a time
-EMA_DECAY = 0.998
+RUN = 4  # consecutive windows taken from a clip at a time: short, so that a batch has many voices
+EMA_DECAY = 0.99
 OWN_FACE = 0.4  # share of the runs that see the clip's own static face, not somebody else's
 FACE_NOISE = 0.01  # deviation added to static faces, normalised units
 
@@ -37,6 +38,8 @@ class Options:
     segment_batch_size: int  # windows a step
     learning_rate: float
     weight_decay: float
+    l1_weight: float
+    square_weight: float
     laplacian_weight: float
     motion_weight: float  # on differences of consecutive frames
     mel_noise: float  # deviation of noise on standardised features
@@ -76,25 +79,6 @@ def statistics(clips: list[Clip]) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.sqrt(square / count + 1e-8).astype(np.float32)
 
 
-def clip_chances(corpus: Corpus, shares: dict[str, float]) -> np.ndarray:
-    """How often each clip is drawn: by its length, within the share of its group.
-
-    Clips that no prefix of ``shares`` matches are one more group with what is left of 1.
-    """
-    lengths = np.array([max(0, len(view) - RUN) for view in corpus.windows], np.float64)
-    groups = np.full(len(lengths), "", object)
-    for prefix in sorted(shares, key=len):
-        matching = [i for i, name in enumerate(corpus.names) if name.startswith(prefix)]
-        groups[matching] = prefix
-    chances = np.zeros(len(lengths))
-    given = {**shares, "": max(0.0, 1.0 - sum(shares.values()))}
-    for group, share in given.items():
-        members = groups == group
-        if lengths[members].sum() > 0:
-            chances[members] = share * lengths[members] / lengths[members].sum()
-    return chances / chances.sum()
-
-
 def batch(
     corpus: Corpus, chances: np.ndarray, rng: np.random.Generator, size: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
@@ -125,7 +109,8 @@ def losses(
     steps_true = true.unflatten(0, (-1, RUN)).diff(dim=1)
     weights = lip_weights(face + true)
     return {
-        "l1": weighted_l1(made, true, weights),
+        "l1": options.l1_weight * weighted_l1(made, true, weights),
+        "square": options.square_weight * lip_square(made, true),
         "laplacian": options.laplacian_weight * laplacian_l1(made, true),
         "motion": options.motion_weight * (steps_made - steps_true).abs().mean(),
     }
@@ -150,7 +135,8 @@ def train(
         phones: phone times of those validation clips that are synthetic, by name.
         statistics_: mean and deviation of the features, stored with the weights.
     """
-    chances = clip_chances(corpus, options.shares)
+    lengths = np.array([len(view) for view in corpus.windows])
+    chances = clip_chances(lengths, corpus.names, options.shares, RUN)
     network.to(device)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
     optimizer = torch.optim.AdamW(

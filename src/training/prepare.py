@@ -33,7 +33,6 @@ ESPEAK_VOICES = tuple(
     )
 )
 FLITE_PITCH = {"kal": 105.0, "awb": 115.0, "rms": 100.0, "slt": 170.0}  # Hz, about each one's own
-CONTENT_DUMP, SPEAKER_DUMP = "autovc_retrain_mel", "speaker_aware"  # names of the dumps
 SPLITS = ("train", "val", "test")
 
 
@@ -283,11 +282,17 @@ def converter(root: Path, checkpoint: Path | None, target_voice: str) -> Callabl
 
 
 def write_dumps(
-    root: Path, posed: bool, convert: Callable, changed_copies: int, held_out: HeldOut
+    root: Path,
+    name: str,
+    posed: bool,
+    convert: Callable,
+    changed_copies: int,
+    held_out: HeldOut,
 ) -> None:
     """Write the landmark dumps of all three splits.
 
     Args:
+        name: start of the dumps' names.
         posed: for the speaker-aware branch (real clips, head motion kept) rather than the content
             branch (registered; synthetic speech too).
         changed_copies: copies of each training clip in changed voices (``VoiceChanger``).
@@ -314,11 +319,11 @@ def write_dumps(
                 heard = changer(torch.from_numpy(mel)[None])[0].numpy()
             features = convert(heard, bins, normalised).astype(np.float32)
             frames = min(len(features), len(passage.landmarks))
-            name = f"{passage.speaker}/{passage.name}+{copy}"
+            clip = f"{passage.speaker}/{passage.name}+{copy}"
             clips[split].append(
-                dumps.Clip(features[:frames], passage.landmarks[:frames], name, embedding)
+                dumps.Clip(features[:frames], passage.landmarks[:frames], clip, embedding)
             )
     for split, rows in clips.items():
-        dumps.write_clips(root, split, rows, SPEAKER_DUMP if posed else CONTENT_DUMP)
+        dumps.write_clips(root, split, rows, name)
         seconds = sum(len(row.features) for row in rows) / FRAME_RATE
         _log.info("%s: %d clips, %.0f minutes", split, len(rows), seconds / 60)

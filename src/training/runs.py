@@ -92,3 +92,11 @@ def summary_writer(root: Path, name: str, write: bool):
         _log.warning("tensorboardX is not installed: no TensorBoard log")
         return None
     return SummaryWriter(os.fspath(root / "log" / name))
+
+
+def shares_of(pairs: list[str]) -> dict[str, float]:
+    """``["rms=0.2"]`` as a dict; InputError where that is not what it says."""
+    try:
+        return {name: float(value) for name, value in (pair.split("=") for pair in pairs)}
+    except ValueError:
+        raise InputError(f"--share: expected prefix=part, not {' '.join(pairs)}") from None

@@ -42,6 +42,12 @@ class Options:
     validate_every: int
 
 
+def quieten_postnet(generator: Generator) -> None:
+    """Its last norm makes an untrained post-net as loud as speech; quieter, it does less harm."""
+    with torch.no_grad():
+        generator.postnet.convolutions[-1][1].weight.mul_(POSTNET_START)
+
+
 def crops(
     voices: Voices, utterances: np.ndarray, rng: np.random.Generator, count: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
@@ -107,9 +113,6 @@ def train(
     everyone = np.arange(len(voices.names))
     training, validation = everyone[~speaker_out], everyone[speaker_out]
     generator.to(device)
-    # The last norm makes the untrained post-net as loud as speech; quieter, it does less harm.
-    with torch.no_grad():
-        generator.postnet.convolutions[-1][1].weight.mul_(POSTNET_START)
     optimizer = torch.optim.Adam(generator.parameters(), options.learning_rate)
     rng = np.random.default_rng(options.seed)
     noise = torch.Generator().manual_seed(options.seed)

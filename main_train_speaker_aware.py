@@ -1,0 +1,130 @@
+"""Train the speaker-aware branch: who speaks moves the head (paper, section 4.2).
+
+    python main_train_speaker_aware.py --train --write --root_dir ROOT --name speaker_aware
+
+Reads <root_dir>/dump/<dump_file_name>_{train,val}_{au,fl}.pickle and <root_dir>/dump/faces.npz,
+which main_prepare_data.py writes; writes <root_dir>/ckpt/<name> and <root_dir>/log/<name>.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from src.errors import InputError
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--train", action="store_true", help="train; otherwise only validate")
+    add("--write", action="store_true", help="write checkpoints and TensorBoard logs")
+    add("--root_dir", type=Path, required=True, help="folder with dump/, ckpt/ and log/")
+    add("--name", default="speaker_aware", help="name of the run (%(default)s)")
+    add("--dump_file_name", default="speaker_aware", help="start of the dumps' names")
+    add("--resume", action="store_true", help="go on from the run's last checkpoint")
+    add("--load_a2l_G_name", type=Path, help="start from the weights of this checkpoint")
+    add("--load_a2l_C_name", type=Path, help="content checkpoint whose statistics are used")
+    add("--steps", type=int, default=3000, help="optimizer steps (%(default)s)")
+    add("--batch_size", type=int, default=4, help="sequences a step (%(default)s)")
+    add("--lr", type=float, default=5e-4, help="peak learning rate (%(default)s; paper: 1e-4)")
+    add("--lr_discriminator", type=float, default=1e-4, help="(%(default)s)")
+    add("--lambda_laplacian_smooth_loss", type=float, default=1.0, help="(%(default)s)")
+    add("--lambda_gan_loss", type=float, default=0.02, help="(%(default)s)")
+    add("--lambda_moment_loss", type=float, default=1.0, help="(%(default)s; paper: 0)")
+    add("--mel_noise", type=float, default=0.1, help="noise on the features (%(default)s)")
+    add("--share", nargs="*", default=[], help="speaker prefix=part of each batch, e.g. grid=0.1")
+    add("--audio_size", type=int, default=256, help="width of the LSTM (%(default)s)")
+    add("--audio_layers", type=int, default=3, help="its layers (%(default)s)")
+    add("--feed_forward", type=int, default=2048, help="in the attention layers (%(default)s)")
+    add("--max_length", type=int, default=512, help="windows of a sequence (%(default)s)")
+    add("--window_lead", type=int, default=0, help="frames heard before each (%(default)s)")
+    add("--validate_every", type=int, default=250, help="steps between checkpoints (%(default)s)")
+    add("--seed", type=int, default=0, help="(%(default)s)")
+    add("--threads", type=int, default=0, help="CPU threads, 0 for all (%(default)s)")
+    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        run(options)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    import torch
+
+    from src.checkpoints import load_weights, read_checkpoint
+    from src.networks.speaker import MotionDiscriminator, SpeakerBranch
+    from src.training import content, dumps, prepare, runs, speaker_aware
+
+    device = runs.pick_device(options.device)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    runs.seed_everything(options.seed)
+    root = options.root_dir
+    network = SpeakerBranch(
+        audio_size=options.audio_size,
+        audio_layers=options.audio_layers,
+        feed_forward=options.feed_forward,
+        max_length=options.max_length,
+        unused_decoder=False,
+        window_lead=options.window_lead,
+    )
+    clips = dumps.read_clips(root, "train", options.dump_file_name)
+    statistics = content.statistics(clips)
+    if options.load_a2l_C_name:
+        contents, _ = read_checkpoint(options.load_a2l_C_name)
+        statistics = contents["mel_mean"].numpy(), contents["mel_std"].numpy()
+    if options.load_a2l_G_name:
+        contents, config = read_checkpoint(options.load_a2l_G_name)
+        network = SpeakerBranch(**config)
+        load_weights(network, contents["G"], options.load_a2l_G_name)
+    standard = prepare.load_faces(root).standard_face
+    lead = network.config["window_lead"]
+    held_out = dumps.read_clips(root, "val", options.dump_file_name)
+    validation = speaker_aware.Corpus.of(held_out, *statistics, standard, lead)
+    if not options.train:
+        scores = speaker_aware.validate(network.to(device), validation, device)
+        logging.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
+        return
+    settings = speaker_aware.Options(
+        steps=options.steps,
+        sequences=options.batch_size,
+        learning_rate=options.lr,
+        discriminator_rate=options.lr_discriminator,
+        laplacian_weight=options.lambda_laplacian_smooth_loss,
+        gan_weight=options.lambda_gan_loss,
+        moment_weight=options.lambda_moment_loss,
+        mel_noise=options.mel_noise,
+        shares=runs.shares_of(options.share),
+        seed=options.seed,
+        validate_every=options.validate_every,
+    )
+    speaker_aware.train(
+        network,
+        MotionDiscriminator(feed_forward=options.feed_forward),
+        speaker_aware.Corpus.of(clips, *statistics, standard, lead),
+        validation,
+        settings,
+        statistics,
+        runs.checkpoint_folder(root, options.name),
+        runs.summary_writer(root, options.name, options.write),
+        options.resume,
+        device,
+        options.write,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,240 @@
+"""Training of the speaker-aware branch (paper, section 4.2): who speaks moves head and face.
+
+L1 and Laplacian losses on displacements that keep head motion, and a least-squares GAN whose
+discriminator sees windows of motion with the speaker's encoding. Beyond the paper, spread and
+speed of the motion are held to those of the true clip: on little data the L1 loss alone would
+still the head.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from src.features import standardise, windows
+from src.landmarks.geometry import register
+from src.landmarks.topology import LANDMARK_COUNT
+from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
+from src.training import runs
+from src.training.dumps import Clip
+from src.training.faces import static_face
+from src.training.losses import laplacian_l1
+from src.training.sampling import clip_chances
+
+EMA_DECAY = 0.99
+EMBEDDING_NOISE = 0.02  # deviation a coordinate: voices near a known one move like it
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is made of."""
+
+    steps: int
+    sequences: int  # a step
+    learning_rate: float
+    discriminator_rate: float
+    laplacian_weight: float
+    gan_weight: float
+    moment_weight: float
+    mel_noise: float
+    shares: dict[str, float]  # of the draws, by prefix of the speaker's name
+    seed: int
+    validate_every: int
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Clips ready to be cut into sequences."""
+
+    windows: list[np.ndarray]  # (T, 18, 80) views
+    displacements: list[np.ndarray]  # (T, 204), head motion included
+    embeddings: list[np.ndarray]  # (256,), as the network wants them
+    names: list[str]
+
+    @staticmethod
+    def of(
+        clips: list[Clip], mean: np.ndarray, deviation: np.ndarray, standard: np.ndarray, lead: int
+    ) -> Corpus:
+        """Displacements of each clip's landmarks from its static face in the standard pose."""
+        views, moves, voices, names = [], [], [], []
+        for clip in clips:
+            points = np.asarray(clip.landmarks, np.float32).reshape(-1, LANDMARK_COUNT, 3)
+            face = static_face(register(points, standard))
+            views.append(windows(standardise(clip.features, mean, deviation), lead))
+            moves.append((points - face).reshape(len(points), -1).astype(np.float32))
+            voices.append((EMBEDDING_GAIN * clip.embedding).astype(np.float32))
+            names.append(clip.name)
+        return Corpus(views, moves, voices, names)
+
+
+def batch(
+    corpus: Corpus, chances: np.ndarray, rng: np.random.Generator, count: int, longest: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
+    """Sequences of one length: windows (B, T, 18, 80), embeddings (B, 1, 256), moves (B, T, 204).
+
+    The first clip drawn decides the length; the others are drawn among those that have it.
+    """
+    lengths = np.array([len(view) for view in corpus.windows])
+    first = rng.choice(len(lengths), p=chances)
+    length = min(longest, lengths[first])
+    able = np.where(lengths >= length, chances, 0.0)
+    chosen = [first, *rng.choice(len(lengths), count - 1, p=able / able.sum())]
+    heard, moved = [], []
+    for clip in chosen:
+        start = int(rng.integers(0, lengths[clip] - length + 1))
+        heard.append(corpus.windows[clip][start : start + length])
+        moved.append(corpus.displacements[clip][start : start + length])
+    voices = np.stack([corpus.embeddings[clip] for clip in chosen])[:, None]
+    noise = EMBEDDING_GAIN * EMBEDDING_NOISE * rng.standard_normal(voices.shape, np.float32)
+    return (
+        torch.from_numpy(np.stack(heard)),
+        torch.from_numpy(voices + noise),
+        torch.from_numpy(np.stack(moved)),
+        [corpus.names[clip] for clip in chosen],
+    )
+
+
+def moment_loss(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Difference of the deviations over time of motion and of its speed: (B, T, 204) each."""
+    spread = (made.std(dim=1) - true.std(dim=1)).abs().mean()
+    made_speed, true_speed = made.diff(dim=1), true.diff(dim=1)
+    speed = (made_speed.abs().mean(dim=1) - true_speed.abs().mean(dim=1)).abs().mean()
+    return spread + 10.0 * speed
+
+
+def train(
+    network: SpeakerBranch,
+    discriminator: MotionDiscriminator,
+    corpus: Corpus,
+    validation: Corpus,
+    options: Options,
+    statistics: tuple[np.ndarray, np.ndarray],
+    folder: Path,
+    writer,
+    resume: bool,
+    device: torch.device,
+    write: bool,
+) -> None:
+    """Train; the checkpoints hold the moving average of the generator's weights as ``G``."""
+    lengths = np.array([len(view) for view in corpus.windows])
+    chances = clip_chances(lengths, corpus.names, options.shares, discriminator.window)
+    network.to(device)
+    discriminator.to(device)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    optimizer = torch.optim.Adam(network.parameters(), options.learning_rate, betas=(0.9, 0.99))
+    judge = torch.optim.Adam(
+        discriminator.parameters(), options.discriminator_rate, betas=(0.5, 0.99)
+    )
+    rng = np.random.default_rng(options.seed)
+    step = 0
+    if resume:
+        state = runs.load_run(folder / "ckpt_last.pth")
+        network.load_state_dict(state["network"])
+        discriminator.load_state_dict(state["discriminator"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["opt"])
+        judge.load_state_dict(state["opt_discriminator"])
+        rng.bit_generator.state = state["rng"]
+        step = state["step"]
+
+    def checkpoint(name: str) -> None:
+        runs.save_run(
+            folder / name,
+            G=average.module.state_dict(),
+            config=network.config,
+            mel_mean=torch.from_numpy(statistics[0]),
+            mel_std=torch.from_numpy(statistics[1]),
+            network=network.state_dict(),
+            discriminator=discriminator.state_dict(),
+            average=average.state_dict(),
+            opt=optimizer.state_dict(),
+            opt_discriminator=judge.state_dict(),
+            rng=rng.bit_generator.state,
+            step=step,
+        )
+
+    started, since = time.monotonic(), step
+    while step < options.steps:
+        factor = runs.cosine(step, options.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * factor
+        heard, voice, true, names = batch(
+            corpus, chances, rng, options.sequences, network.max_length
+        )
+        heard = heard + options.mel_noise * torch.randn_like(heard)
+        heard, voice, true = heard.to(device), voice.to(device), true.to(device)
+        network.train()
+        discriminator.train()
+        made, encoding = network(heard, voice)
+
+        judged_true = discriminator(true, encoding.detach())
+        judged_made = discriminator(made.detach(), encoding.detach())
+        judging = ((judged_true - 1) ** 2).mean() + (judged_made**2).mean()
+        judge.zero_grad(set_to_none=True)
+        judging.backward()
+        judge.step()
+
+        parts = {
+            "l1": (made - true).abs().mean(),
+            "laplacian": options.laplacian_weight * laplacian_l1(made, true),
+            "moments": options.moment_weight * moment_loss(made, true),
+            "gan": options.gan_weight * ((discriminator(made, encoding) - 1) ** 2).mean(),
+        }
+        loss = sum(parts.values())
+        runs.refuse_nan(loss + judging, step, names)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        average.update_parameters(network)
+        step += 1
+        if writer is not None and step % 20 == 0:
+            for key, value in {**parts, "discriminator": judging}.items():
+                writer.add_scalar(f"train/{key}", value.item(), step)
+            writer.add_scalar("train/gradient_norm", norm.item(), step)
+            writer.add_scalar("train/learning_rate", optimizer.param_groups[0]["lr"], step)
+        if step % options.validate_every == 0 or step == options.steps:
+            scores = validate(average.module, validation, device)
+            rate = (step - since) / (time.monotonic() - started)
+            texts = [f"{key} {value.item():.4f}" for key, value in parts.items()]
+            texts += [f"discriminator {judging.item():.3f}"]
+            texts += [f"{key} {value:.3f}" for key, value in scores.items()]
+            _log.info("step %d: %s; %.2f steps/s", step, ", ".join(texts), rate)
+            if writer is not None:
+                for key, value in scores.items():
+                    writer.add_scalar(f"held_out/{key}", value, step)
+            if write:
+                checkpoint("ckpt_last.pth")
+
+
+def validate(network: SpeakerBranch, corpus: Corpus, device: torch.device) -> dict[str, float]:
+    """Error on held-out people, and spread and speed of the nose's motion over the true ones."""
+    network.eval()
+    errors, made_spread, true_spread, made_speed, true_speed = [], [], [], [], []
+    with torch.inference_mode():
+        for view, voice, true in zip(
+            corpus.windows, corpus.embeddings, corpus.displacements, strict=True
+        ):
+            length = min(len(view), network.max_length)
+            heard = torch.from_numpy(np.array(view[:length])).to(device)
+            made, _ = network(heard, torch.from_numpy(voice)[None].to(device))
+            made, true = made.cpu().numpy(), true[:length]
+            errors.append(np.abs(made - true).mean())
+            nose = slice(90, 92)  # x and y of point 30
+            made_spread.append(made[:, nose].std(0).mean())
+            true_spread.append(true[:, nose].std(0).mean())
+            made_speed.append(np.abs(np.diff(made[:, nose], axis=0)).mean())
+            true_speed.append(np.abs(np.diff(true[:, nose], axis=0)).mean())
+    return {
+        "l1": float(np.mean(errors)),
+        "spread": float(np.sum(made_spread) / np.sum(true_spread)),
+        "speed": float(np.sum(made_speed) / np.sum(true_speed)),
+    }

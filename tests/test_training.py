@@ -1,0 +1,414 @@
+"""The trainings: losses by hand, data without leaks, and runs that go on exactly after a stop."""
+
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from src.errors import InputError
+from src.features import WINDOW
+from src.landmarks.geometry import register
+from src.networks.autovc import Generator
+from src.networks.content import ContentBranch
+from src.networks.speaker import MotionDiscriminator, SpeakerBranch
+from src.training import (
+    augment,
+    content,
+    dumps,
+    faces,
+    lip_shapes,
+    losses,
+    prepare,
+    runs,
+    sampling,
+    sentences,
+    speaker_aware,
+    synthesis,
+    voice_conversion,
+    voices,
+)
+
+
+def face() -> np.ndarray:
+    """A symmetric frontal face, normalised: enough of one for geometry."""
+    rng = np.random.default_rng(0)
+    half = rng.uniform(-0.5, 0.5, (68, 3))
+    order = faces.mirror_order()
+    points = 0.5 * (half + half[order] * [-1, 1, 1])
+    points[0], points[16] = (-0.8, 0, -0.5), (0.8, 0, -0.5)
+    points[36], points[45] = (-0.5, -0.1, 0.1), (0.5, -0.1, 0.1)
+    return points
+
+
+# Losses
+
+
+def test_a_shut_mouth_weighs_ten_times_as_much_as_the_rest_of_the_face():
+    true = torch.zeros(2, 204)
+    true[1, 66 * 3 + 1] = 0.1  # the lower inner lip a tenth below the upper one
+    weights = losses.lip_weights(true)
+    assert weights[0, 66 * 3].item() == pytest.approx(10.0)
+    assert weights[1, 48 * 3].item() == pytest.approx(1 / (4 * 0.1 + 0.1))
+    assert weights[:, : 48 * 3].eq(1).all()
+
+
+def test_weighted_l1_by_hand():
+    made, true = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]])
+    assert losses.weighted_l1(made, true, torch.tensor([[3.0, 0.5]])).item() == pytest.approx(2.0)
+
+
+def test_the_laplacian_of_a_straight_brow_is_zero_and_of_a_bent_one_is_not():
+    points = torch.zeros(68, 3)
+    points[17:22, 0] = torch.arange(5.0)
+    assert losses.laplacian(points.flatten())[18:21].abs().max().item() == 0
+    points[19, 1] = 1.0
+    bent = losses.laplacian(points.flatten())
+    assert bent[19, 1].item() == 1.0
+    assert bent[18, 1].item() == -0.5
+
+
+def test_moments_see_a_still_head():
+    moving = torch.sin(torch.arange(64.0) / 5)[None, :, None].expand(1, 64, 204)
+    assert speaker_aware.moment_loss(moving, moving).item() == 0
+    assert speaker_aware.moment_loss(torch.zeros_like(moving), moving).item() > 0.5
+
+
+# Voices
+
+
+def test_a_voice_changer_of_no_strength_changes_nothing():
+    mel = torch.rand(3, 40, 80)
+    changed = augment.VoiceChanger(torch.Generator().manual_seed(0), strength=0.0)(mel)
+    assert torch.allclose(changed, mel, atol=1e-5)
+
+
+def test_a_shorter_throat_moves_a_formant_up():
+    changer = augment.VoiceChanger(torch.Generator().manual_seed(0))
+    mel = torch.zeros(1, 4, 80)
+    mel[..., 30] = 1.0
+    higher = changer._stretch_frequencies(mel, torch.tensor([1.15]))
+    ratio = changer.centres[higher[0, 0].argmax()] / changer.centres[30]
+    assert ratio.item() == pytest.approx(1.15, abs=0.05)
+
+
+def test_mel_centres_are_the_sound_librarys():
+    import librosa
+
+    expected = librosa.mel_frequencies(82, fmin=90, fmax=7600)[1:-1]
+    assert np.abs(augment.mel_centres().numpy() - expected).max() < 0.01
+
+
+def test_speakers_are_read_off_file_names():
+    assert voices.speaker_of("p225_024") == "p225"
+    assert voices.speaker_of("3005-163389-0005") == "3005"
+    assert voices.speaker_of("LJ001-0001") == "LJ"
+
+
+# Lips from phones
+
+
+def test_lips_are_shut_all_through_a_bilabial_and_wide_in_an_open_vowel():
+    phones = [("pau", 0, 0.2), ("m", 0.2, 0.3), ("aa", 0.3, 0.5), ("p", 0.5, 0.6), ("pau", 0.6, 1)]
+    gap, _ = lip_shapes.mouth_tracks(phones, 62, rate=62.5)
+    times = np.arange(62) / 62.5
+    assert np.all(gap[(times >= 0.2) & (times <= 0.3)] == 0)
+    assert np.all(gap[(times >= 0.5) & (times <= 0.6)] == 0)
+    assert gap[(times > 0.3) & (times < 0.5)].max() > 0.6 * lip_shapes.FULL_OPENING
+    assert gap[times > 0.9].max() < 0.05 * lip_shapes.FULL_OPENING
+
+
+def test_rounded_vowels_narrow_the_mouth_and_spread_ones_widen_it():
+    _, rounded = lip_shapes.mouth_tracks([("uw", 0, 0.4)], 25, rate=62.5)
+    _, spread = lip_shapes.mouth_tracks([("iy", 0, 0.4)], 25, rate=62.5)
+    assert rounded[12] < -0.03
+    assert spread[12] > 0.03
+
+
+def test_the_lip_map_recovers_a_linear_mouth():
+    rng = np.random.default_rng(1)
+    gap, width = rng.random(50), rng.random(50)
+    moves = np.zeros((50, 68, 3))
+    for upper, lower in ((61, 67), (62, 66), (63, 65)):
+        moves[:, upper, 1], moves[:, lower, 1] = -0.3 * gap, 0.7 * gap
+    moves[:, 54, 0] = width
+    lip_map = lip_shapes.fit_lip_map(moves)
+    again = lip_map.landmarks(gap, width).reshape(50, 68, 3)
+    assert np.abs(again - moves).max() < 1e-9
+
+
+def test_sentences_are_the_same_for_the_same_seed():
+    one, two = sentences.sentences(3), sentences.sentences(3)
+    first = [next(one) for _ in range(20)]
+    assert first == [next(two) for _ in range(20)]
+    assert len(set(first)) > 10
+
+
+def test_espeaks_mnemonics_become_cmu_phones():
+    assert synthesis.cmu_of("aI@") == ["ay", "ax"]
+    assert synthesis.cmu_of("tS") == ["ch"]
+    assert synthesis.cmu_of("_:") == ["pau"]
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+def test_flites_speech_ends_in_its_last_pause():
+    speech = synthesis.speak_flite("Papa moved the map.", "kal", stretch=1.2, pitch=110.0)
+    assert [name for name, _, _ in speech.phones].count("p") == 3
+    name, start, end = speech.phones[-1]
+    assert name == "pau"
+    assert start < len(speech.wav) / 16000 < end + 0.01  # kal cuts the pause short
+    loud = np.flatnonzero(np.abs(speech.wav.astype(float)) > 2000) / 16000
+    assert speech.phones[0][2] - 0.02 < loud[0] < speech.phones[1][2]
+
+
+# Faces
+
+
+def test_the_mirror_of_the_mirror_is_the_face():
+    order = faces.mirror_order()
+    assert np.array_equal(order[order], np.arange(68))
+    assert (order[36], order[37], order[48], order[60], order[31]) == (45, 44, 54, 64, 35)
+
+
+def test_the_standard_face_is_upright_symmetric_and_of_the_right_size():
+    rng = np.random.default_rng(2)
+    many = []
+    for _ in range(8):
+        angle = rng.normal(0, 0.2)
+        turn = np.array(
+            [[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+        )
+        many.append(face() @ turn * rng.uniform(50, 200) + rng.uniform(0, 300, 3))
+    standard = faces.standard_face(np.array(many))
+    order = faces.mirror_order()
+    assert np.abs(standard - standard[order] * [-1, 1, 1]).max() < 1e-9
+    assert standard[16, 0] - standard[0, 0] == pytest.approx(1.6)
+    assert standard[36, 1] == pytest.approx(standard[0, 1], abs=1e-6)
+
+
+def test_a_clips_gaps_are_filled_and_a_clip_without_a_face_is_refused():
+    track = np.repeat(face()[None], 20, 0) + np.arange(20)[:, None, None]
+    track[7:9] = np.nan
+    clean = faces.clean_track(track)
+    assert np.abs(clean - (face() + np.arange(20)[:, None, None])).max() < 1e-6
+    track[:10] = np.nan
+    assert faces.clean_track(track) is None
+
+
+def test_sound_that_lags_loses_its_start():
+    track = np.arange(50.0)[:, None, None] * np.ones((1, 68, 3))
+    late, first = faces.at_audio_rate(track, 0.2, 32000)
+    assert first == 3200
+    assert late[0, 0, 0] == 0
+    early, first = faces.at_audio_rate(track, -0.2, 32000)
+    assert first == 0
+    assert early[0, 0, 0] == pytest.approx(5.0)
+    assert early[10, 0, 0] == pytest.approx(5.0 + 10 / 62.5 * 25)
+
+
+def test_head_motion_survives_registering_a_whole_clip():
+    shift = np.linspace(-5, 5, 30)[:, None, None] * [1.0, 0, 0]
+    track = face() * 100 + shift
+    moved = faces.register_whole(track, face())
+    assert np.ptp(moved[:, 30, 0]) == pytest.approx(0.1, rel=1e-3)
+    still = register(track, face())
+    assert np.ptp(still[:, 30, 0]) < 1e-9
+
+
+# Dumps
+
+
+def clips(count: int = 6, frames: int = 90, seed: int = 0) -> list[dumps.Clip]:
+    """Clips in which the mouth opens as the features say."""
+    rng = np.random.default_rng(seed)
+    result = []
+    for index in range(count):
+        loud = 0.5 + 0.5 * np.sin(np.arange(frames) / rng.uniform(3, 8) + rng.uniform(0, 6))
+        features = loud[:, None] * np.ones(80) + 0.05 * rng.standard_normal((frames, 80))
+        points = np.repeat(face()[None], frames, 0)
+        points[:, 65:68, 1] = points[:, 61:64, 1][:, ::-1] + 0.1 * loud[:, None]
+        points[:, :, 0] += 0.05 * loud[:, None]
+        embedding = rng.standard_normal(256)
+        embedding /= np.linalg.norm(embedding)
+        result.append(
+            dumps.Clip(
+                features.astype(np.float32),
+                points.reshape(frames, -1).astype(np.float32),
+                f"s{index % 2}/{index}+0",
+                embedding.astype(np.float32),
+            )
+        )
+    return result
+
+
+def test_dumps_come_back_in_the_published_layout(tmp_path):
+    written = clips(3)
+    dumps.write_clips(tmp_path, "train", written)
+    with (tmp_path / "dump" / "autovc_retrain_mel_train_au.pickle").open("rb") as file:
+        raw = pickle.load(file)
+    assert raw[1][0].shape == (90, 80)
+    assert raw[1][1][:2] == (1, "s1/1+0")
+    read = dumps.read_clips(tmp_path, "train")
+    assert [clip.name for clip in read] == [clip.name for clip in written]
+    assert np.array_equal(read[2].landmarks, written[2].landmarks)
+
+
+def test_a_dump_that_would_run_code_is_refused_by_name(tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "harm"), "w"))
+
+    au, fl = dumps.dump_paths(tmp_path, "train")
+    au.parent.mkdir()
+    au.write_bytes(pickle.dumps([Hostile()]))
+    fl.write_bytes(pickle.dumps([]))
+    with pytest.raises(InputError, match="autovc_retrain_mel_train_au.pickle"):
+        dumps.read_clips(tmp_path, "train")
+    assert not (tmp_path / "harm").exists()
+
+
+def test_held_out_speakers_are_in_one_split_only():
+    held_out = prepare.HeldOut(frozenset({"a"}), frozenset({"b"}))
+    assert [held_out.split_of(s) for s in "abc"] == ["val", "test", "train"]
+
+
+def test_each_group_of_speakers_gets_its_share_of_the_batches():
+    names = ["s0/a", "s0/b", "s1/c", "s1/d", "s2/e"]
+    chances = sampling.clip_chances(np.array([30, 10, 50, 3, 5]), names, {"s0": 0.8}, least=4)
+    assert chances == pytest.approx([0.6, 0.2, 0.2 * 50 / 55, 0, 0.2 * 5 / 55])
+
+
+# Runs
+
+
+def content_run(folder, steps: int, resume: bool) -> dict:
+    runs.seed_everything(0)
+    network = ContentBranch(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=1, hidden=(16, 16))
+    data = clips()
+    statistics = content.statistics(data)
+    corpus = content.Corpus.of(data, *statistics, lead=2)
+    options = content.Options(
+        steps=steps,
+        segment_batch_size=64,
+        learning_rate=5e-3,
+        weight_decay=1e-6,
+        l1_weight=1.0,
+        square_weight=0.5,
+        laplacian_weight=1.0,
+        motion_weight=1.0,
+        mel_noise=0.1,
+        shares={},
+        seed=0,
+        validate_every=20,
+    )
+    device = torch.device("cpu")
+    content.train(
+        network, corpus, corpus, {}, options, statistics, folder, None, resume, device, True
+    )
+    return torch.load(folder / "ckpt_last.pth", weights_only=True)
+
+
+def test_the_content_branch_learns_that_loud_is_open(tmp_path):
+    state = content_run(tmp_path, 400, resume=False)
+    network = ContentBranch(**state["config"])
+    network.load_state_dict(state["network"])
+    data = clips(seed=9)
+    corpus = content.Corpus.of(data, *content.statistics(data), lead=2)
+    scores = content.validate(network, corpus, {}, torch.device("cpu"))
+    assert scores["correlation"] > 0.8
+
+
+def test_a_run_that_was_stopped_goes_on_exactly(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "cosine", lambda step, steps: 1.0)  # the same at every length of run
+    whole = content_run(tmp_path / "whole", 40, resume=False)
+    content_run(tmp_path / "parts", 20, resume=False)
+    parts = content_run(tmp_path / "parts", 40, resume=True)
+    for key, value in whole["network"].items():
+        assert torch.equal(value, parts["network"][key]), key
+    for key, value in whole["model_g_face_id"].items():
+        assert torch.equal(value, parts["model_g_face_id"][key]), key
+
+
+def test_voice_conversion_learns_to_repeat(tmp_path):
+    rng = np.random.default_rng(0)
+    mel = 0.5 + 0.3 * np.sin(np.arange(600)[:, None] / 7 + np.arange(80) / 9)
+    known = dumps.Voices(
+        mel=mel.astype(np.float16),
+        f0_bins=rng.integers(0, 257, 600).astype(np.int16),
+        starts=np.array([0, 200, 400, 600]),
+        embeddings=rng.standard_normal((3, 256)).astype(np.float32) / 16,
+        names=np.array(["a", "b", "c"]),
+        speakers=np.array(["a", "b", "c"]),
+    )
+    dumps.write_voices(tmp_path / "dump" / "voices.npz", known)
+    known = dumps.read_voices(tmp_path / "dump" / "voices.npz")
+    torch.manual_seed(0)
+    network = Generator(dim_neck=4, dim_pre=32, freq=8)
+    options = voice_conversion.Options(
+        steps=150,
+        batch_size=4,
+        learning_rate=5e-3,
+        strength=0.2,
+        code_weight=0.1,
+        seed=0,
+        validate_every=150,
+    )
+    device = torch.device("cpu")
+    before = voice_conversion.validate(network, known, np.array([2]), options, device)
+    voice_conversion.train(
+        network, known, {"c"}, options, tmp_path, None, False, device, write=True
+    )
+    after = voice_conversion.validate(network, known, np.array([2]), options, device)
+    assert after < 0.3 * before
+    assert (tmp_path / "ckpt_best.pth").is_file()
+
+
+def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
+    torch.manual_seed(0)
+    data = clips(frames=100)
+    statistics = content.statistics(data)
+    corpus = speaker_aware.Corpus.of(data, *statistics, face(), lead=0)
+    network = SpeakerBranch(
+        audio_size=16,
+        audio_layers=1,
+        feed_forward=32,
+        max_length=64,
+        hidden=(32, 32),
+        unused_decoder=False,
+    )
+    judge = MotionDiscriminator(feed_forward=32, hidden=(32, 32))
+    options = speaker_aware.Options(
+        steps=60,
+        sequences=4,
+        learning_rate=3e-3,
+        discriminator_rate=1e-4,
+        laplacian_weight=1.0,
+        gan_weight=0.02,
+        moment_weight=1.0,
+        mel_noise=0.05,
+        shares={},
+        seed=0,
+        validate_every=60,
+    )
+    device = torch.device("cpu")
+    before = speaker_aware.validate(network, corpus, device)["l1"]
+    speaker_aware.train(
+        network, judge, corpus, corpus, options, statistics, tmp_path, None, False, device, True
+    )
+    assert speaker_aware.validate(network, corpus, device)["l1"] < 0.5 * before
+    state = torch.load(tmp_path / "ckpt_last.pth", weights_only=True)
+    assert state["step"] == 60
+
+
+def test_a_loss_that_is_no_number_names_the_batch():
+    with pytest.raises(InputError, match="step 7.*clip_a, clip_b"):
+        runs.refuse_nan(torch.tensor(float("nan")), 7, ["clip_a", "clip_b"])
+
+
+def test_windows_are_views_and_lose_no_frame():
+    corpus = content.Corpus.of(clips(1), np.zeros(80), np.ones(80), lead=6)
+    view = corpus.windows[0]
+    assert view.shape == (90, WINDOW, 80)
+    assert view.base is not None
+    assert np.array_equal(view[20, 6], view[26, 0])
