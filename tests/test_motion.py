@@ -259,3 +259,16 @@ def test_windows_of_both_networks_must_agree(small):
     some = np.zeros((3, WINDOW, 80), np.float32)
     with pytest.raises(ValueError, match="3 and 2 windows"):
         motion.predict_landmarks(*small, some, some[:2], np.zeros(256), np.zeros((68, 3)))
+
+
+def test_rest_is_the_shut_mouth_also_for_the_upper_lip():
+    moves = np.zeros((40, 68, 3), np.float32)
+    opened = np.where(np.arange(40) % 4 == 0, 0.1, 0.0)
+    moves[:, 65:68, 1] = 0.3 + opened[:, None]
+    moves[:, 61:64, 1] = 0.3 - opened[:, None]
+    calibrated = motion.calibrate_at_rest(moves.reshape(40, -1)).reshape(40, 68, 3)
+    assert np.abs(calibrated[1]).max() < 1e-6
+    assert calibrated[0, 66, 1] == pytest.approx(0.1, abs=1e-6)
+    assert calibrated[0, 62, 1] == pytest.approx(-0.1, abs=1e-6)
+    release = motion.calibrate(moves.reshape(40, -1)).reshape(40, 68, 3)
+    assert release[1, 62, 1] > 0.04  # the upper lip hangs down where the mouth is shut

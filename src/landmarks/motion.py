@@ -133,8 +133,10 @@ def content_displacement(
             batch = _tensor(windows[start : start + BATCH], device)
             batches.append(network(batch, static).cpu().numpy())
     raw = np.concatenate(batches)
-    pieces = segments(len(raw)) if as_released else [slice(0, len(raw))]
-    displacement = np.concatenate([calibrate(raw[piece]) for piece in pieces])
+    if as_released:
+        displacement = np.concatenate([calibrate(raw[piece]) for piece in segments(len(raw))])
+    else:
+        displacement = calibrate_at_rest(raw)
     displacement = displacement.reshape(-1, LANDMARK_COUNT, 3)
     displacement[:, LIPS, 0] *= amp_lip_x
     displacement[:, LIPS, 1] *= amp_lip_y
@@ -153,6 +155,25 @@ def calibrate(displacement: np.ndarray) -> np.ndarray:
     half = max(len(displacement) // 2, 1)
     smaller = np.partition(displacement, half - 1, axis=0)[:half]
     return displacement - smaller.mean(axis=0)
+
+
+def calibrate_at_rest(displacement: np.ndarray) -> np.ndarray:
+    """Take the rest position out: the mean face of the half of the frames with the mouth shut most.
+
+    The release takes each coordinate's smaller half by itself, which for the upper lip, whose y is
+    smallest when it is raised, is the open mouth.
+
+    Args:
+        displacement: (T, 204).
+
+    Returns:
+        (T, 204), dtype kept.
+    """
+    half = max(len(displacement) // 2, 1)
+    y = displacement.reshape(-1, LANDMARK_COUNT, 3)[..., 1]
+    upper, lower = zip(*INNER_LIP_PAIRS, strict=True)
+    gap = (y[:, lower] - y[:, upper]).mean(axis=1)
+    return displacement - displacement[np.argsort(gap)[:half]].mean(axis=0)
 
 
 def speaker_displacement(
