@@ -131,6 +131,7 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(options, jpg, jobs, given)
 
     # Everything above takes no time; from here on the large packages are needed.
+    from src.device import pick_device
     from src.pipeline import read_voice, speech_features
     from src.weights import load_audio_networks
 
@@ -225,15 +226,6 @@ def check_outputs(
             raise InputError(f"{path}: would be written over an input or another output")
         taken.add(path.resolve())
         check_writable(path)
-
-
-def pick_device(wanted: str) -> torch.device:
-    """`auto` is CUDA where there is one; InputError where CUDA is insisted on and absent."""
-    import torch
-
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: this machine has no CUDA device that PyTorch can use")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def read_speakers(names: list[str]) -> dict[str, np.ndarray | None]:

@@ -15,12 +15,17 @@ import logging
 import sys
 from pathlib import Path
 
+from src.command_line import OneLineParser, run_command
 from src.errors import InputError
+
+log = logging.getLogger("src.main_export_weights")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = OneLineParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--root_dir", type=Path, required=True, help="folder with dump/")
@@ -32,14 +37,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        run(options)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+    return run_command(run, parse(arguments))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -79,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     }
     save_embedded(options.out_dir / "constants.safetensors", constants, {})
     for path in sorted(options.out_dir.glob("*.safetensors")):
-        logging.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
+        log.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
 
 
 if __name__ == "__main__":

@@ -14,18 +14,20 @@ checkpoint of main_train_voice_conversion.py.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
+from src.command_line import OneLineParser, run_command
 from src.errors import InputError
 
 STEPS = ("voices", "clips", "synthetic", "faces", "analyse", "content", "speaker")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = OneLineParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--root_dir", type=Path, required=True, help="folder that gets clips/, dump/ and so on")
@@ -45,14 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        run(options)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+    return run_command(run, parse(arguments))
 
 
 def run(options: argparse.Namespace) -> None:

@@ -13,20 +13,16 @@ import logging
 import sys
 from pathlib import Path
 
-from src.errors import InputError
+from src.command_line import run_command
+from src.training.options import training_parser
+
+log = logging.getLogger("src.main_train_content")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = training_parser(__doc__, "content")
     add = parser.add_argument
-    add("--train", action="store_true", help="train; otherwise only validate")
-    add("--write", action="store_true", help="write checkpoints and TensorBoard logs")
-    add("--root_dir", type=Path, required=True, help="folder with dump/, ckpt/ and log/")
-    add("--name", default="content", help="name of the run (%(default)s)")
     add("--dump_file_name", default="autovc_retrain_mel", help="start of the dumps' names")
-    add("--resume", action="store_true", help="go on from the run's last checkpoint")
     add("--load_a2l_C_name", type=Path, help="start from the weights of this checkpoint")
     add("--steps", type=int, default=2500, help="optimizer steps (%(default)s)")
     add("--segment_batch_size", type=int, default=512, help="windows a step (%(default)s)")
@@ -44,31 +40,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--prior_size", type=int, default=161, help="(%(default)s)")
     add("--dropout", type=float, default=0.5, help="between LSTM layers (%(default)s)")
     add("--window_lead", type=int, default=0, help="frames heard before each (%(default)s)")
-    add("--validate_every", type=int, default=250, help="steps between checkpoints (%(default)s)")
-    add("--seed", type=int, default=0, help="(%(default)s)")
-    add("--threads", type=int, default=0, help="CPU threads, 0 for all (%(default)s)")
-    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        run(options)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+    return run_command(run, parse(arguments))
 
 
 def run(options: argparse.Namespace) -> None:
     import torch
 
+    from src.device import pick_device
     from src.networks.content import ContentBranch
     from src.training import content, dumps, runs
 
-    device = runs.pick_device(options.device)
+    device = pick_device(options.device)
     if options.threads:
         torch.set_num_threads(options.threads)
     runs.seed_everything(options.seed)
@@ -98,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     validation = content.Corpus.of(held_out, *statistics, lead)
     if not options.train:
         scores = content.validate(network.to(device), validation, phones, device)
-        logging.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
+        log.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
         return
     settings = content.Options(
         steps=options.steps,

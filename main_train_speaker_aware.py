@@ -13,20 +13,16 @@ import logging
 import sys
 from pathlib import Path
 
-from src.errors import InputError
+from src.command_line import run_command
+from src.training.options import training_parser
+
+log = logging.getLogger("src.main_train_speaker_aware")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = training_parser(__doc__, "speaker_aware")
     add = parser.add_argument
-    add("--train", action="store_true", help="train; otherwise only validate")
-    add("--write", action="store_true", help="write checkpoints and TensorBoard logs")
-    add("--root_dir", type=Path, required=True, help="folder with dump/, ckpt/ and log/")
-    add("--name", default="speaker_aware", help="name of the run (%(default)s)")
     add("--dump_file_name", default="speaker_aware", help="start of the dumps' names")
-    add("--resume", action="store_true", help="go on from the run's last checkpoint")
     add("--load_a2l_G_name", type=Path, help="start from the weights of this checkpoint")
     add("--load_a2l_C_name", type=Path, help="content checkpoint whose statistics are used")
     add("--steps", type=int, default=3000, help="optimizer steps (%(default)s)")
@@ -37,38 +33,29 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--lambda_gan_loss", type=float, default=0.02, help="(%(default)s)")
     add("--lambda_moment_loss", type=float, default=1.0, help="(%(default)s; paper: 0)")
     add("--mel_noise", type=float, default=0.1, help="noise on the features (%(default)s)")
+    add("--motion_gain", type=float, default=1.0, help="factor on the true motion (%(default)s)")
     add("--share", nargs="*", default=[], help="speaker prefix=part of each batch, e.g. grid=0.1")
     add("--audio_size", type=int, default=256, help="width of the LSTM (%(default)s)")
     add("--audio_layers", type=int, default=3, help="its layers (%(default)s)")
     add("--feed_forward", type=int, default=2048, help="in the attention layers (%(default)s)")
     add("--max_length", type=int, default=512, help="windows of a sequence (%(default)s)")
     add("--window_lead", type=int, default=0, help="frames heard before each (%(default)s)")
-    add("--validate_every", type=int, default=250, help="steps between checkpoints (%(default)s)")
-    add("--seed", type=int, default=0, help="(%(default)s)")
-    add("--threads", type=int, default=0, help="CPU threads, 0 for all (%(default)s)")
-    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        run(options)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+    return run_command(run, parse(arguments))
 
 
 def run(options: argparse.Namespace) -> None:
     import torch
 
     from src.checkpoints import load_weights, read_checkpoint
+    from src.device import pick_device
     from src.networks.speaker import MotionDiscriminator, SpeakerBranch
     from src.training import content, dumps, prepare, runs, speaker_aware
 
-    device = runs.pick_device(options.device)
+    device = pick_device(options.device)
     if options.threads:
         torch.set_num_threads(options.threads)
     runs.seed_everything(options.seed)
@@ -93,10 +80,10 @@ def run(options: argparse.Namespace) -> None:
     standard = prepare.load_faces(root).standard_face
     lead = network.config["window_lead"]
     held_out = dumps.read_clips(root, "val", options.dump_file_name)
-    validation = speaker_aware.Corpus.of(held_out, *statistics, standard, lead)
+    validation = speaker_aware.Corpus.of(held_out, *statistics, standard, lead, options.motion_gain)
     if not options.train:
         scores = speaker_aware.validate(network.to(device), validation, device)
-        logging.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
+        log.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
         return
     settings = speaker_aware.Options(
         steps=options.steps,
@@ -114,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
     speaker_aware.train(
         network,
         MotionDiscriminator(feed_forward=options.feed_forward),
-        speaker_aware.Corpus.of(clips, *statistics, standard, lead),
+        speaker_aware.Corpus.of(clips, *statistics, standard, lead, options.motion_gain),
         validation,
         settings,
         statistics,

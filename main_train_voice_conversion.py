@@ -11,20 +11,16 @@ import logging
 import sys
 from pathlib import Path
 
+from src.command_line import run_command
 from src.errors import InputError
+from src.training.options import training_parser
+
+log = logging.getLogger("src.main_train_voice_conversion")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = training_parser(__doc__, "voice_conversion")
     add = parser.add_argument
-    add("--train", action="store_true", help="train; otherwise only validate")
-    add("--write", action="store_true", help="write checkpoints and TensorBoard logs")
-    add("--root_dir", type=Path, required=True, help="folder with dump/, ckpt/ and log/")
-    add("--name", default="voice_conversion", help="name of the run (%(default)s)")
-    add("--resume", action="store_true", help="go on from the run's last checkpoint")
     add("--load_AUTOVC_name", type=Path, help="start from the weights of this checkpoint")
     add("--held_out", nargs="*", default=[], help="speakers kept out of training")
     add("--steps", type=int, default=6000, help="optimizer steps (%(default)s)")
@@ -32,36 +28,26 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--lr", type=float, default=1e-3, help="peak learning rate (%(default)s; paper: 1e-4)")
     add("--voice_change", type=float, default=1.0, help="0 (paper) to 1 (%(default)s)")
     add("--code_weight", type=float, default=0.1, help="(%(default)s; paper: 1)")
-    add("--validate_every", type=int, default=200, help="steps between checkpoints (%(default)s)")
     add("--dim_neck", type=int, default=16, help="code width a side (%(default)s)")
     add("--freq", type=int, default=16, help="frames a code (%(default)s)")
     add("--dim_pre", type=int, default=512, help="width of the encoder (%(default)s)")
     add("--dim_decoder", type=int, help="width of the decoder (default: dim_pre)")
     add("--dim_post", type=int, help="width of the post-net (default: dim_pre)")
-    add("--seed", type=int, default=0, help="(%(default)s)")
-    add("--threads", type=int, default=0, help="CPU threads, 0 for all (%(default)s)")
-    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        run(options)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    return 0
+    return run_command(run, parse(arguments))
 
 
 def run(options: argparse.Namespace) -> None:
     import torch
 
+    from src.device import pick_device
     from src.networks.autovc import Generator
     from src.training import dumps, runs, voice_conversion
 
-    device = runs.pick_device(options.device)
+    device = pick_device(options.device)
     if options.threads:
         torch.set_num_threads(options.threads)
     runs.seed_everything(options.seed)
@@ -98,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
 
         chosen = np.flatnonzero(np.isin(voices.speakers, options.held_out))
         score = voice_conversion.validate(generator.to(device), voices, chosen, settings, device)
-        logging.info("held out %.5f", score)
+        log.info("held out %.5f", score)
         return
     writer = runs.summary_writer(options.root_dir, options.name, options.write)
     voice_conversion.train(

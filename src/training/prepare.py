@@ -135,14 +135,16 @@ class Faces:
 
 def measure_faces(root: Path, held_out: HeldOut) -> Faces:
     """Standard face, lip map and static faces from the tracked training clips, to a file too."""
-    at_rest, tracks = [], []
+    tracks = []
     for path in sorted((root / "clips").glob("*.npz")):
         with np.load(path) as clip:
             speaker, track = str(clip["speaker"]), faces.clean_track(clip["landmarks"])
         if track is None or held_out.split_of(speaker) != "train":
             continue
         tracks.append((speaker, track))
-    by_speaker = {speaker: track for speaker, track in tracks}
+    if not tracks:
+        raise InputError(f"{root / 'clips'}: no tracked clips; main_prepare_data.py --step clips")
+    by_speaker = dict(tracks)
     at_rest = np.stack([faces.static_face(track) for track in by_speaker.values()])
     standard = faces.standard_face(at_rest)
     displacements, static_faces = [], []
@@ -309,7 +311,10 @@ def write_dumps(
         passages = itertools.chain(passages, synthetic_passages(root, known))
     clips: dict[str, list[dumps.Clip]] = {split: [] for split in SPLITS}
     for passage in passages:
-        with np.load(root / "analysed" / f"{passage.name}.npz") as data:
+        analysed = root / "analysed" / f"{passage.name}.npz"
+        if not analysed.is_file():
+            raise InputError(f"{analysed}: absent; main_prepare_data.py --step analyse makes it")
+        with np.load(analysed) as data:
             mel, bins = data["mel"], data["f0_bins"]
             embedding, normalised = data["embedding"], data["embedding_normalised"]
         split = held_out.split_of(passage.speaker)

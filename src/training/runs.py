@@ -46,17 +46,6 @@ def load_run(path: Path) -> dict[str, Any]:
     return contents
 
 
-def pick_device(wanted: str) -> torch.device:
-    """``auto`` is CUDA where there is one; ``cuda`` insists.
-
-    Raises:
-        InputError: CUDA is insisted on and absent.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: this machine has no CUDA device that PyTorch can use")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def seed_everything(seed: int) -> None:
     """Seed every generator that a training draws from."""
     random.seed(seed)

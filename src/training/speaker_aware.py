@@ -61,15 +61,23 @@ class Corpus:
 
     @staticmethod
     def of(
-        clips: list[Clip], mean: np.ndarray, deviation: np.ndarray, standard: np.ndarray, lead: int
+        clips: list[Clip],
+        mean: np.ndarray,
+        deviation: np.ndarray,
+        standard: np.ndarray,
+        lead: int,
+        gain: float = 1.0,
     ) -> Corpus:
-        """Displacements of each clip's landmarks from its static face in the standard pose."""
+        """Displacements of each clip's landmarks from its static face in the standard pose.
+
+        Above 1, ``gain`` makes up for the ``amp_pos`` of 0.5 that the motion is played with.
+        """
         views, moves, voices, names = [], [], [], []
         for clip in clips:
             points = np.asarray(clip.landmarks, np.float32).reshape(-1, LANDMARK_COUNT, 3)
             face = static_face(register(points, standard))
             views.append(windows(standardise(clip.features, mean, deviation), lead))
-            moves.append((points - face).reshape(len(points), -1).astype(np.float32))
+            moves.append((gain * (points - face)).reshape(len(points), -1).astype(np.float32))
             voices.append((EMBEDDING_GAIN * clip.embedding).astype(np.float32))
             names.append(clip.name)
         return Corpus(views, moves, voices, names)

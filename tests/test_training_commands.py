@@ -1,0 +1,109 @@
+"""The training scripts as commands: one clear line and exit code 2 for what is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import main_export_weights
+import main_prepare_data
+import main_train_content
+import main_train_speaker_aware
+import main_train_voice_conversion
+from src.training import dumps
+from tests.test_training import clips
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "problem"),
+    [
+        (main_train_content, [], "autovc_retrain_mel_train_au.pickle"),
+        (main_train_speaker_aware, [], "speaker_aware_train_au.pickle"),
+        (main_train_voice_conversion, [], "voices.npz"),
+        (main_prepare_data, ["--step", "faces"], "no tracked clips"),
+        (main_prepare_data, ["--step", "content"], "faces.npz"),
+        (main_prepare_data, ["--step", "voices", "--speech", "/no/folder"], "/no/folder"),
+        (main_prepare_data, ["--step", "synthetic", "--synthetic", "rms"], "rms"),
+        (
+            main_export_weights,
+            [f"--load_{name}" for name in ("AUTOVC_name=a", "a2l_C_name=b", "a2l_G_name=c")],
+            "target_embedding.npy",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_in_one_line(tmp_path, capsys, command, arguments, problem):
+    assert command.main(["--root_dir", str(tmp_path), *arguments]) == 2
+    message = capsys.readouterr().err
+    assert problem in message
+    assert message.count("\n") == 1
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in ROOT.glob("main_*.py")))
+def test_help_needs_no_heavy_package(script):
+    code = (
+        "import sys, runpy; sys.argv = [sys.argv[1], '--help']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'librosa', 'mediapipe', 'cv2', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, script], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--" in done.stdout
+
+
+def test_content_training_from_the_command_line(tmp_path):
+    dumps.write_clips(tmp_path, "train", clips(6))
+    dumps.write_clips(tmp_path, "val", clips(2, seed=5))
+    arguments = ["--root_dir", str(tmp_path), "--name", "run", "--threads", "1"]
+    sizes = ["--hidden_size", "16", "--lstm_layers", "1", "--prior_hidden", "16"]
+    train = ["--train", "--write", "--steps", "4", "--segment_batch_size", "32", *sizes]
+    assert main_train_content.main([*arguments, *train]) == 0
+    checkpoint = tmp_path / "ckpt" / "run" / "ckpt_last.pth"
+    assert checkpoint.is_file()
+    assert list((tmp_path / "log" / "run").iterdir())
+    assert main_train_content.main([*arguments, "--load_a2l_C_name", str(checkpoint)]) == 0
+
+
+def test_exported_weights_load_and_keep_their_sizes(tmp_path):
+    import torch
+
+    from src.checkpoints import read_checkpoint
+    from src.networks.autovc import Generator
+    from src.networks.content import ContentBranch
+    from src.networks.speaker import SpeakerBranch
+    from src.training import runs
+
+    networks = {
+        "model": Generator(dim_neck=4, dim_pre=32, freq=8),
+        "model_g_face_id": ContentBranch(lstm_size=16, lstm_layers=1, window_lead=5),
+        "G": SpeakerBranch(audio_size=16, audio_layers=1, unused_decoder=False),
+    }
+    arguments = ["--root_dir", str(tmp_path), "--out_dir", str(tmp_path / "out")]
+    options = ("--load_AUTOVC_name", "--load_a2l_C_name", "--load_a2l_G_name")
+    for option, (key, network) in zip(options, networks.items(), strict=True):
+        path = tmp_path / f"{key}.pth"
+        statistics = {"mel_mean": torch.zeros(80), "mel_std": torch.ones(80)}
+        runs.save_run(path, **{key: network.state_dict()}, config=network.config, **statistics)
+        arguments += [option, str(path)]
+    dumps.save_npz(
+        tmp_path / "dump" / "faces.npz",
+        standard_face=np.ones((68, 3)),
+        lip_weights=np.zeros((2, 204)),
+        static_faces=np.zeros((1, 68, 3)),
+    )
+    np.save(tmp_path / "dump" / "target_embedding.npy", np.full(256, 0.5, np.float32))
+    assert main_export_weights.main(arguments) == 0
+    weights, config = read_checkpoint(tmp_path / "out" / "content.safetensors")
+    assert config["window_lead"] == 5
+    again = ContentBranch(**config)
+    again.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
+    constants, _ = read_checkpoint(tmp_path / "out" / "constants.safetensors")
+    assert constants["target_embedding"].float().eq(0.5).all()
+    assert constants["standard_face"].shape == (68, 3)
