@@ -8,7 +8,9 @@ a line) and, if there is one, a background `NAME_bg.*`. The published release's 
 they are.
 """
 
+import itertools
 import logging
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +27,10 @@ from src.landmarks.topology import (
     INNER_LIP_PAIRS,
     INNER_LIPS,
     LANDMARK_COUNT,
+    LEFT_EYE,
     OUTER_LIP_PAIRS,
     OUTER_LIPS,
+    RIGHT_EYE,
 )
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -269,7 +273,8 @@ def new_puppet(
     else:
         closed_face = shut_mouth(normalised)
     outside = outside_points(picture.shape[1], picture.shape[0])
-    triangles = triangulate(mesh_vertices(points, outside, inner_lip), inner_lip)
+    vertices = mesh_vertices(points, outside, inner_lip)
+    triangles = triangulate(vertices, inner_lip, as_released=as_released)
     return Puppet(name, picture, points, closed_face, scale, shift, triangles, outside, inner_lip)
 
 
@@ -372,6 +377,27 @@ def read_landmarks(path: Path) -> np.ndarray:
     if len(table) != LANDMARK_COUNT:
         raise InputError(f"{path}: {len(table)} points, expected {LANDMARK_COUNT}")
     return np.array(table, np.float64)
+
+
+def read_standard_depth(checkpoints: Path) -> np.ndarray:
+    """Depth (68,) of the standard face, which a drawing does not tell.
+
+    Args:
+        checkpoints: the folder with the published files, or with the embedded weights.
+
+    Raises:
+        InputError: neither is there.
+    """
+    from src.checkpoints import read_checkpoint
+
+    published = checkpoints / "STD_FACE_LANDMARKS.txt"
+    if published.is_file():
+        return read_numbers(published, 3, LANDMARK_COUNT)[:, 2]
+    embedded = checkpoints / "embedded" / "constants.safetensors"
+    tensors, _ = read_checkpoint(embedded)
+    if "standard_face" not in tensors or tuple(tensors["standard_face"].shape) != (68, 3):
+        raise InputError(f"{embedded}: no standard_face of shape (68, 3) in it")
+    return tensors["standard_face"].double().numpy()[:, 2]
 
 
 def scale_and_shift(landmarks: np.ndarray, name: object) -> tuple[float, np.ndarray]:
@@ -477,18 +503,76 @@ def mesh_vertices(landmarks: np.ndarray, outside: np.ndarray, inner_lip: bool) -
     return np.concatenate([points, outside])
 
 
-def triangulate(vertices: np.ndarray, inner_lip: bool) -> np.ndarray:
-    """Delaunay triangles (M, 3) of a mesh, those inside the mouth first.
+def triangulate(vertices: np.ndarray, inner_lip: bool, *, as_released: bool = False) -> np.ndarray:
+    """Delaunay triangles (M, 3) of a mesh, in which lips and eyes have whole outlines.
 
-    What is drawn later lies on top: where lips overlap when they close, the inside is hidden.
+    A mouth shuts along its outline; where a triangle reaches across it, teeth would be seen between
+    closed lips. Those inside the mouth come first, and what is drawn later lies on top: where lips
+    overlap as they close, the inside is hidden.
+
+    Args:
+        vertices: (V, 2) pixels, from `mesh_vertices`.
+        inner_lip: the outer lips are not in them.
+        as_released: plain Delaunay.
     """
     from scipy.spatial import Delaunay
 
     triangles = Delaunay(vertices).simplices.astype(np.int64)
-    first = INNER_LIPS.start - (OUTER_LIP_COUNT if inner_lip else 0)
-    last = INNER_LIPS.stop - (OUTER_LIP_COUNT if inner_lip else 0)
-    inside = ((triangles >= first) & (triangles < last)).all(axis=1)
+    if as_released:
+        return triangles
+    left_out = OUTER_LIP_COUNT if inner_lip else 0
+    loops = [RIGHT_EYE, LEFT_EYE] + ([] if inner_lip else [OUTER_LIPS])
+    loops.append(slice(INNER_LIPS.start - left_out, INNER_LIPS.stop - left_out))
+    edges = []
+    for loop in loops:
+        points = range(loop.start, loop.stop)
+        edges += list(zip(points, [*points[1:], points[0]], strict=True))
+    triangles = with_edges(vertices, triangles, edges)
+    mouth = loops[-1]
+    inside = ((triangles >= mouth.start) & (triangles < mouth.stop)).all(axis=1)
     return np.concatenate([triangles[inside], triangles[~inside]])
+
+
+def with_edges(
+    vertices: np.ndarray, triangles: np.ndarray, edges: list[tuple[int, int]]
+) -> np.ndarray:
+    """A triangulation (M, 3) that has these edges, by flipping those that cross them (Sloan 1993).
+
+    An edge that cannot be had, because it runs through another vertex or crosses an earlier one of
+    the edges, is left out.
+    """
+
+    def side(a: int, b: int, c: int) -> float:
+        u, v = vertices[b] - vertices[a], vertices[c] - vertices[a]
+        return float(u[0] * v[1] - u[1] * v[0])
+
+    def cross(a: int, b: int, c: int, d: int) -> bool:
+        if len({a, b, c, d}) < 4:
+            return False
+        return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
+
+    def owners(edge: frozenset[int]) -> list[int]:
+        return [number for number, face in enumerate(faces) if edge <= face]
+
+    faces = [frozenset(map(int, triangle)) for triangle in triangles]
+    wanted = {frozenset(edge) for edge in edges}
+    for a, b in edges:
+        drawn = {frozenset(pair) for face in faces for pair in itertools.combinations(face, 2)}
+        crossing = deque(edge for edge in drawn - wanted if cross(a, b, *edge))
+        for _ in range(len(crossing) ** 2 + 1):
+            if not crossing:
+                break
+            edge = crossing.popleft()
+            first, second = owners(edge)
+            (e,), (f,) = faces[first] - edge, faces[second] - edge
+            if not cross(*edge, e, f):  # only in a convex quadrangle can the diagonals change
+                crossing.append(edge)
+                continue
+            c, d = edge
+            faces[first], faces[second] = frozenset((e, f, c)), frozenset((e, f, d))
+            if cross(a, b, e, f):
+                crossing.append(frozenset((e, f)))
+    return np.array([sorted(face) for face in faces], np.int64)
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -15,6 +15,7 @@ from src.landmarks.topology import INNER_LIP_PAIRS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "puppets"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/puppets")
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples_cartoon"
 DEPTH = np.linspace(-0.8, 0.6, 68)
 WIDTH, HEIGHT = 160, 200
 
@@ -139,8 +140,32 @@ def test_a_written_puppet_is_read_back(tmp_path, inner_lip):
     assert puppet.scale == pytest.approx(1.6 / -100)
     np.testing.assert_allclose(puppet.shift, (-80, -90))
     np.testing.assert_allclose(puppet.closed_face[:, 2], DEPTH, atol=1e-4)
-    # Delaunay: nobody else's vertex in a circumcircle, so every lip edge of this face is there.
-    assert puppet.triangles.shape[1] == 3
+    assert len(puppet.triangles) == (122 if inner_lip else 146)
+
+
+def test_lips_and_eyes_have_whole_outlines():
+    # A mouth so wide that Delaunay alone reaches from the lower outer lip to the upper inner one.
+    maestro = puppets.read_puppet(EXAMPLES / "maestro.png")
+    face, outside = maestro.landmarks, maestro.outside
+    vertices = puppets.mesh_vertices(face, outside, False)
+    plain = puppets.triangulate(vertices, False, as_released=True)
+    mended = puppets.triangulate(vertices, False)
+
+    def edges(triangles):
+        return {frozenset((t[i], t[i - 1])) for t in triangles for i in range(3)}
+
+    def area(triangles):
+        a, b, c = (vertices[triangles[:, i]] for i in range(3))
+        return np.abs(np.cross(b - a, c - a)).sum() / 2
+
+    rings = [(36, 42), (42, 48), (48, 60), (60, 68)]
+    wanted = {frozenset((p, p + 1 if p + 1 < b else a)) for a, b in rings for p in range(a, b)}
+    assert wanted - edges(plain)
+    assert not wanted - edges(mended)
+    assert len(mended) == len(plain)
+    assert area(mended) == pytest.approx(area(plain), rel=1e-12)
+    assert (mended[:6] >= 60).all()
+    assert (mended[:6] < 68).all()
 
 
 def test_four_vertex_layouts():
@@ -264,3 +289,27 @@ def test_landmarks_come_from_pts_and_text(tmp_path):
     text.write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(InputError, match="not a text file"):
         puppets.read_landmarks(text)
+
+
+@pytest.mark.parametrize("name", ["maestro", "captain", "clara", "yuki", "leo", "count"])
+def test_the_own_puppets_are_whole(name, caplog):
+    path = EXAMPLES / f"{name}.png"
+    puppet = puppets.read_puppet(path)
+    background = puppets.read_background(puppets.PuppetFiles(path).background(), puppet)
+    assert not caplog.records
+    assert puppet.picture.shape[2] == 4
+    alpha = puppet.picture[..., 3]
+    assert 0.3 < (alpha > 0).mean() < 0.8
+    renderer = PuppetRenderer(puppet, background)
+    frame = renderer.render(puppet.landmarks)
+    assert (frame[alpha == 0] == background[alpha == 0]).all()
+    # The closed face of the file is in the same place, and shut.
+    closed = denormalise(puppet.closed_face, puppet.scale, puppet.shift)[:, :2]
+    width = np.ptp(puppet.landmarks[:17, 0])
+    assert np.abs(closed - puppet.landmarks)[:48].max() < 0.05 * width
+    gaps = [closed[lower] - closed[upper] for upper, lower in INNER_LIP_PAIRS]
+    assert np.abs(gaps).max() < 0.05
+    # The dark inside of the open mouth is gone when the mouth is shut.
+    y, x = puppet.landmarks[60:68].mean(0)[::-1].round().astype(int)
+    shut = renderer.render(closed)
+    assert np.abs(shut[y, x].astype(int) - frame[y, x]).max() > 40

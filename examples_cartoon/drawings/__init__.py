@@ -1,0 +1,1 @@
+"""The six puppets, one module each: `landmarks`, `draw` and `background`."""
