@@ -1,0 +1,193 @@
+"""Animate a cartoon puppet with a voice.
+
+    python main_end2end_cartoon.py --jpg maestro --wav welcome_rms.wav
+    python main_end2end_cartoon.py --jpg leo.png --jpg_bg none --wav speech.mp3 --out leo.mp4
+    python main_end2end_cartoon.py --jpg my/drawing.png --jpg_bg my/room.jpg
+
+The puppet is looked up as given, then in examples_cartoon/, with or without extension; the voice as
+given, then in examples/. Without --wav, every .wav in examples/ is used in turn. The video is
+<output_folder>/<puppet>_pred_fls_<voice>_audio_embed.mp4. For a drawing of your own, let
+main_gen_new_puppet.py make its puppet files first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from main_end2end import (
+    CHECKPOINTS,
+    Job,
+    check_outputs,
+    given_checkpoints,
+    plan,
+    read_speakers,
+)
+from src.command_line import OneLineParser, between, find_input, finite, progress, run_command
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from src.frames.cartoon import PuppetRenderer
+    from src.pipeline import Speech, Voice
+    from src.puppets import Puppet
+    from src.weights import AudioNetworks
+
+EXAMPLES_CARTOON = Path(__file__).resolve().parent / "examples_cartoon"
+NO_BACKGROUND = "none"
+
+log = logging.getLogger("src.main_end2end_cartoon")
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = OneLineParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    group = parser.add_argument_group("input and output")
+    add = group.add_argument
+    add("--jpg", default="maestro", metavar="PUPPET", help="a puppet's drawing (%(default)s)")
+    add(
+        "--jpg_bg",
+        metavar="BACKGROUND",
+        help="a picture of the drawing's size, or none for white (PUPPET_bg, else white)",
+    )
+    add("--wav", metavar="VOICE", help="any sound (every .wav in examples/, one after the other)")
+    add(
+        "--inner_lip",
+        action="store_true",
+        help="the mesh has no outer lips; worked out from the triangles, given or not",
+    )
+    add("--output_folder", metavar="FOLDER", help="where videos go (examples_cartoon)")
+    add("--out", metavar="FILE", help="the video itself, .mp4 (named after puppet and voice)")
+
+    group = parser.add_argument_group("motion")
+    add = group.add_argument
+    add("--amp_lip_x", type=finite, default=2.0, help="lips to the sides (%(default)s)")
+    add("--amp_lip_y", type=finite, default=2.0, help="lips up and down (%(default)s)")
+    add("--amp_pos", type=finite, default=0.5, help="head and face (%(default)s)")
+    add(
+        "--reuse_train_emb_list",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="move like these speakers of examples/dump/emb.pickle, a video each (the voice's own)",
+    )
+    add("--as_released", action="store_true", help="step for step as the published release")
+
+    group = parser.add_argument_group("video")
+    add = group.add_argument
+    add("--fps", type=between(1, 240), help="frames a second (25; --as_released: 62.5)")
+    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
+
+    group = parser.add_argument_group(
+        "weights", "the published files; where they are absent, the embedded weights run"
+    )
+    add = group.add_argument
+    for option, file in (
+        ("--load_AUTOVC_name", "ckpt_autovc.pth"),
+        ("--load_a2l_G_name", "ckpt_speaker_branch.pth"),
+        ("--load_a2l_C_name", "ckpt_content_branch.pth"),
+    ):
+        add(option, metavar="FILE", help=f"(examples/ckpt/{file})")
+    # What portraits have besides.
+    parser.set_defaults(
+        landmarks=None, landmarks_only=False, save_intermediates=None, load_G_name=None
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(run, parse(arguments))
+
+
+def run(options: argparse.Namespace) -> None:
+    from src.puppets import find_picture
+
+    jpg = find_picture(options.jpg, EXAMPLES_CARTOON)
+    if options.output_folder is None:
+        options.output_folder = str(EXAMPLES_CARTOON)
+    given = given_checkpoints(options)
+    jobs = plan(options, jpg, given)
+    check_outputs(options, jpg, jobs, given)
+
+    # Everything above takes no time; from here on the large packages are needed.
+    from src.device import pick_device
+    from src.pipeline import read_voice, speech_features
+    from src.puppets import read_puppet
+    from src.weights import load_audio_networks
+
+    device = pick_device(options.device)
+    speakers = read_speakers(options.reuse_train_emb_list)
+    puppet = read_puppet(jpg, options.inner_lip)
+    renderer = puppet_renderer(puppet, jpg, options.jpg_bg)
+    voice = read_voice(jobs[0].voice)
+    networks = load_audio_networks(CHECKPOINTS, given, device)
+    for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
+        voice = voice if path == jobs[0].voice else read_voice(path)
+        log.info("listening to %s (%.1f s)", path, voice.seconds)
+        speech = speech_features(voice, networks)
+        for job in group:
+            animate(job, renderer, voice, speech, networks, options, device, speakers[job.speaker])
+
+
+def puppet_renderer(puppet: Puppet, jpg: Path, background: str | None) -> PuppetRenderer:
+    """The renderer over the background asked for: a file, `none`, or the puppet's own."""
+    from src.frames.cartoon import PuppetRenderer
+    from src.puppets import PuppetFiles, read_background
+
+    if background is None:
+        path = PuppetFiles(jpg).background()
+    elif background == NO_BACKGROUND:
+        path = None
+    else:
+        path = find_input(background, EXAMPLES_CARTOON, "background")
+    return PuppetRenderer(puppet, None if path is None else read_background(path, puppet))
+
+
+def animate(
+    job: Job,
+    renderer: PuppetRenderer,
+    voice: Voice,
+    speech: Speech,
+    networks: AudioNetworks,
+    options: argparse.Namespace,
+    device: torch.device,
+    speaker: np.ndarray | None,
+) -> None:
+    """Make one video."""
+    from src import pipeline, video
+    from src.landmarks.cartoon import puppet_landmarks
+
+    log.info("moving the puppet")
+    landmarks = puppet_landmarks(
+        speech,
+        renderer.puppet,
+        networks,
+        amp_lip_x=options.amp_lip_x,
+        amp_lip_y=options.amp_lip_y,
+        amp_pos=options.amp_pos,
+        as_released=options.as_released,
+        device=device,
+        speaker=speaker,
+    )
+    if options.as_released:
+        fps = options.fps or pipeline.FPS_AS_RELEASED
+        seconds = len(landmarks) / pipeline.FPS_AS_RELEASED
+    else:
+        fps = options.fps or pipeline.FPS
+        seconds = voice.seconds
+    sampled = pipeline.sample_landmarks(landmarks, fps, pipeline.frame_count(seconds, fps))
+    frames = progress(renderer.frames(sampled), len(sampled), "drawing frames")
+    video.write_video(job.out, frames, fps, job.voice, least_seconds=pipeline.SHORTEST_VOICE)
+    log.info("wrote %s", job.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
