@@ -120,12 +120,14 @@ def run(options: argparse.Namespace) -> None:
     # Everything above takes no time; from here on the large packages are needed.
     from src.device import pick_device
     from src.pipeline import read_voice, speech_features
-    from src.puppets import read_puppet
+    from src.puppets import mended, read_puppet
     from src.weights import load_audio_networks
 
     device = pick_device(options.device)
     speakers = read_speakers(options.reuse_train_emb_list)
     puppet = read_puppet(jpg, options.inner_lip)
+    if not options.as_released:
+        puppet = mended(puppet)
     renderer = puppet_renderer(puppet, jpg, options.jpg_bg)
     voice = read_voice(jobs[0].voice)
     networks = load_audio_networks(CHECKPOINTS, given, device)

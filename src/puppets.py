@@ -8,6 +8,7 @@ a line) and, if there is one, a background `NAME_bg.*`. The published release's 
 they are.
 """
 
+import dataclasses
 import itertools
 import logging
 from collections import deque
@@ -21,9 +22,11 @@ from src.landmarks.geometry import (
     CLOSING_LEADERS,
     CLOSING_SIDE,
     CLOSING_SIDE_POINTS,
+    denormalise,
     normalise,
 )
 from src.landmarks.topology import (
+    FACE_WITHOUT_LIPS,
     INNER_LIP_PAIRS,
     INNER_LIPS,
     LANDMARK_COUNT,
@@ -48,6 +51,12 @@ VERTEX_LAYOUTS = {
     for outside in FULL_COUNTS
 }
 """Count of vertices to (without outer lips?, count of outside points): 80, 76, 68 and 64."""
+
+MISPLACED = 0.1
+"""Share of the jaw's width by which a closed face may lie off the drawing, but for the lips."""
+
+AJAR_WITHOUT_LIPS = 0.05
+"""Share of the mouth's width that a mouth without lips stays open: its line is its outline."""
 
 log = logging.getLogger(__name__)
 
@@ -271,7 +280,7 @@ def new_puppet(
     elif as_released:
         closed_face = close_mouth_as_released(normalised)
     else:
-        closed_face = shut_mouth(normalised)
+        closed_face = shut_mouth(normalised, AJAR_WITHOUT_LIPS if inner_lip else 0.0)
     outside = outside_points(picture.shape[1], picture.shape[0])
     vertices = mesh_vertices(points, outside, inner_lip)
     triangles = triangulate(vertices, inner_lip, as_released=as_released)
@@ -438,24 +447,48 @@ def close_mouth_as_released(normalised: np.ndarray) -> np.ndarray:
     return face
 
 
-def shut_mouth(face: np.ndarray) -> np.ndarray:
+def shut_mouth(face: np.ndarray, ajar: float = 0.0) -> np.ndarray:
     """The mouth of a face (68, >=2) shut until the inner lips touch; a new array.
 
     The inner lips meet midway, and the outer ones follow, so that lips keep their thickness.
-    A mouth that is shut already stays as it is.
+    `ajar` is the gap that may stay, as a share of the mouth's width; a mouth that is no further
+    open stays as it is.
     """
     shut = np.array(face, np.float64)
+    rest = ajar * np.linalg.norm(shut[54, :2] - shut[48, :2])
     moves = {}
     for upper, lower in INNER_LIP_PAIRS:
-        middle = 0.5 * (shut[upper, :2] + shut[lower, :2])
-        for point in (upper, lower):
-            moves[point] = middle - shut[point, :2]
+        gap = shut[lower, :2] - shut[upper, :2]
+        share = max(0.0, 1 - rest / max(np.linalg.norm(gap), 1e-12))
+        moves[upper], moves[lower] = 0.5 * share * gap, -0.5 * share * gap
     for point, leader in CLOSING_LEADERS.items():
         share = CLOSING_SIDE if point in CLOSING_SIDE_POINTS else 1.0
         moves[point] = share * moves[leader]
     for point, move in moves.items():
         shut[point, :2] += move
     return shut
+
+
+def mended(puppet: Puppet) -> Puppet:
+    """A puppet whose closed face lies on its drawing and is shut.
+
+    The release's closed mouths stay ajar by a quarter of what was drawn, and the closed face of one
+    of its puppets (roy) is from another drawing, so that its mesh folds at the ears.
+    """
+    at_rest = denormalise(puppet.closed_face, puppet.scale, puppet.shift)[:, :2]
+    off = np.linalg.norm(at_rest - puppet.landmarks, axis=1)[FACE_WITHOUT_LIPS].max()
+    width = np.linalg.norm(puppet.landmarks[16] - puppet.landmarks[0])
+    scale, shift, face = puppet.scale, puppet.shift, puppet.closed_face
+    if off > MISPLACED * width:
+        log.warning(
+            "%s: its closed face lies %.0f pixels off the drawing, so it is made anew",
+            puppet.name,
+            off,
+        )
+        scale, shift = scale_and_shift(puppet.landmarks, puppet.name)
+        face = normalised_face(puppet.landmarks, scale, shift, face[:, 2])
+    face = shut_mouth(face, AJAR_WITHOUT_LIPS if puppet.inner_lip else 0.0)
+    return dataclasses.replace(puppet, closed_face=face, scale=scale, shift=shift)
 
 
 def outside_points(width: int, height: int, count: int = 12) -> np.ndarray:

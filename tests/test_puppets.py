@@ -191,6 +191,26 @@ def test_a_shut_mouth_is_shut_and_keeps_its_lips():
     assert released[66, 1] - released[62, 1] == pytest.approx(gap / 4)
 
 
+def test_a_mouth_without_lips_keeps_its_line():
+    face = drawn_face()
+    shut = puppets.shut_mouth(face, 0.05)
+    width = np.linalg.norm(face[54] - face[48])
+    for upper, lower in INNER_LIP_PAIRS:
+        assert shut[lower, 1] - shut[upper, 1] == pytest.approx(0.05 * width)
+    np.testing.assert_allclose(puppets.shut_mouth(shut, 0.1), shut)
+
+
+def test_a_closed_face_of_another_drawing_is_made_anew(clown, caplog):
+    puppet = puppets.read_puppet(clown)
+    assert puppets.mended(puppet).scale == puppet.scale
+    assert not caplog.records
+    clown.with_name("clown_scale_shift.txt").write_text("-0.012\n-80\n-90\n")
+    puppet = puppets.mended(puppets.read_puppet(clown))
+    assert "lies 23 pixels off the drawing" in caplog.text
+    back = denormalise(puppet.closed_face, puppet.scale, puppet.shift)[:48, :2]
+    np.testing.assert_allclose(back, puppet.landmarks[:48], atol=1e-3)
+
+
 def test_the_background_shows_through_alpha_only(clown):
     puppet = puppets.read_puppet(clown)
     background = np.full((HEIGHT, WIDTH, 3), (10, 200, 60), np.uint8)

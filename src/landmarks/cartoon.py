@@ -10,7 +10,7 @@ from src import features
 from src.landmarks.geometry import DEPTH_FACTOR, denormalise
 from src.landmarks.motion import part_lips, predict_landmarks, smooth
 from src.landmarks.topology import FACE_WITHOUT_LIPS, LIPS
-from src.puppets import Puppet, shut_mouth
+from src.puppets import Puppet
 
 if TYPE_CHECKING:
     import torch
@@ -24,24 +24,6 @@ LIP_SMOOTHING_AS_RELEASED = (11, 3)
 
 LIP_SMOOTHING = (5, 3)
 """As for portraits: over 11 frames, 0.18 s, lips that close for a p or b do not meet."""
-
-
-def still_face(puppet: Puppet, standard_depth: np.ndarray, *, as_released: bool) -> np.ndarray:
-    """The face (68, 3) that the networks are given.
-
-    The release takes the puppet's file as it is. There, wide mouths stay ajar, and the depth is
-    ten times that of the portraits on which the networks were trained; the default mends both.
-
-    Args:
-        puppet: with its closed face.
-        standard_depth: (68,) of the standard face.
-        as_released: take the file as it is.
-    """
-    if as_released:
-        return puppet.closed_face
-    face = shut_mouth(puppet.closed_face)
-    face[:, 2] = DEPTH_FACTOR * standard_depth
-    return face
 
 
 def puppet_landmarks(
@@ -72,7 +54,10 @@ def puppet_landmarks(
     Returns:
         (T, 68, 3) float32 at `audio.FRAME_RATE`: x and y in pixels of the puppet's drawing.
     """
-    face = still_face(puppet, networks.standard_face[:, 2], as_released=as_released)
+    face = np.array(puppet.closed_face)
+    if not as_released:
+        # The files hold ten times the depth of the portraits that the networks were trained on.
+        face[:, 2] = DEPTH_FACTOR * networks.standard_face[:, 2]
     # The release loses as many frames at the end as a window is long.
     lost = features.WINDOW if as_released else 0
     count = max(1, len(speech.content) - lost)

@@ -1,0 +1,135 @@
+"""The cartoon command: one whole run, and what is wrong said in one line."""
+
+import subprocess
+import wave
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import main_end2end_cartoon
+from src import puppets
+from src.audio import SAMPLE_RATE, ffmpeg_path, read_audio
+from src.landmarks.cartoon import finish_puppet
+from src.landmarks.geometry import denormalise
+from src.landmarks.topology import INNER_LIP_PAIRS
+
+ROOT = Path(__file__).resolve().parents[1]
+CARTOONS = ROOT / "examples_cartoon"
+VOICE = ROOT / "examples" / "welcome_rms.wav"
+EMBEDDED = ROOT / "examples" / "ckpt" / "embedded"
+needs_weights = pytest.mark.skipif(not EMBEDDED.is_dir(), reason="needs examples/ckpt/embedded")
+
+
+@pytest.fixture(scope="module")
+def short_voice(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("voice") / "short.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(read_audio(VOICE)[: 2 * SAMPLE_RATE].tobytes())
+    return path
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    video = cv2.VideoCapture(str(path))
+    frames = []
+    while (frame := video.read()[1]) is not None:
+        frames.append(frame)
+    return frames
+
+
+@needs_weights
+def test_a_voice_makes_a_puppet_talk(short_voice, tmp_path, capsys):
+    out = tmp_path / "leo.mp4"
+    arguments = ["--jpg", "leo", "--wav", str(short_voice), "--out", str(out), "--device", "cpu"]
+    assert main_end2end_cartoon.main(arguments) == 0
+    assert str(out) in capsys.readouterr().out
+    frames = frames_of(out)
+    assert len(frames) == 50
+    assert frames[0].shape == (680, 640, 3)
+    streams = subprocess.run(
+        [ffmpeg_path(), "-hide_banner", "-i", str(out)], capture_output=True, text=True
+    ).stderr
+    assert "Audio: aac" in streams
+    assert "Duration: 00:00:02.0" in streams
+    # The background, through the drawing's alpha, stands still; the mouth moves.
+    background = cv2.imread(str(CARTOONS / "leo_bg.jpg"))
+    corner = (slice(0, 60), slice(0, 60))
+    mouth = (slice(380, 470), slice(260, 380))
+    for frame in frames[:: len(frames) // 5]:
+        assert np.abs(frame[corner].astype(int) - background[corner]).mean() < 4
+    film = np.array([frame[mouth] for frame in frames], float)
+    assert film.std(0).mean() > 4
+
+
+@needs_weights
+def test_no_background_is_white(short_voice, tmp_path):
+    out = tmp_path / "white.mp4"
+    arguments = ["--jpg", str(CARTOONS / "count.png"), "--jpg_bg", "none", "--fps", "5"]
+    assert (
+        main_end2end_cartoon.main([*arguments, "--wav", str(short_voice), "--out", str(out)]) == 0
+    )
+    frames = frames_of(out)
+    assert len(frames) == 10
+    assert all((frame[:20, :20] > 250).all() for frame in frames)
+
+
+@pytest.mark.parametrize("as_released", [False, True])
+def test_lips_meet_in_the_drawing_where_they_were_predicted_to_cross(as_released):
+    puppet = puppets.mended(puppets.read_puppet(CARTOONS / "clara.png"))
+    predicted = np.repeat(puppet.closed_face[None], 60, 0).astype(np.float32)
+    swing = 0.1 * np.sin(np.arange(60) / 4)
+    predicted[:, 65:68, 1] += np.maximum(swing, 0)[:, None]
+    landmarks = finish_puppet(predicted, puppet, as_released=as_released)
+    gaps = [landmarks[:, lower, 1] - landmarks[:, upper, 1] for upper, lower in INNER_LIP_PAIRS]
+    still = denormalise(puppet.closed_face, puppet.scale, puppet.shift)
+    np.testing.assert_allclose(landmarks[:, :48, :2], still[None, :48, :2].repeat(60, 0), atol=1e-3)
+    assert np.max(gaps) == pytest.approx(0.1 / -puppet.scale, rel=0.1)
+    if not as_released:
+        assert np.min(gaps) > -1e-4
+        assert (np.abs(gaps) < 0.5).sum() > 40
+
+
+def write_clown(folder: Path) -> Path:
+    """A puppet of one of ours under another name."""
+    for path in CARTOONS.glob("count*"):
+        if path.suffix != ".mp4":
+            (folder / path.name.replace("count", "clown")).write_bytes(path.read_bytes())
+    return folder / "clown.png"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p, a: a.update(jpg="nobody"), "nobody: no such puppet"),
+        (lambda p, a: a.update(wav="nothing.wav"), "nothing.wav: no such sound"),
+        (lambda p, a: a.update(jpg_bg="nowhere.jpg"), "nowhere.jpg: no such background"),
+        (lambda p, a: a.update(out="video.avi"), "the name must end in .mp4"),
+        (
+            lambda p, a: p.with_name("clown_delauney_tri.txt").unlink(),
+            "clown_delauney_tri.txt: no such file",
+        ),
+        (
+            lambda p, a: p.with_name("clown_face_open_mouth.txt").write_text("1 2 1\n"),
+            "clown_face_open_mouth.txt: 1 lines of numbers, expected 68",
+        ),
+        (
+            lambda p, a: cv2.imwrite(str(p.with_name("clown_bg.jpg")), np.zeros((9, 8, 3), "u1")),
+            "clown_bg.jpg: a background of 8 x 9 pixels, but the puppet clown has 672 x 720",
+        ),
+        (lambda p, a: p.write_bytes(b"not a picture"), "clown.png: not a picture"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path, capsys, change, message):
+    picture = write_clown(tmp_path)
+    options = {"jpg": str(picture), "wav": str(VOICE), "out": str(tmp_path / "out.mp4")}
+    change(picture, options)
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    assert main_end2end_cartoon.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("*.mp4"))
