@@ -1,0 +1,142 @@
+"""A drawing becomes a puppet; where it cannot, one line says why."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import main_gen_new_puppet
+from src import puppets
+from src.frames.cutout import cut_out
+from src.frames.picture import read_picture
+from src.landmarks.detect import detect_landmarks
+
+ROOT = Path(__file__).resolve().parents[1]
+CARTOONS = ROOT / "examples_cartoon"
+SHARED = ROOT.parent / "shared"
+EMBEDDED = ROOT / "examples" / "ckpt" / "embedded"
+needs_weights = pytest.mark.skipif(not EMBEDDED.is_dir(), reason="needs examples/ckpt/embedded")
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")
+
+
+@needs_weights
+def test_a_drawing_becomes_a_puppet(tmp_path):
+    assert main_gen_new_puppet.main([str(CARTOONS / "clara.png"), "--out_dir", str(tmp_path)]) == 0
+    made = puppets.read_puppet(tmp_path / "clara.png")
+    drawn = puppets.read_puppet(CARTOONS / "clara.png")
+    width = drawn.landmarks[16, 0] - drawn.landmarks[0, 0]
+    error = np.linalg.norm(made.landmarks - drawn.landmarks, axis=1) / width
+    assert error.mean() < 0.04
+    assert error[48:].mean() < 0.025
+    assert len(made.triangles) == 146
+    sheet = cv2.imread(str(tmp_path / "clara_preview.png"))
+    assert sheet.shape == (2 * 680, 2 * 640, 3)
+    # Closed above, wide open below: the mouth differs, the hat does not.
+    closed, opened = sheet[:680, 640:].astype(int), sheet[680:, 640:].astype(int)
+    assert np.abs(closed - opened)[400:480, 280:360].mean() > 20
+    assert np.abs(closed - opened)[:200].max() == 0
+    assert len(list(tmp_path.iterdir())) == 7
+
+
+@needs_weights
+def test_points_from_a_file_are_used_as_they_are(tmp_path):
+    drawn = puppets.read_puppet(CARTOONS / "yuki.png")
+    points = tmp_path / "points.txt"
+    np.savetxt(points, drawn.landmarks, "%.4f")
+    arguments = [str(CARTOONS / "yuki.png"), "--landmarks", str(points), "--inner_lip"]
+    assert main_gen_new_puppet.main([*arguments, "--out_dir", str(tmp_path)]) == 0
+    made = puppets.read_puppet(tmp_path / "yuki.png")
+    np.testing.assert_allclose(made.landmarks, drawn.landmarks)
+    assert made.inner_lip
+    assert made.triangles.shape == drawn.triangles.shape
+
+
+def test_a_drawing_is_cut_out_of_a_plain_wall():
+    drawing = read_picture(CARTOONS / "leo.png")
+    wall = np.array((90, 180, 120))
+    share = drawing[..., 3:] / 255
+    flat = np.round(drawing[..., :3] * share + wall * (1 - share)).astype(np.uint8)
+    cut = cut_out(flat)
+    error = np.abs(cut[..., 3].astype(int) - drawing[..., 3])
+    assert (error > 60).mean() < 0.005  # the one-pixel rim at most
+    # Over white nothing of the wall is left round the drawing.
+    over = cut[..., :3] * (cut[..., 3:] / 255) + 255 * (1 - cut[..., 3:] / 255)
+    expected = drawing[..., :3] * share + 255 * (1 - share)
+    assert (np.abs(over - expected).max(-1) > 60).mean() < 0.003
+    assert cut_out(drawing) is drawing
+
+
+@needs_weights
+def test_cut_out_puppets_are_png(tmp_path):
+    drawing = read_picture(CARTOONS / "count.png")
+    share = drawing[..., 3:] / 255
+    flat = (drawing[..., :3] * share + 240 * (1 - share)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "flat.bmp"), flat)
+    points = str(CARTOONS / "count_face_open_mouth.txt")
+    arguments = [str(tmp_path / "flat.bmp"), "--landmarks", points, "--cutout"]
+    assert main_gen_new_puppet.main(arguments) == 0
+    made = puppets.read_puppet(tmp_path / "flat.png")
+    assert made.picture.shape == (720, 672, 4)
+    assert (made.picture[:10, :10, 3] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nobody"], "nobody: no such puppet"),
+        (["maestro", "--landmarks", "none.pts"], "none.pts: no such landmarks"),
+        (["maestro", "--cutout"], "--cutout would write over it"),
+        (["maestro", "--edit", "--landmarks"], "expected one argument"),
+        (["maestro", "--out_dir", __file__], "cannot be written"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments, message, capsys):
+    before = sorted(CARTOONS.iterdir())
+    try:
+        code = main_gen_new_puppet.main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert sorted(CARTOONS.iterdir()) == before
+
+
+def test_no_face_and_no_plain_wall_are_said(tmp_path, capsys):
+    clouds = tmp_path / "clouds.png"
+    rng = np.random.default_rng(0)
+    noise = cv2.GaussianBlur(rng.integers(0, 255, (200, 200, 3)).astype(np.uint8), (0, 0), 9)
+    cv2.imwrite(str(clouds), cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX))
+    assert main_gen_new_puppet.main([str(clouds)]) == 2
+    error = capsys.readouterr().err
+    assert "clouds.png: no face found: give the 68 points by --landmarks FILE" in error
+    arguments = [str(clouds), "--out_dir", str(tmp_path / "out"), "--cutout"]
+    points = tmp_path / "points.txt"
+    np.savetxt(points, np.random.default_rng(1).uniform(20, 180, (68, 2)))
+    assert main_gen_new_puppet.main([*arguments, "--landmarks", str(points)]) == 2
+    assert "--cutout needs a background of one colour" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clouds.png", "points.txt"]
+
+
+def test_without_a_screen_editing_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    points = str(CARTOONS / "leo_face_open_mouth.txt")
+    arguments = [str(CARTOONS / "leo.png"), "--landmarks", points, "--edit"]
+    assert main_gen_new_puppet.main([*arguments, "--out_dir", str(tmp_path)]) == 2
+    assert "there is no screen" in capsys.readouterr().err
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "most"), [("roy.png", 0.04), ("roy_example.png", 0.04), ("cartoonM.png", 0.055)]
+)
+def test_official_puppets_are_found_where_the_release_has_them(name, most):
+    path = SHARED / "puppets" / name
+    official = puppets.read_puppet(path).landmarks
+    found = detect_landmarks(read_picture(path), "mediapipe", name)[:, :2]
+    width = np.linalg.norm(official[16] - official[0])
+    assert np.linalg.norm(found - official, axis=1).mean() < most * width
