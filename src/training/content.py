@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -14,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from src.audio import FRAME_RATE
 from src.evaluation import measures
 from src.features import standardise, windows
+from src.landmarks.geometry import normalise
 from src.landmarks.topology import LANDMARK_COUNT
 from src.networks.content import ContentBranch
 from src.training import runs
@@ -26,6 +28,7 @@ RUN = 4  # consecutive windows taken from a clip at a time: short, so that a bat
 EMA_DECAY = 0.99
 OWN_FACE = 0.4  # share of the runs that see the clip's own static face, not somebody else's
 FACE_NOISE = 0.01  # deviation added to static faces, normalised units
+FACE_TURN = (0.15, 0.2, 0.1)  # deviation in radians of a portrait's nod, turn and tilt
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +57,13 @@ class Corpus:
 
     windows: list[np.ndarray]  # a (T, 18, 80) view each, of standardised features
     displacements: list[np.ndarray]  # (T, 204) from the static face
-    static_faces: np.ndarray  # (C, 204)
+    static_faces: np.ndarray  # (C, 204), registered
     names: list[str]
+
+    @property
+    def depth(self) -> np.ndarray:
+        """(68,) mean depth of the faces, which is the standard face's that they are laid on."""
+        return self.static_faces.reshape(-1, LANDMARK_COUNT, 3)[..., 2].mean(0)
 
     @staticmethod
     def of(clips: list[Clip], mean: np.ndarray, deviation: np.ndarray, lead: int) -> Corpus:
@@ -79,6 +87,28 @@ def statistics(clips: list[Clip]) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.sqrt(square / count + 1e-8).astype(np.float32)
 
 
+def as_portraits(faces: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Static faces as the network meets a portrait's: by its jaw's width, with a standard depth.
+
+    Args:
+        faces: (N, 68, 3) in any pose.
+        depth: (68,) of the standard face.
+
+    Returns:
+        float32 (N, 204).
+    """
+    portraits = [normalise(face, depth)[0] for face in faces]
+    return np.array(portraits, np.float32).reshape(len(faces), -1)
+
+
+def turned(faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Faces (N, 68, 3) turned at random by about ``FACE_TURN``: portraits are seldom frontal."""
+    turns = rng.standard_normal((len(faces), 3)) * FACE_TURN
+    return np.stack(
+        [face @ cv2.Rodrigues(turn)[0] for face, turn in zip(faces, turns, strict=True)]
+    )
+
+
 def batch(
     corpus: Corpus, chances: np.ndarray, rng: np.random.Generator, size: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
@@ -90,8 +120,9 @@ def batch(
         heard.append(corpus.windows[clip][start : start + RUN])
         moved.append(corpus.displacements[clip][start : start + RUN])
         face = clip if rng.random() < OWN_FACE else rng.integers(len(corpus.static_faces))
-        faces.append(np.repeat(corpus.static_faces[face][None], RUN, 0))
-    face = np.concatenate(faces)
+        faces.append(corpus.static_faces[face].reshape(LANDMARK_COUNT, 3))
+    portraits = as_portraits(turned(np.array(faces), rng), corpus.depth)
+    face = np.repeat(portraits, RUN, axis=0)
     face = face + FACE_NOISE * rng.standard_normal(face.shape, dtype=np.float32)
     return (
         torch.from_numpy(np.concatenate(heard)),
@@ -145,7 +176,7 @@ def train(
     rng = np.random.default_rng(options.seed)
     step, best = 0, -np.inf
     if resume:
-        state = runs.load_run(folder / "ckpt_last.pth")
+        state = runs.load_run(folder / "ckpt_last.pth", network.config)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["opt"])
@@ -232,7 +263,8 @@ def validate(
     for view, true, face, name in zip(
         corpus.windows, corpus.displacements, corpus.static_faces, corpus.names, strict=True
     ):
-        made = predict(network, view, face, device)
+        portrait = as_portraits(face.reshape(1, LANDMARK_COUNT, 3), corpus.depth)[0]
+        made = predict(network, view, portrait, device)
         # A signed gap: lips that cross count as more shut than lips that touch.
         y = made.reshape(-1, LANDMARK_COUNT, 3)[..., 1]
         signed = y[:, 66] - y[:, 62]
