@@ -13,8 +13,8 @@ import logging
 import sys
 from pathlib import Path
 
-from src.command_line import run_command
-from src.training.options import training_parser
+from src.command_line import between, run_command
+from src.training.options import numbers_by_name, training_parser
 
 log = logging.getLogger("src.main_train_content")
 
@@ -22,24 +22,26 @@ log = logging.getLogger("src.main_train_content")
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = training_parser(__doc__, "content")
     add = parser.add_argument
+    count, part = between(1, 10**9, int), between(0, 10**9)
     add("--dump_file_name", default="autovc_retrain_mel", help="start of the dumps' names")
     add("--load_a2l_C_name", type=Path, help="start from the weights of this checkpoint")
-    add("--steps", type=int, default=2500, help="optimizer steps (%(default)s)")
-    add("--segment_batch_size", type=int, default=512, help="windows a step (%(default)s)")
-    add("--lr", type=float, default=1e-3, help="peak learning rate (%(default)s; paper: 1e-4)")
-    add("--reg_lr", type=float, default=1e-6, help="weight decay (%(default)s)")
-    add("--lambda_l1_loss", type=float, default=1.0, help="weighted L1 (%(default)s)")
-    add("--lambda_square_loss", type=float, default=0.5, help="(%(default)s; paper: 0)")
-    add("--lambda_laplacian_smooth_loss", type=float, default=1.0, help="(%(default)s)")
-    add("--lambda_motion_loss", type=float, default=1.0, help="(%(default)s; paper: 0)")
-    add("--mel_noise", type=float, default=0.1, help="noise on the features (%(default)s)")
+    add("--steps", type=count, default=2500, help="optimizer steps (%(default)s)")
+    add("--segment_batch_size", type=between(4, 10**6, int), default=512, help="(%(default)s)")
+    add("--lr", type=part, default=1e-3, help="peak learning rate (%(default)s; paper: 1e-4)")
+    add("--reg_lr", type=part, default=1e-6, help="weight decay (%(default)s)")
+    add("--lambda_l1_loss", type=part, default=1.0, help="weighted L1 (%(default)s)")
+    add("--lambda_square_loss", type=part, default=0.5, help="(%(default)s; paper: 0)")
+    add("--lambda_laplacian_smooth_loss", type=part, default=1.0, help="(%(default)s)")
+    add("--lambda_motion_loss", type=part, default=1.0, help="(%(default)s; paper: 0)")
+    add("--mel_noise", type=part, default=0.1, help="noise on the features (%(default)s)")
     add("--share", nargs="*", default=[], help="speaker prefix=part of each batch, e.g. rms=0.2")
-    add("--hidden_size", type=int, default=256, help="width of the LSTM (%(default)s)")
-    add("--lstm_layers", type=int, default=3, help="(%(default)s)")
-    add("--prior_hidden", type=int, default=256, help="(%(default)s)")
-    add("--prior_size", type=int, default=161, help="(%(default)s)")
-    add("--dropout", type=float, default=0.5, help="between LSTM layers (%(default)s)")
-    add("--window_lead", type=int, default=0, help="frames heard before each (%(default)s)")
+    add("--hidden_size", type=count, default=256, help="width of the LSTM (%(default)s)")
+    add("--lstm_layers", type=count, default=3, help="(%(default)s)")
+    add("--prior_hidden", type=count, default=256, help="(%(default)s)")
+    add("--prior_size", type=count, default=161, help="(%(default)s)")
+    add("--dropout", type=between(0, 1), default=0.5, help="between LSTM layers (%(default)s)")
+    lead = between(0, 17, int)
+    add("--window_lead", type=lead, default=0, help="frames heard before each (%(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -68,19 +70,17 @@ def run(options: argparse.Namespace) -> None:
         dropout=options.dropout,
         window_lead=options.window_lead,
     )
-    clips = dumps.read_clips(root, "train", options.dump_file_name)
+    clips, held_out = dumps.read_training(root, options.dump_file_name)
     statistics = content.statistics(clips)
-    if options.load_a2l_C_name:
-        from src.checkpoints import load_weights, read_checkpoint
-
-        contents, config = read_checkpoint(options.load_a2l_C_name)
-        network = ContentBranch(**config)
-        load_weights(network, contents["model_g_face_id"], options.load_a2l_C_name)
+    if given := options.load_a2l_C_name:
+        network, contents = runs.load_network(ContentBranch, "model_g_face_id", given)
         if "mel_mean" in contents:
-            statistics = contents["mel_mean"].numpy(), contents["mel_std"].numpy()
+            statistics = runs.stored_statistics(contents, given)
+    if options.train and options.resume:
+        last = folder / "ckpt_last.pth"
+        statistics = runs.stored_statistics(runs.load_run(last, network.config), last)
     lead = network.config["window_lead"]
     phones = dumps.read_phones(root)
-    held_out = dumps.read_clips(root, "val", options.dump_file_name)
     validation = content.Corpus.of(held_out, *statistics, lead)
     if not options.train:
         scores = content.validate(network.to(device), validation, phones, device)
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
         laplacian_weight=options.lambda_laplacian_smooth_loss,
         motion_weight=options.lambda_motion_loss,
         mel_noise=options.mel_noise,
-        shares=runs.shares_of(options.share),
+        shares=numbers_by_name("--share", options.share),
         seed=options.seed,
         validate_every=options.validate_every,
     )

@@ -13,8 +13,8 @@ import logging
 import sys
 from pathlib import Path
 
-from src.command_line import run_command
-from src.training.options import training_parser
+from src.command_line import between, run_command
+from src.training.options import numbers_by_name, training_parser
 
 log = logging.getLogger("src.main_train_speaker_aware")
 
@@ -22,24 +22,31 @@ log = logging.getLogger("src.main_train_speaker_aware")
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = training_parser(__doc__, "speaker_aware")
     add = parser.add_argument
+    count, part = between(1, 10**9, int), between(0, 10**9)
     add("--dump_file_name", default="speaker_aware", help="start of the dumps' names")
     add("--load_a2l_G_name", type=Path, help="start from the weights of this checkpoint")
     add("--load_a2l_C_name", type=Path, help="content checkpoint whose statistics are used")
-    add("--steps", type=int, default=3000, help="optimizer steps (%(default)s)")
-    add("--batch_size", type=int, default=4, help="sequences a step (%(default)s)")
-    add("--lr", type=float, default=5e-4, help="peak learning rate (%(default)s; paper: 1e-4)")
-    add("--lr_discriminator", type=float, default=1e-4, help="(%(default)s)")
-    add("--lambda_laplacian_smooth_loss", type=float, default=1.0, help="(%(default)s)")
-    add("--lambda_gan_loss", type=float, default=0.02, help="(%(default)s)")
-    add("--lambda_moment_loss", type=float, default=1.0, help="(%(default)s; paper: 0)")
-    add("--mel_noise", type=float, default=0.1, help="noise on the features (%(default)s)")
-    add("--motion_gain", type=float, default=1.0, help="factor on the true motion (%(default)s)")
+    add("--steps", type=count, default=3000, help="optimizer steps (%(default)s)")
+    add("--batch_size", type=count, default=4, help="sequences a step (%(default)s)")
+    add("--lr", type=part, default=5e-4, help="peak learning rate (%(default)s; paper: 1e-4)")
+    add("--lr_discriminator", type=part, default=1e-4, help="(%(default)s)")
+    add("--lambda_laplacian_smooth_loss", type=part, default=1.0, help="(%(default)s)")
+    add("--lambda_gan_loss", type=part, default=0.02, help="(%(default)s)")
+    add("--lambda_moment_loss", type=part, default=1.0, help="(%(default)s; paper: 0)")
+    add("--mel_noise", type=part, default=0.1, help="noise on the features (%(default)s)")
+    add("--motion_gain", type=part, default=1.0, help="factor on the true motion (%(default)s)")
     add("--share", nargs="*", default=[], help="speaker prefix=part of each batch, e.g. grid=0.1")
-    add("--audio_size", type=int, default=256, help="width of the LSTM (%(default)s)")
-    add("--audio_layers", type=int, default=3, help="its layers (%(default)s)")
-    add("--feed_forward", type=int, default=2048, help="in the attention layers (%(default)s)")
-    add("--max_length", type=int, default=512, help="windows of a sequence (%(default)s)")
-    add("--window_lead", type=int, default=0, help="frames heard before each (%(default)s)")
+    add("--audio_size", type=count, default=256, help="width of the LSTM (%(default)s)")
+    add("--audio_layers", type=count, default=3, help="its layers (%(default)s)")
+    add("--feed_forward", type=count, default=2048, help="in the attention layers (%(default)s)")
+    add(
+        "--max_length",
+        type=between(64, 10**6, int),
+        default=512,
+        help="windows of a sequence (%(default)s)",
+    )
+    lead = between(0, 17, int)
+    add("--window_lead", type=lead, default=0, help="frames heard before each (%(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -50,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     import torch
 
-    from src.checkpoints import load_weights, read_checkpoint
+    from src.checkpoints import read_checkpoint
     from src.device import pick_device
     from src.networks.speaker import MotionDiscriminator, SpeakerBranch
     from src.training import content, dumps, prepare, runs, speaker_aware
@@ -68,18 +75,18 @@ def run(options: argparse.Namespace) -> None:
         unused_decoder=False,
         window_lead=options.window_lead,
     )
-    clips = dumps.read_clips(root, "train", options.dump_file_name)
+    clips, held_out = dumps.read_training(root, options.dump_file_name)
     statistics = content.statistics(clips)
-    if options.load_a2l_C_name:
-        contents, _ = read_checkpoint(options.load_a2l_C_name)
-        statistics = contents["mel_mean"].numpy(), contents["mel_std"].numpy()
-    if options.load_a2l_G_name:
-        contents, config = read_checkpoint(options.load_a2l_G_name)
-        network = SpeakerBranch(**config)
-        load_weights(network, contents["G"], options.load_a2l_G_name)
+    if given := options.load_a2l_C_name:
+        statistics = runs.stored_statistics(read_checkpoint(given)[0], given)
+    if given := options.load_a2l_G_name:
+        network, _ = runs.load_network(SpeakerBranch, "G", given)
+    folder = runs.checkpoint_folder(root, options.name)
+    if options.train and options.resume:
+        last = folder / "ckpt_last.pth"
+        statistics = runs.stored_statistics(runs.load_run(last, network.config), last)
     standard = prepare.load_faces(root).standard_face
     lead = network.config["window_lead"]
-    held_out = dumps.read_clips(root, "val", options.dump_file_name)
     validation = speaker_aware.Corpus.of(held_out, *statistics, standard, lead, options.motion_gain)
     if not options.train:
         scores = speaker_aware.validate(network.to(device), validation, device)
@@ -94,18 +101,18 @@ def run(options: argparse.Namespace) -> None:
         gan_weight=options.lambda_gan_loss,
         moment_weight=options.lambda_moment_loss,
         mel_noise=options.mel_noise,
-        shares=runs.shares_of(options.share),
+        shares=numbers_by_name("--share", options.share),
         seed=options.seed,
         validate_every=options.validate_every,
     )
     speaker_aware.train(
         network,
-        MotionDiscriminator(feed_forward=options.feed_forward),
+        MotionDiscriminator(feed_forward=network.config["feed_forward"]),
         speaker_aware.Corpus.of(clips, *statistics, standard, lead, options.motion_gain),
         validation,
         settings,
         statistics,
-        runs.checkpoint_folder(root, options.name),
+        folder,
         runs.summary_writer(root, options.name, options.write),
         options.resume,
         device,

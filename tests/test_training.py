@@ -268,6 +268,32 @@ def test_a_dump_that_would_run_code_is_refused_by_name(tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ({"a": 1}, "holds a dict, not a list"),
+        ([np.zeros((3, 80))], "clip 0 is not a pair"),
+        ([(np.zeros((3, 79)), (0, "a", np.zeros(256)))], r"clip 0 is no array of \(frames, 80\)"),
+        ([(np.zeros((3, 80)), (0, "a", np.zeros(3)))], "without"),
+    ],
+)
+def test_a_dump_of_another_structure_is_refused(tmp_path, content, problem):
+    dumps.write_clips(tmp_path, "train", clips(1))
+    dumps.dump_paths(tmp_path, "train")[0].write_bytes(pickle.dumps(content))
+    with pytest.raises(InputError, match=problem):
+        dumps.read_clips(tmp_path, "train")
+
+
+def test_the_test_split_stands_in_where_there_is_none_for_validation(tmp_path):
+    name = "autovc_retrain_mel"
+    dumps.write_clips(tmp_path, "train", clips(3))
+    dumps.write_clips(tmp_path, "test", clips(2))
+    assert [len(part) for part in dumps.read_training(tmp_path, name)] == [3, 2]
+    dumps.write_clips(tmp_path, "val", [])
+    with pytest.raises(InputError, match="val_au.pickle: no clips in it"):
+        dumps.read_training(tmp_path, name)
+
+
 def test_held_out_speakers_are_in_one_split_only():
     held_out = prepare.HeldOut(frozenset({"a"}), frozenset({"b"}))
     assert [held_out.split_of(s) for s in "abc"] == ["val", "test", "train"]
@@ -277,6 +303,11 @@ def test_each_group_of_speakers_gets_its_share_of_the_batches():
     names = ["s0/a", "s0/b", "s1/c", "s1/d", "s2/e"]
     chances = sampling.clip_chances(np.array([30, 10, 50, 3, 5]), names, {"s0": 0.8}, least=4)
     assert chances == pytest.approx([0.6, 0.2, 0.2 * 50 / 55, 0, 0.2 * 5 / 55])
+
+
+def test_a_share_for_nobody_is_refused():
+    with pytest.raises(InputError, match="--share zz"):
+        sampling.clip_chances(np.array([9]), ["s0/a"], {"zz": 0.5}, least=4)
 
 
 # Runs

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import main_export_weights
 import main_prepare_data
@@ -58,7 +59,7 @@ def test_help_needs_no_heavy_package(script):
     assert "--" in done.stdout
 
 
-def test_content_training_from_the_command_line(tmp_path):
+def test_content_training_from_the_command_line(tmp_path, capsys):
     dumps.write_clips(tmp_path, "train", clips(6))
     dumps.write_clips(tmp_path, "val", clips(2, seed=5))
     arguments = ["--root_dir", str(tmp_path), "--name", "run", "--threads", "1"]
@@ -70,10 +71,70 @@ def test_content_training_from_the_command_line(tmp_path):
     assert list((tmp_path / "log" / "run").iterdir())
     assert main_train_content.main([*arguments, "--load_a2l_C_name", str(checkpoint)]) == 0
 
+    def refusal(command, *more) -> str:
+        capsys.readouterr()
+        assert command.main([*arguments, *more]) == 2
+        return capsys.readouterr().err
+
+    resume = [*train, "--resume", "--steps", "6"]
+    said = refusal(main_train_content, *resume, "--hidden_size", "24")
+    assert said.endswith("of another network: lstm_size is 16 there and 24 here\n")
+    said = refusal(main_train_content, *train, "--share", "zz=0.5")
+    assert said.startswith("--share zz")
+    said = refusal(main_train_content, *train, "--share", "zz")
+    assert said == "--share: expected name=number, not zz\n"
+    broken = tmp_path / "broken.pth"
+    torch.save({"opt": {}}, broken)
+    for option in ("--load_a2l_C_name", "--load_a2l_G_name"):
+        dumps_of = ["--dump_file_name", "autovc_retrain_mel"]
+        command = main_train_content if "_C_" in option else main_train_speaker_aware
+        said = refusal(command, *dumps_of, option, str(broken))
+        assert said.startswith(f"{broken}: no weights under")
+
+    # A run goes on with the statistics that it began with, whatever the dump is now.
+    dumps.write_clips(tmp_path, "train", clips(3, seed=8))
+    before = torch.load(checkpoint)["mel_mean"]
+    assert main_train_content.main([*arguments, *resume]) == 0
+    state = torch.load(checkpoint)
+    assert state["step"] == 6
+    assert torch.equal(state["mel_mean"], before)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (main_train_content, ["--segment_batch_size", "3"]),
+        (main_train_content, ["--window_lead", "18"]),
+        (main_train_speaker_aware, ["--window_lead", "-1"]),
+        (main_train_voice_conversion, ["--freq", "12"]),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_option(capsys, command, arguments):
+    with pytest.raises(SystemExit) as end:
+        command.main(["--root_dir", "x", *arguments])
+    assert end.value.code == 2
+    message = capsys.readouterr().err
+    assert arguments[0] in message
+    assert message.count("\n") == 1
+
+
+def test_voice_conversion_needs_voices_on_both_sides(tmp_path, capsys):
+    known = dumps.Voices(
+        mel=np.zeros((400, 80), np.float16),
+        f0_bins=np.zeros(400, np.int16),
+        starts=np.array([0, 200, 400]),
+        embeddings=np.zeros((2, 256), np.float32),
+        names=np.array(["a1", "b1"]),
+        speakers=np.array(["a", "b"]),
+    )
+    dumps.write_voices(tmp_path / "dump" / "voices.npz", known)
+    for held_out, problem in (([], "name speakers to validate on"), (["a", "b"], "every speaker")):
+        more = ["--train", "--held_out", *held_out]
+        assert main_train_voice_conversion.main(["--root_dir", str(tmp_path), *more]) == 2
+        assert problem in capsys.readouterr().err
+
 
 def test_exported_weights_load_and_keep_their_sizes(tmp_path):
-    import torch
-
     from src.checkpoints import read_checkpoint
     from src.networks.autovc import Generator
     from src.networks.content import ContentBranch

@@ -23,6 +23,7 @@ from src.evaluation.measures import (
     aperture_correlation,
     open_shut_auc,
 )
+from src.training.dumps import read_spoken
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mpg", ".avi", ".mkv", ".webm"})
 
@@ -119,13 +120,8 @@ def speech_cases(root: Path, voices: list[str], portrait: np.ndarray, most: int)
         if not paths:
             raise InputError(f"{root / 'synthetic'}: no speech of the voice {voice}")
         for path in paths:
-            with np.load(path) as data:
-                wav = data["wav"]
-                phones = [
-                    (str(name), *map(float, span))
-                    for name, span in zip(data["phones"], data["times"], strict=True)
-                ]
-            yield Case(path.stem, voice, portrait, wav, phones=phones)
+            spoken = read_spoken(path)
+            yield Case(path.stem, voice, portrait, spoken.wav, phones=spoken.phones)
 
 
 def score(

@@ -7,14 +7,18 @@ features (``…_au.pickle``) and one for the landmarks (``…_fl.pickle``) of th
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from src.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,15 @@ class Clip:
     landmarks: np.ndarray  # (T, 204) registered, normalised
     name: str
     embedding: np.ndarray  # (256,)
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A sentence of synthetic speech."""
+
+    wav: np.ndarray  # int16
+    speaker: str
+    phones: list[tuple[str, float, float]]  # CMU name, start and end in seconds
 
 
 def replace_file(path: Path, write) -> None:
@@ -94,30 +107,82 @@ def read_clips(root: Path, split: str, name: str = "autovc_retrain_mel") -> list
     """Read clips in the published format, without running anything that a pickle could hold.
 
     Raises:
-        InputError: a dump is missing, holds anything but arrays and plain containers, or the
-            two dumps do not belong together.
+        InputError: a dump is missing, holds anything but arrays and plain containers, has
+            another structure, or the two dumps do not belong together.
     """
-    from src.checkpoints import read_pickle
-
     audio_path, landmark_path = dump_paths(root, split, name)
-    audio, landmarks = read_pickle(audio_path), read_pickle(landmark_path)
+    audio, landmarks = _read_rows(audio_path, 80), _read_rows(landmark_path, 204)
     if len(audio) != len(landmarks):
         raise InputError(f"{landmark_path}: {len(landmarks)} clips, but {len(audio)} in the audio")
     clips = []
     for (features, info), (points, _) in zip(audio, landmarks, strict=True):
         frames = min(len(features), len(points))
+        if not isinstance(info, tuple | list) or len(info) != 3 or np.shape(info[2]) != (256,):
+            raise InputError(f"{audio_path}: a clip without (index, name, embedding of 256)")
         _, clip_name, embedding = info
-        clips.append(Clip(features[:frames], points[:frames], clip_name, np.asarray(embedding)))
+        clips.append(
+            Clip(features[:frames], points[:frames], str(clip_name), np.asarray(embedding))
+        )
     return clips
+
+
+def _read_rows(path: Path, width: int) -> list[tuple[np.ndarray, object]]:
+    """The pairs of a dump, whose arrays are (T, width)."""
+    from src.checkpoints import read_pickle
+
+    rows = read_pickle(path)
+    if not isinstance(rows, list):
+        raise InputError(f"{path}: holds a {type(rows).__name__}, not a list of clips")
+    for index, row in enumerate(rows):
+        if not isinstance(row, tuple | list) or len(row) != 2:
+            raise InputError(f"{path}: clip {index} is not a pair of an array and what it is of")
+        shape = np.shape(row[0]) if isinstance(row[0], np.ndarray) else ()
+        if len(shape) != 2 or shape[1] != width or not shape[0]:
+            raise InputError(f"{path}: clip {index} is no array of (frames, {width})")
+    return rows
+
+
+def read_training(root: Path, name: str) -> tuple[list[Clip], list[Clip]]:
+    """Clips to train on and clips to validate on.
+
+    The published dumps have no split for validation; theirs for tests stands in.
+
+    Raises:
+        InputError: as ``read_clips``, or one of the two has no clips.
+    """
+    held_out = "val"
+    if not dump_paths(root, "val", name)[0].exists() and dump_paths(root, "test", name)[0].exists():
+        held_out = "test"
+        _log.info("no dump of the split val: validation is on the split test")
+    both = []
+    for split in ("train", held_out):
+        both.append(read_clips(root, split, name))
+        if not both[-1]:
+            raise InputError(
+                f"{dump_paths(root, split, name)[0]}: no clips in it; main_prepare_data.py takes "
+                "the speakers of each split from --val and --test"
+            )
+    return both[0], both[1]
+
+
+def read_spoken(path: Path) -> Spoken:
+    """A file of ``<root_dir>/synthetic``.
+
+    Raises:
+        InputError: it is not one.
+    """
+    try:
+        with np.load(path) as data:
+            phones = [
+                (str(name), *map(float, span))
+                for name, span in zip(data["phones"], data["times"], strict=True)
+            ]
+            return Spoken(data["wav"], str(data["speaker"]), phones)
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a file of synthetic speech ({error})") from None
 
 
 def read_phones(root: Path) -> dict[str, list[tuple[str, float, float]]]:
     """Phone, start and end in seconds, of the synthetic speech under ``root``, by clip name."""
-    phones = {}
-    for path in sorted((root / "synthetic").glob("*.npz")):
-        with np.load(path) as data:
-            names, times = data["phones"], data["times"]
-        phones[path.stem] = [
-            (str(name), *map(float, span)) for name, span in zip(names, times, strict=True)
-        ]
-    return phones
+    paths = sorted((root / "synthetic").glob("*.npz"))
+    return {path.stem: read_spoken(path).phones for path in paths}

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from src.command_line import OneLineParser, between
+from src.errors import InputError
 
 
 def training_parser(doc: str, name: str) -> argparse.ArgumentParser:
@@ -28,7 +29,28 @@ def training_parser(doc: str, name: str) -> argparse.ArgumentParser:
     add("--name", default=name, help="name of the run (%(default)s)")
     add("--resume", action="store_true", help="go on from the run's last checkpoint")
     add("--validate_every", type=count, default=200, help="steps between checkpoints (%(default)s)")
-    add("--seed", type=int, default=0, help="(%(default)s)")
-    add("--threads", type=int, default=0, help="CPU threads, 0 for all (%(default)s)")
+    add("--seed", type=between(0, 2**32 - 1, int), default=0, help="(%(default)s)")
+    add(
+        "--threads",
+        type=between(0, 1024, int),
+        default=0,
+        help="CPU threads, 0 for all (%(default)s)",
+    )
     add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
     return parser
+
+
+def numbers_by_name(option: str, pairs: list[str]) -> dict[str, float]:
+    """``["rms=0.2"]`` as a dict.
+
+    Raises:
+        InputError: a pair is not a name and a number from 0; the message names the option.
+    """
+    numbers = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            numbers[name] = between(0, 10**6)(text)
+        except argparse.ArgumentTypeError:
+            raise InputError(f"{option}: expected name=number, not {pair}") from None
+    return numbers

@@ -6,12 +6,14 @@ import logging
 import math
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from src.checkpoints import checkpoint_part, load_weights, read_checkpoint
 from src.errors import InputError
 from src.training.dumps import replace_file
 
@@ -29,11 +31,14 @@ def save_run(path: Path, **contents: Any) -> None:
     replace_file(path, lambda file: torch.save(contents, file))
 
 
-def load_run(path: Path) -> dict[str, Any]:
+def load_run(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Read what ``save_run`` wrote and put PyTorch's global generator back.
 
+    Args:
+        config: of the network that is to go on.
+
     Raises:
-        InputError: the file is missing or is not a run's checkpoint.
+        InputError: the file is missing, is not a run's checkpoint, or is of another network.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint to resume from")
@@ -43,7 +48,51 @@ def load_run(path: Path) -> dict[str, Any]:
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a checkpoint of a training ({reason})") from None
+    stored = contents.get("config", {})
+    different = [
+        f"{key} is {stored.get(key)} there and {config.get(key)} here"
+        for key in sorted({*stored, *config})
+        if _plain(stored.get(key)) != _plain(config.get(key))
+    ]
+    if different:
+        raise InputError(f"{path}: of another network: {', '.join(different)}")
     return contents
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def load_network(
+    kind: Callable[..., torch.nn.Module], part: str, path: Path
+) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The network that a checkpoint holds as ``part``, and all that the checkpoint holds.
+
+    Raises:
+        InputError: the file is no such checkpoint.
+    """
+    contents, config = read_checkpoint(path)
+    weights = checkpoint_part(contents, part, path)
+    try:
+        network = kind(**config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: its config makes no such network: {reason}") from None
+    load_weights(network, weights, path)
+    return network, contents
+
+
+def stored_statistics(contents: dict[str, Any], path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation (80,) of the features that a checkpoint was trained with.
+
+    Raises:
+        InputError: they are not in it.
+    """
+    both = [contents.get(name) for name in ("mel_mean", "mel_std")]
+    if not all(isinstance(one, torch.Tensor) and one.shape == (80,) for one in both):
+        raise InputError(f"{path}: no statistics (mel_mean, mel_std) of 80 numbers in it")
+    mean, deviation = (one.float().numpy().copy() for one in both)
+    return mean, deviation
 
 
 def seed_everything(seed: int) -> None:
@@ -81,11 +130,3 @@ def summary_writer(root: Path, name: str, write: bool):
         _log.warning("tensorboardX is not installed: no TensorBoard log")
         return None
     return SummaryWriter(os.fspath(root / "log" / name))
-
-
-def shares_of(pairs: list[str]) -> dict[str, float]:
-    """``["rms=0.2"]`` as a dict; InputError where that is not what it says."""
-    try:
-        return {name: float(value) for name, value in (pair.split("=") for pair in pairs)}
-    except ValueError:
-        raise InputError(f"--share: expected prefix=part, not {' '.join(pairs)}") from None

@@ -144,7 +144,7 @@ def train(
     rng = np.random.default_rng(options.seed)
     step = 0
     if resume:
-        state = runs.load_run(folder / "ckpt_last.pth")
+        state = runs.load_run(folder / "ckpt_last.pth", network.config)
         network.load_state_dict(state["network"])
         discriminator.load_state_dict(state["discriminator"])
         average.load_state_dict(state["average"])

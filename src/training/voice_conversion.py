@@ -119,7 +119,7 @@ def train(
     changer = VoiceChanger(noise, options.strength)
     step, best = 0, float("inf")
     if resume:
-        state = runs.load_run(folder / "ckpt_last.pth")
+        state = runs.load_run(folder / "ckpt_last.pth", generator.config)
         generator.load_state_dict(state["model"])
         optimizer.load_state_dict(state["opt"])
         rng.bit_generator.state = state["rng"]
