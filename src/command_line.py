@@ -63,7 +63,9 @@ def run_command(command: Callable[[argparse.Namespace], None], options: argparse
     """
     _set_up_logging()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        # nohup and a shell's background jobs have some of them ignored, and mean it.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
