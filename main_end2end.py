@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src import defaults
 from src.command_line import (
     OneLineParser,
     between,
@@ -62,9 +63,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
     group = parser.add_argument_group("motion")
     add = group.add_argument
-    add("--amp_lip_x", type=finite, default=2.0, help="lips to the sides (%(default)s)")
-    add("--amp_lip_y", type=finite, default=2.0, help="lips up and down (%(default)s)")
-    add("--amp_pos", type=finite, default=0.5, help="head and face (%(default)s)")
+    add(
+        "--amp_lip_x",
+        type=finite,
+        default=defaults.AMP_LIP_X,
+        help="lips to the sides (%(default)s)",
+    )
+    add(
+        "--amp_lip_y",
+        type=finite,
+        default=defaults.AMP_LIP_Y,
+        help="lips up and down (%(default)s)",
+    )
+    add("--amp_pos", type=finite, default=defaults.AMP_POS, help="head and face (%(default)s)")
     add("--close_input_face_mouth", action="store_true", help="close the portrait's mouth first")
     add(
         "--reuse_train_emb_list",
@@ -79,7 +90,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     group = parser.add_argument_group("video")
     add = group.add_argument
     add("--fps", type=between(1, 240), help="frames a second (25; --as_released: 62.5)")
-    add("--max_size", type=between(64, 8192, int), default=1024, help="longest side (%(default)s)")
+    add(
+        "--max_size",
+        type=between(64, 8192, int),
+        default=defaults.LARGEST_SIDE,
+        help="longest side (%(default)s)",
+    )
     add("--show_landmarks", action="store_true", help="[portrait | result | landmarks] in one")
     add(
         "--renderer",
@@ -248,8 +264,8 @@ def read_speakers(names: list[str]) -> dict[str, np.ndarray | None]:
 
 def read_portrait(jpg: Path, options: argparse.Namespace) -> Portrait:
     """The picture and its 68 points at the video's size."""
-    from src.frames.picture import read_picture
-    from src.pipeline import flatten, prepare_portrait, read_landmarks
+    from src.frames.picture import flatten, read_picture
+    from src.pipeline import prepare_portrait, read_landmarks
 
     picture = flatten(read_picture(jpg))
     if options.landmarks is not None:

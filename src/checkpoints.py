@@ -23,6 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from src.errors import InputError
+from thirdparty.speaker_encoder import EMBEDDING_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,6 @@ PARALLEL_PREFIX = "module."
 
 CONFIG_KEY = "config"
 FLOAT16_MAX = 65504.0
-EMBEDDING_SIZE = 256
 
 
 class SkippedObject:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from src import audio, features
+from src import audio, defaults, features
 from src.errors import InputError
+from src.frames.picture import flatten as flatten  # for those who ask the pipeline for it
 from src.landmarks.topology import LANDMARK_COUNT
 from src.video import even_size
 
@@ -29,9 +30,9 @@ log = logging.getLogger(__name__)
 
 FPS = 25.0  # frames a second of a video
 FPS_AS_RELEASED = audio.FRAME_RATE  # the release makes a frame of every landmark frame
-LARGEST_SIDE = 1024  # pixels of a frame, unless --max_size says otherwise
 SHORTEST_VOICE = 0.3  # seconds; the networks hear windows of 18 frames, 0.29 s
 SILENCE = -60.0  # dBFS of the RMS, below which there is nothing to be said
+LEAST_FACE = 4.0  # pixels across that landmarks from a file must span
 FADED = 0.25  # how much of the picture shows behind the drawn landmarks
 
 Intermediates = dict[str, np.ndarray]
@@ -127,7 +128,7 @@ def speech_features(
 def prepare_portrait(
     picture: np.ndarray,
     landmarks: np.ndarray,
-    largest_side: int = LARGEST_SIDE,
+    largest_side: int = defaults.LARGEST_SIDE,
     *,
     as_released: bool = False,
 ) -> Portrait:
@@ -159,14 +160,6 @@ def prepare_portrait(
     return Portrait(np.ascontiguousarray(even_size(picture)), moved, scale)
 
 
-def flatten(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3 or 4) uint8 as BGR, over white where it is transparent."""
-    if picture.shape[2] == 3:
-        return picture
-    share = picture[:, :, 3:].astype(np.float32) / 255
-    return np.round(picture[:, :, :3] * share + 255 * (1 - share)).astype(np.uint8)
-
-
 def read_landmarks(path: Path, picture: np.ndarray) -> np.ndarray:
     """Landmarks (68, 3) in pixels of a picture from an .npy file.
 
@@ -191,8 +184,18 @@ def read_landmarks(path: Path, picture: np.ndarray) -> np.ndarray:
         raise InputError(
             f"{path}: only {inside.sum()} of 68 landmarks lie in the picture of {width} x {height}"
         )
-    if landmarks[0, 0] == landmarks[16, 0]:
-        raise InputError(f"{path}: both ends of the jaw (points 0 and 16) have the same x")
+    jaw = abs(landmarks[16, 0] - landmarks[0, 0])
+    if jaw < LEAST_FACE:
+        raise InputError(
+            f"{path}: the ends of the jaw (points 0 and 16) have the same x, or nearly: "
+            f"{jaw:.1f} pixels from each other"
+        )
+    # Twice the deviation across the line that fits the points best.
+    centred = landmarks[:, :2] - landmarks[:, :2].mean(axis=0)
+    breadth = 2 * np.linalg.svd(centred, compute_uv=False)[1] / np.sqrt(LANDMARK_COUNT)
+    places = len(np.unique(np.round(centred, 3), axis=0))
+    if breadth < LEAST_FACE or places < LANDMARK_COUNT // 2:
+        raise InputError(f"{path}: the landmarks lie on a line or on few places: not a face")
     return landmarks
 
 

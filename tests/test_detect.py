@@ -1,5 +1,6 @@
 """The 68 landmarks sit on real faces, wherever in the picture and however large they are."""
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import skimage.data
 
 from src.errors import InputError
 from src.landmarks.detect import detect_landmarks, track_landmarks
+from src.landmarks.topology import mirror_order
 from thirdparty import face_mesh, fan
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -47,7 +49,7 @@ def test_weights_blend_and_mirror():
     assert weights.shape == (68, 478)
     assert weights.min() >= 0
     np.testing.assert_allclose(weights.sum(axis=1), 1.0)
-    mirror = face_mesh.ibug_mirror()
+    mirror = mirror_order()
     np.testing.assert_array_equal(mirror[mirror], np.arange(68))
     assert mirror[[0, 8, 17, 36, 39, 48, 60, 61, 67]].tolist() == [
         16,
@@ -177,6 +179,23 @@ def test_fan_refuses_weights_that_are_not_the_published_ones(
     with caplog.at_level(logging.WARNING):
         assert detect_landmarks(astronaut, "auto", "a.png").shape == (68, 3)
     assert "using mediapipe" in caplog.text
+
+
+def test_fan_downloads_only_the_published_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.setattr(fan, "WEIGHTS_URL", site.as_uri())
+    good = f"good-{hashlib.sha256(b'weights').hexdigest()[:10]}.pth.tar"
+    bad = "bad-0123456789.pth.tar"
+    for name in (good, bad):
+        (site / name).write_bytes(b"weights")
+    assert fan.fetch_weights(good).read_bytes() == b"weights"
+    with pytest.raises(fan.Unavailable, match=f"{bad} is not the published file"):
+        fan.fetch_weights(bad)
+    with pytest.raises(fan.Unavailable, match="cannot be downloaded"):
+        fan.fetch_weights("absent-0123456789.pth")
+    assert [path.name for path in fan.weights_folder().iterdir()] == [good]
 
 
 def test_track_follows_a_moving_face(astronaut, landmarks):

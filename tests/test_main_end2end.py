@@ -307,6 +307,10 @@ class TestWrongPictures:
         assert message == f"{CAT}: no face found\n"
 
 
+ALL_BUT_ONE = np.full((68, 3), 50.0)
+ALL_BUT_ONE[16, :2] = 90, 120
+
+
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
@@ -314,6 +318,7 @@ class TestWrongPictures:
         (np.full((68, 3), np.nan), "not finite"),
         (np.full((68, 3), 9999.0), "0 of 68 landmarks lie in the picture of 512 x 512"),
         (np.full((68, 3), 50.0), "same x"),
+        (ALL_BUT_ONE, "not a face"),
         (np.array([{}]), "not a NumPy file"),
         (None, "cannot be read: No such file"),
     ],

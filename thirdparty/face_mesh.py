@@ -97,14 +97,6 @@ def ibug_weights() -> np.ndarray:
     return weights
 
 
-def ibug_mirror() -> np.ndarray:
-    """(68,) indices: `points[ibug_mirror()]` are the mirrored face's points in iBUG order."""
-    order = np.arange(68)
-    for right, left, _ in _RIGHT_HALF:
-        order[[right, left]] = left, right
-    return order
-
-
 def find_faces(picture: np.ndarray, confidence: float = 0.5) -> list[FaceBox]:
     """Boxes of the faces in a picture, best first.
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-# File names in torch's hub folder. The part behind the last dash begins the file's sha256; it is
-# checked, because the package reads the depth network with an unrestricted unpickler.
+# Where the package gets its weights, and file names there and in torch's hub folder. The part
+# behind the last dash begins the file's sha256; it is checked before the package sees a file,
+# because that checks nothing and reads the depth network with an unrestricted unpickler.
+WEIGHTS_URL = "https://www.adrianbulat.com/downloads/python-fan"
 WEIGHT_FILES = (
     "s3fd-619a316812.pth",
     "3DFAN4-7835d9f11d.pth.tar",
@@ -75,34 +77,49 @@ def detect_faces(picture: np.ndarray, device: str = "cpu") -> list[np.ndarray]:
 
 
 def _load(device: str):
-    """The package's FaceAlignment object; downloads weights that are missing."""
+    """The package's FaceAlignment object, from weights that were checked before."""
     try:
         import face_alignment
     except ImportError as problem:
         raise Unavailable(f"package face-alignment cannot be imported ({problem})") from problem
-    if not weights_on_disk():
-        _log.info("downloading the weights of face-alignment to %s", weights_folder())
-    _check_weights()
+    for name in WEIGHT_FILES:
+        fetch_weights(name)
+    # The package prints as it goes. Its compilation needs a C++ compiler and a minute, for one
+    # picture.
+    noise = io.StringIO()
+    with contextlib.redirect_stderr(noise), contextlib.redirect_stdout(noise):
+        return face_alignment.FaceAlignment(
+            face_alignment.LandmarksType.THREE_D, device=device, flip_input=True, compile=False
+        )
+
+
+def fetch_weights(name: str) -> Path:
+    """One of `WEIGHT_FILES` on the disk, downloaded where it is absent, and checked in any case.
+
+    Raises:
+        Unavailable: it cannot be downloaded, or is not the published file. What was downloaded is
+            then thrown away; what was there before stays.
+    """
+    path = weights_folder() / name
+    digest = name.split(".")[0].split("-")[-1]
+    if not path.is_file():
+        _download(name, path, digest)
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if not actual.startswith(digest):
+        raise Unavailable(f"{path} is not the published file, delete it to download it again")
+    return path
+
+
+def _download(name: str, path: Path, digest: str) -> None:
+    from torch.hub import download_url_to_file
+
+    _log.info("downloading %s of face-alignment to %s", name, path.parent)
     try:
-        # The package and torch print download lines and bars. The package's compilation needs a
-        # C++ compiler and a minute, for one picture.
-        noise = io.StringIO()
-        with contextlib.redirect_stderr(noise), contextlib.redirect_stdout(noise):
-            aligner = face_alignment.FaceAlignment(
-                face_alignment.LandmarksType.THREE_D, device=device, flip_input=True, compile=False
-            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # It writes beside the place and renames what has the right digest.
+        download_url_to_file(f"{WEIGHTS_URL}/{name}", str(path), digest, progress=False)
     except OSError as problem:
         raise Unavailable(f"its weights cannot be downloaded ({problem})") from problem
-    return aligner
-
-
-def _check_weights() -> None:
-    for name in WEIGHT_FILES:
-        path = weights_folder() / name
-        if not path.is_file():
-            continue
-        expected = path.name.split(".")[0].split("-")[-1]
-        with path.open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
-        if not actual.startswith(expected):
-            raise Unavailable(f"{path} is not the published file, delete it to download it again")
+    except RuntimeError as problem:
+        raise Unavailable(f"the download of {name} is not the published file") from problem

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from src.frames.plane import smoothstep
+
 CROP_SIZE = 256
 """Side in pixels of the pictures that the image-translation network sees (the paper, section 5)."""
 
@@ -119,15 +121,10 @@ def _fade(start: float, size: float, length: int) -> tuple[int, np.ndarray]:
     share = np.ones(len(centres))
     # A side that lies on or outside the picture's edge has no neighbour to fade into.
     if start > 0:
-        share *= _smooth_step((centres - start) / (_FEATHER * size))
+        share *= smoothstep((centres - start) / (_FEATHER * size))
     if start + size < length:
-        share *= _smooth_step((start + size - centres) / (_FEATHER * size))
+        share *= smoothstep((start + size - centres) / (_FEATHER * size))
     return first, share
-
-
-def _smooth_step(value: np.ndarray) -> np.ndarray:
-    value = np.clip(value, 0.0, 1.0)
-    return value * value * (3.0 - 2.0 * value)
 
 
 def _resample(

@@ -8,6 +8,8 @@ between the corners. `MouthInside.tile` brings the painting into a frame.
 import cv2
 import numpy as np
 
+from src.frames.plane import LUMINANCE_SHARES
+
 # Half sizes of the painted tile, in mouth units: lips open at most about half a mouth width.
 TILE_HALF_WIDTH = 0.70
 TILE_HALF_HEIGHT = 0.62
@@ -102,13 +104,13 @@ class MouthInside:
     ) -> None:
         size = max(int(round(width)), 16)
         self.size = size
-        luminance = float(skin @ (0.114, 0.587, 0.299))
+        luminance = float(skin @ LUMINANCE_SHARES)
         skin = skin.astype(np.float32)
         lip = lip.astype(np.float32)
         # Teeth are nearly white, seen in the light that falls on the skin, inside a shaded hole.
         white = np.clip(0.72 * max(luminance, 0.75 * highlight) + 0.25 * highlight, 40, 232)
         # On stone lips are as pale as teeth: then the teeth lie in shade, or none would be seen.
-        lip_luminance = float(lip @ (0.114, 0.587, 0.299))
+        lip_luminance = float(lip @ LUMINANCE_SHARES)
         colourless = float(np.ptp(skin)) < 0.25 * float(skin.max())
         if colourless and lip_luminance > 0.85 * luminance:
             white = min(white, 0.70 * lip_luminance)

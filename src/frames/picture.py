@@ -19,6 +19,14 @@ _JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
+def flatten(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3 or 4) uint8 as BGR, over white where it is transparent."""
+    if picture.shape[2] == 3:
+        return picture
+    share = picture[:, :, 3:].astype(np.float32) / 255
+    return np.round(picture[:, :, :3] * share + 255 * (1 - share)).astype(np.uint8)
+
+
 def read_picture(path: str | Path) -> np.ndarray:
     """The picture in a file, upright.
 

@@ -6,7 +6,8 @@ Points are (..., 2) pixels x, y; an affine map is a 2x3 matrix, as in OpenCV.
 import cv2
 import numpy as np
 
-LUMINANCE = np.array((0.114, 0.587, 0.299), np.float32)
+LUMINANCE_SHARES = (0.114, 0.587, 0.299)
+LUMINANCE = np.array(LUMINANCE_SHARES, np.float32)
 """Shares of blue, green and red in brightness (ITU-R BT.601)."""
 
 Box = tuple[int, int, int, int]

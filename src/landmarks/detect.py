@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 
 from src.errors import InputError
+from src.frames.picture import flatten
+from src.landmarks.topology import mirror_order
 from thirdparty import face_mesh, fan
 
 DETECTORS = ("auto", "mediapipe", "fan")
@@ -205,7 +207,7 @@ def _central_face(mesh: face_mesh.FaceMesh, cut: np.ndarray) -> np.ndarray | Non
     if not views:
         return None
     if len(views) == 2:
-        mirrored = views[1][face_mesh.ibug_mirror()]
+        mirrored = views[1][mirror_order()]
         mirrored[:, 0] = cut.shape[1] - 1 - mirrored[:, 0]
         apart = np.linalg.norm(mirrored[:, :2] - views[0][:, :2], axis=1).mean()
         if apart < _SAME_FACE_DISTANCE * np.ptp(views[0][:, 0]):
@@ -257,7 +259,4 @@ def _as_bgr(picture: np.ndarray) -> np.ndarray:
     """Any uint8 picture as (H, W, 3); transparent parts become white."""
     if picture.ndim == 2:
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-    if picture.shape[2] == 4:
-        alpha = picture[:, :, 3:].astype(np.float32) / 255.0
-        return np.round(picture[:, :, :3] * alpha + 255.0 * (1.0 - alpha)).astype(np.uint8)
-    return picture
+    return flatten(picture)

@@ -146,6 +146,16 @@ def register(landmarks: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return scale[..., None, None] * (points @ rotation) + translation[..., None, :]
 
 
+def inner_lip_gap(landmarks: np.ndarray) -> np.ndarray:
+    """How far the inner lips of (..., 68, 3) landmarks are apart: mean over their pairs, (...,).
+
+    Negative where the upper lip has sunk below the lower one; of displacements, what they add.
+    """
+    y = np.asarray(landmarks)[..., 1]
+    upper, lower = zip(*INNER_LIP_PAIRS, strict=True)
+    return (y[..., lower] - y[..., upper]).mean(axis=-1)
+
+
 def inner_lip_area(landmarks: np.ndarray) -> np.ndarray:
     """Signed area between the inner lips of (..., 68, >=2) landmarks, shape (...,), unit squared.
 

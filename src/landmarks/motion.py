@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from scipy.signal import savgol_filter
 
-from src.landmarks.geometry import denormalise, inner_lip_area
+from src.defaults import AMP_LIP_X, AMP_LIP_Y, AMP_POS
+from src.landmarks.geometry import denormalise, inner_lip_area, inner_lip_gap
 from src.landmarks.topology import (
     EYELID_PAIRS,
     FACE_WITHOUT_LIPS,
@@ -22,13 +23,6 @@ from src.landmarks.topology import (
 )
 from src.networks.content import ContentBranch
 from src.networks.speaker import EMBEDDING_GAIN, SpeakerBranch
-
-AMP_LIP_X = 2.0
-AMP_LIP_Y = 2.0
-"""How much more than predicted the lips move (published release)."""
-
-AMP_POS = 0.5
-"""How much of the predicted motion of head and face is used (published release)."""
 
 BATCH = 512
 """Windows that go through a network at once: bounds the memory."""
@@ -170,9 +164,7 @@ def calibrate_at_rest(displacement: np.ndarray) -> np.ndarray:
         (T, 204), dtype kept.
     """
     half = max(len(displacement) // 2, 1)
-    y = displacement.reshape(-1, LANDMARK_COUNT, 3)[..., 1]
-    upper, lower = zip(*INNER_LIP_PAIRS, strict=True)
-    gap = (y[:, lower] - y[:, upper]).mean(axis=1)
+    gap = inner_lip_gap(displacement.reshape(-1, LANDMARK_COUNT, 3))
     return displacement - displacement[np.argsort(gap)[:half]].mean(axis=0)
 
 

@@ -1,5 +1,7 @@
 """Which of the 68 landmarks is what (iBUG 300-W order; right and left are the subject's)."""
 
+import numpy as np
+
 LANDMARK_COUNT = 68
 """Points of a face, each (x, y, z)."""
 
@@ -60,3 +62,19 @@ def curve_neighbours() -> tuple[tuple[int, int], ...]:
                 after = position + 1 if position < last else last - 1
             neighbours.append((indices[before], indices[after]))
     return tuple(neighbours)
+
+
+def mirror_order() -> np.ndarray:
+    """(68,) indices: `points[mirror_order()]` are the mirrored face's points in iBUG order."""
+    points = np.arange(LANDMARK_COUNT)
+    order = points.copy()
+    order[JAW] = points[JAW][::-1]
+    order[RIGHT_BROW], order[LEFT_BROW] = points[LEFT_BROW][::-1], points[RIGHT_BROW][::-1]
+    nostrils = slice(NOSE.stop - 5, NOSE.stop)
+    order[nostrils] = points[nostrils][::-1]
+    # Eyes and lips start at one corner and go round; the mirror starts at the other corner.
+    swapped = [3, 2, 1, 0, 5, 4]
+    order[RIGHT_EYE], order[LEFT_EYE] = points[LEFT_EYE][swapped], points[RIGHT_EYE][swapped]
+    order[OUTER_LIPS] = points[OUTER_LIPS][[6, 5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7]]
+    order[INNER_LIPS] = points[INNER_LIPS][[4, 3, 2, 1, 0, 7, 6, 5]]
+    return order

@@ -12,37 +12,14 @@ from src.landmarks.geometry import (
     similarity,
 )
 from src.landmarks.topology import (
-    INNER_LIPS,
-    JAW,
-    LANDMARK_COUNT,
-    LEFT_BROW,
-    LEFT_EYE,
-    NOSE,
-    OUTER_LIPS,
-    RIGHT_BROW,
     RIGHT_EYE,
     RIGID_POINTS,
+    mirror_order,
 )
 from src.training.clips import LEAST_TRACKED, SMOOTHING, VIDEO_RATE
 
 STANDARD_FACE_ROUNDS = 5
 STATIC_FRAMES = 5  # frames of the most closed mouth that make the static face
-
-
-def mirror_order() -> np.ndarray:
-    """(68,) index of each point's mirror image on the other side of the face."""
-    points = np.arange(LANDMARK_COUNT)
-    order = points.copy()
-    order[JAW] = points[JAW][::-1]
-    order[RIGHT_BROW], order[LEFT_BROW] = points[LEFT_BROW][::-1], points[RIGHT_BROW][::-1]
-    nostrils = slice(NOSE.stop - 5, NOSE.stop)
-    order[nostrils] = points[nostrils][::-1]
-    # Eyes and lips start at one corner and go round; the mirror starts at the other corner.
-    swapped = [3, 2, 1, 0, 5, 4]
-    order[RIGHT_EYE], order[LEFT_EYE] = points[LEFT_EYE][swapped], points[RIGHT_EYE][swapped]
-    order[OUTER_LIPS] = points[OUTER_LIPS][[6, 5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7]]
-    order[INNER_LIPS] = points[INNER_LIPS][[4, 3, 2, 1, 0, 7, 6, 5]]
-    return order
 
 
 def standard_face(faces: np.ndarray) -> np.ndarray:
