@@ -83,9 +83,12 @@ def _reason(stderr: bytes) -> str:
 
 def _refuse_nan_wav(path: Path) -> None:
     """Float WAV files can hold NaN, which ffmpeg turns into silence or noise without a word."""
-    with path.open("rb") as file:
-        if file.read(4) not in (b"RIFF", b"RIFX", b"RF64"):
-            return
+    try:
+        with path.open("rb") as file:
+            if file.read(4) not in (b"RIFF", b"RIFX", b"RF64"):
+                return
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     import soundfile
 
     try:

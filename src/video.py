@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import secrets
 import subprocess
@@ -17,6 +18,9 @@ from src.errors import InputError
 
 COMMENT = "synthetic video made with the MakeItTalk reference implementation"
 """Stands in the metadata of every video, so that nobody need mistake one for a recording."""
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""What a write, rather than anything else in the block that writes, can fail with."""
 
 CRF = 18  # x264's constant quality: no loss that one sees
 PRESET = "veryfast"  # rendering and encoding share the same few cores
@@ -90,7 +94,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     A folder that had to be made is removed again, too.
 
     Raises:
-        InputError: nothing can be written there.
+        InputError: nothing can be written there, or the disk fills up meanwhile.
     """
     path = Path(path)
     made: list[Path] = []
@@ -106,7 +110,14 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             partial.touch(exist_ok=False)
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-        yield partial
+        try:
+            yield partial
+        except OSError as error:
+            # Errors of other files in the block stay what they are. NumPy gives no number.
+            if error.errno is None or error.errno in DISK_ERRORS:
+                reason = error.strerror or error
+                raise InputError(f"{path}: cannot be written: {reason}") from None
+            raise
         try:
             partial.replace(path)
         except OSError as error:

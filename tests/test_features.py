@@ -1,5 +1,7 @@
 """A voice becomes features: against the release's numbers, and on sounds made here."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -83,6 +85,15 @@ def test_bad_sound_is_named(tmp_path):
             audio.read_audio(path)
         assert str(path) in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_sound_that_may_not_be_read_is_named(tmp_path):
+    path = tmp_path / "mine.wav"
+    soundfile.write(path, tone(0.1), 16000)
+    path.chmod(0)
+    with pytest.raises(InputError, match=r"mine\.wav: cannot be read: Permission denied"):
+        audio.read_audio(path)
 
 
 def test_a_tones_mel_peaks_at_its_pitch_and_its_f0_is_found():

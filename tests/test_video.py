@@ -10,7 +10,7 @@ import pytest
 
 from src.audio import SAMPLE_RATE, ffmpeg_path, read_audio
 from src.errors import InputError
-from src.video import COMMENT, check_writable, even_size, write_video
+from src.video import COMMENT, check_writable, even_size, whole_file, write_video
 
 FPS = 25
 
@@ -153,4 +153,22 @@ def test_unwritable_places_are_found_early(tmp_path, name, reason):
 
 def test_a_writable_place_is_left_as_it_was(tmp_path):
     check_writable(tmp_path / "new" / "folder" / "video.mp4")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_one_line_and_other_errors_stay(tmp_path):
+    import resource
+
+    path = tmp_path / "new" / "a.npy"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(InputError, match=r"a\.npy: cannot be written") as raised:
+        try:
+            with whole_file(path) as partial, partial.open("wb") as file:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+                np.save(file, np.zeros(100_000))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(FileNotFoundError), whole_file(path):
+        (tmp_path / "another").read_bytes()
     assert not list(tmp_path.iterdir())
