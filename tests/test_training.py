@@ -2,6 +2,8 @@
 
 import pickle
 import shutil
+import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from src.training import (
     voice_conversion,
     voices,
 )
+from src.training import clips as clip_files
 
 
 def face() -> np.ndarray:
@@ -292,6 +295,60 @@ def test_the_test_split_stands_in_where_there_is_none_for_validation(tmp_path):
     dumps.write_clips(tmp_path, "val", [])
     with pytest.raises(InputError, match="val_au.pickle: no clips in it"):
         dumps.read_training(tmp_path, name)
+
+
+def test_clips_of_one_name_are_refused(tmp_path):
+    sources = [clip_files.ClipSource(Path(f"{who}/talk.mp4"), who) for who in "ab"]
+    with pytest.raises(InputError, match="a/talk.mp4 and b/talk.mp4"):
+        prepare.track_clips(sources, tmp_path, 1)
+
+
+def test_a_broken_or_empty_recording_is_passed_over(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    wav = (3000 * np.sin(np.arange(32000) / 20) + 300 * rng.standard_normal(32000)).astype("<i2")
+    for name, samples in (("a_1.wav", wav), ("b_1.wav", wav[:3])):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(samples.tobytes())
+    (tmp_path / "c_1.wav").write_bytes(b"no sound")
+    prepare.analyse_voices([tmp_path], tmp_path, 1)
+    known = dumps.read_voices(tmp_path / "dump" / "voices.npz")
+    assert known.speakers.tolist() == ["a"]
+    assert [r.getMessage().startswith("passed over: ") for r in caplog.records] == [True, True]
+
+
+def test_what_is_analysed_follows_the_sound(tmp_path):
+    rest = face()
+    dumps.save_npz(
+        tmp_path / "dump" / "faces.npz",
+        standard_face=rest,
+        lip_weights=np.zeros((2, 204)),
+        static_faces=rest[None],
+    )
+
+    def speak(pitch: float) -> None:
+        wav = (3000 * np.sin(np.arange(24000) * pitch)).astype(np.int16)
+        phones = {"phones": np.array(["aa"]), "times": np.array([[0, 1.5]])}
+        dumps.save_npz(
+            tmp_path / "synthetic" / "rms_00000.npz", wav=wav, speaker=np.array("rms"), **phones
+        )
+
+    analysed = tmp_path / "analysed" / "rms_00000.npz"
+    speak(0.05)
+    prepare.analyse_passages(tmp_path, 1)
+    mel, made = np.load(analysed)["mel"], analysed.stat().st_mtime_ns
+    prepare.analyse_passages(tmp_path, 1)
+    assert analysed.stat().st_mtime_ns == made
+    speak(0.1)
+    prepare.analyse_passages(tmp_path, 1)
+    assert np.abs(np.load(analysed)["mel"] - mel).max() > 0.1
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+def test_a_shorter_run_deletes_what_a_longer_one_said(tmp_path):
+    prepare.speak_all({"kal": 0.1}, [], tmp_path)
+    prepare.speak_all({"kal": 0.01}, [], tmp_path)
+    assert [path.name for path in (tmp_path / "synthetic").iterdir()] == ["kal_00000.npz"]
 
 
 def test_held_out_speakers_are_in_one_split_only():

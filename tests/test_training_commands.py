@@ -29,6 +29,14 @@ ROOT = Path(__file__).resolve().parents[1]
         (main_prepare_data, ["--step", "content"], "faces.npz"),
         (main_prepare_data, ["--step", "voices", "--speech", "/no/folder"], "/no/folder"),
         (main_prepare_data, ["--step", "synthetic", "--synthetic", "rms"], "rms"),
+        (main_prepare_data, ["--step", "synthetic", "--synthetic", "foo=1"], "--synthetic foo"),
+        (main_prepare_data, ["--step", "synthetic"], "--synthetic: name voices"),
+        (
+            main_prepare_data,
+            ["--step", "synthetic", "--synthetic", "rms=1", "--text", "/no/text"],
+            "/no/text: cannot be read",
+        ),
+        (main_prepare_data, ["--step", "clips"], "--videos none given"),
         (
             main_export_weights,
             [f"--load_{name}" for name in ("AUTOVC_name=a", "a2l_C_name=b", "a2l_G_name=c")],

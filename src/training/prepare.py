@@ -7,9 +7,11 @@ landmark dumps of ``src.training.dumps``.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
 import multiprocessing
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from src.audio import FRAME_RATE, HOP_LENGTH, SAMPLE_RATE, normalise_loudness
+from src.command_line import progress
 from src.errors import InputError
 from src.landmarks.geometry import register
 from src.training import clips as clips_module
@@ -67,7 +70,16 @@ def _one_thread() -> None:
 
 
 def track_clips(sources: list[clips_module.ClipSource], root: Path, processes: int) -> None:
-    """Track every clip that is not in ``<root>/clips`` yet; bad ones are named and passed over."""
+    """Track every clip that is not in ``<root>/clips`` yet; bad ones are named and passed over.
+
+    Raises:
+        InputError: two videos would become the same file there.
+    """
+    known: dict[str, Path] = {}
+    for source in sources:
+        other = known.setdefault(source.path.stem, source.path)
+        if other != source.path:
+            raise InputError(f"{other} and {source.path}: clips need different names; rename one")
     todo = [
         (source, target)
         for source in sources
@@ -92,25 +104,37 @@ def speak_all(minutes: dict[str, float], texts: list[str], root: Path, seed: int
     Args:
         minutes: flite's voices by name; ``espeak`` stands for all of ``ESPEAK_VOICES`` together.
         texts: spoken first, then sentences without end.
+
+    What an earlier run said beyond that is deleted.
+
+    Raises:
+        InputError: an unknown voice.
     """
+    unknown = sorted(set(minutes) - {*FLITE_PITCH, "espeak"})
+    if unknown:
+        voices_known = ", ".join((*FLITE_PITCH, "espeak"))
+        raise InputError(f"--synthetic {', '.join(unknown)}: the voices are {voices_known}")
     for voice, wanted in minutes.items():
         rng = np.random.default_rng([seed, *voice.encode()])
         source = itertools.chain(texts, sentences(seed=int(rng.integers(1 << 30))))
-        seconds = 0.0
+        seconds, spoken = 0.0, set()
         for index, text in enumerate(source):
             if seconds >= wanted * 60:
                 break
             name, speech = _speak_one(voice, text, rng)
             seconds += len(speech.wav) / SAMPLE_RATE
             names, starts, ends = zip(*speech.phones, strict=True)
+            spoken.add(path := root / "synthetic" / f"{voice}_{index:05d}.npz")
             dumps.save_npz(
-                root / "synthetic" / f"{voice}_{index:05d}.npz",
+                path,
                 wav=speech.wav,
                 speaker=np.array(name),
                 phones=np.array(names),
                 times=np.array([starts, ends]).T,
                 text=np.array(text),
             )
+        for path in set((root / "synthetic").glob(f"{voice}_*.npz")) - spoken:
+            path.unlink()
         _log.info("%s: %.1f minutes", voice, seconds / 60)
 
 
@@ -204,31 +228,53 @@ def synthetic_passages(root: Path, known: Faces) -> Iterator[Passage]:
     """Synthetic speech with lips written from its phones on faces of the training clips."""
     lip_map = lip_shapes.LipMap(known.lip_weights)
     for index, path in enumerate(sorted((root / "synthetic").glob("*.npz"))):
-        with np.load(path) as data:
-            wav, speaker = data["wav"], str(data["speaker"])
-            phones = [
-                (str(name), *map(float, span))
-                for name, span in zip(data["phones"], data["times"], strict=True)
-            ]
-        frames = len(wav) // HOP_LENGTH
-        gap, width = lip_shapes.mouth_tracks(phones, frames)
+        spoken = dumps.read_spoken(path)
+        frames = len(spoken.wav) // HOP_LENGTH
+        gap, width = lip_shapes.mouth_tracks(spoken.phones, frames)
         static = known.static_faces[index % len(known.static_faces)]
         landmarks = static.reshape(1, -1) + lip_map.landmarks(gap, width)
-        yield Passage(path.stem, speaker, wav, landmarks.astype(np.float32))
+        yield Passage(path.stem, spoken.speaker, spoken.wav, landmarks.astype(np.float32))
 
 
 def analyse_voices(folders: list[Path], root: Path, processes: int) -> None:
-    """Log-mel, F0 and embeddings of all recordings into ``<root>/dump/voices.npz``."""
+    """Log-mel, F0 and embeddings of all recordings into ``<root>/dump/voices.npz``.
+
+    Recordings that cannot be used are named and passed over.
+
+    Raises:
+        InputError: no recording can be used.
+    """
     recordings = [row for folder in folders for row in voices.find_recordings(folder)]
     if not recordings:
         raise InputError(f"{', '.join(map(str, folders)) or '--speech'}: no recordings there")
-    rows = sorted(in_parallel(voices.analyse_recording, recordings, processes), key=lambda r: r[3])
+    rows = []
+    found = in_parallel(_analyse_recording, recordings, processes)
+    for row in progress(found, len(recordings), "recordings to analyse"):
+        if isinstance(row, str):
+            _log.warning("passed over: %s", row)
+        else:
+            rows.append(row)
+    if not rows:
+        raise InputError(f"{', '.join(map(str, folders))}: no recording there can be used")
+    rows.sort(key=lambda row: row[3])
     dumps.write_voices(root / "dump" / "voices.npz", voices.collect(rows))
     _log.info("%d recordings of %d speakers", len(rows), len({row[4] for row in rows}))
 
 
+def _analyse_recording(recording: tuple[Path, str]) -> tuple | str:
+    """The row of a recording, or what is wrong with it."""
+    try:
+        return voices.analyse_recording(recording)
+    except (InputError, ValueError) as error:
+        reason = " ".join(str(error).splitlines())
+        return reason if isinstance(error, InputError) else f"{recording[0]}: {reason}"
+
+
 def analyse_passages(root: Path, processes: int) -> None:
-    """Log-mel, F0 and embeddings of every passage into ``<root>/analysed``, finished ones kept."""
+    """Log-mel, F0 and embeddings of every passage into ``<root>/analysed``.
+
+    Finished ones are kept as long as the passage sounds the same.
+    """
     known = load_faces(root)
     folder = root / "analysed"
     passages = itertools.chain(
@@ -237,11 +283,24 @@ def analyse_passages(root: Path, processes: int) -> None:
     jobs = [
         (passage.wav, target)
         for passage in passages
-        if not (target := folder / f"{passage.name}.npz").is_file()
+        if not _is_of(target := folder / f"{passage.name}.npz", passage.wav)
     ]
-    _log.info("%d passages to analyse", len(jobs))
-    for _ in in_parallel(_analyse_one, jobs, processes):
+    done = in_parallel(_analyse_one, jobs, processes)
+    for _ in progress(done, len(jobs), "passages to analyse"):
         pass
+
+
+def _digest(wav: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(wav).tobytes()).hexdigest()
+
+
+def _is_of(analysed: Path, wav: np.ndarray) -> bool:
+    """Whether a file of ``<root>/analysed`` was made from these samples."""
+    try:
+        with np.load(analysed) as data:
+            return str(data["wav_sha256"]) == _digest(wav)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent, old or broken
+        return False
 
 
 def _analyse_one(job: tuple[np.ndarray, Path]) -> None:
@@ -252,6 +311,7 @@ def _analyse_one(job: tuple[np.ndarray, Path]) -> None:
     mel, bins = voices.analyse(normalised)
     dumps.save_npz(
         target,
+        wav_sha256=np.array(_digest(wav)),
         mel=mel,
         f0_bins=bins,
         embedding=embed_speaker(wav),
@@ -263,16 +323,17 @@ def converter(root: Path, checkpoint: Path | None, target_voice: str) -> Callabl
     """(mel, F0 bins, embedding) -> content features, by AutoVC or, without one, the mel itself.
 
     The target voice's embedding is written to ``<root>/dump/target_embedding.npy``.
+
+    Raises:
+        InputError: the checkpoint is none of AutoVC, or the voice is unknown.
     """
     if checkpoint is None:
         return lambda mel, bins, embedding: mel
-    from src.checkpoints import load_weights, read_checkpoint
     from src.features import convert_voice
     from src.networks.autovc import Generator
+    from src.training import runs
 
-    contents, config = read_checkpoint(checkpoint)
-    generator = Generator(**config)
-    load_weights(generator, contents["model"], checkpoint)
+    generator, _ = runs.load_network(Generator, "model", checkpoint)
     generator.eval()
     known = dumps.read_voices(root / "dump" / "voices.npz")
     chosen = known.speakers == target_voice
@@ -312,8 +373,11 @@ def write_dumps(
     clips: dict[str, list[dumps.Clip]] = {split: [] for split in SPLITS}
     for passage in passages:
         analysed = root / "analysed" / f"{passage.name}.npz"
-        if not analysed.is_file():
-            raise InputError(f"{analysed}: absent; main_prepare_data.py --step analyse makes it")
+        if not _is_of(analysed, passage.wav):
+            raise InputError(
+                f"{analysed}: absent or of other sound; "
+                "main_prepare_data.py --step analyse makes it"
+            )
         with np.load(analysed) as data:
             mel, bins = data["mel"], data["f0_bins"]
             embedding, normalised = data["embedding"], data["embedding_normalised"]
