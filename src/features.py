@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.audio import FULL_SCALE, HOP_LENGTH, SAMPLE_RATE
+from thirdparty import rapt
 
 if TYPE_CHECKING:
     import torch
@@ -85,10 +86,8 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
 
 def log_f0(samples: np.ndarray, f0_range: tuple[float, float] = F0_RANGE) -> np.ndarray:
     """Log F0 by RAPT (Talkin 1995): samples within ±1 (N,) -> float32 (T,), ``UNVOICED`` marked."""
-    from pysptk import sptk
-
     scaled = samples.astype(np.float32) * FULL_SCALE
-    return sptk.rapt(scaled, SAMPLE_RATE, HOP_LENGTH, min=f0_range[0], max=f0_range[1], otype=2)
+    return rapt.log_f0(scaled, SAMPLE_RATE, HOP_LENGTH, *f0_range)
 
 
 def normalise_f0(f0: np.ndarray) -> np.ndarray:
