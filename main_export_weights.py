@@ -5,18 +5,24 @@
         --load_a2l_G_name ROOT/ckpt/speaker_aware/ckpt_last.pth --out_dir examples/ckpt/embedded
 
 Writes autovc, content, speaker and constants, each a float16 .safetensors file with the network's
-sizes inside.
+sizes inside. Nothing is written unless all of them are in order.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src.command_line import OneLineParser, run_command
 from src.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 log = logging.getLogger("src.main_export_weights")
 
@@ -41,43 +47,98 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    import numpy as np
+    files = collect(options)
+    out = options.out_dir
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
+            save(files, Path(folder))
+            out.mkdir(exist_ok=True)
+            for name in files:
+                os.replace(Path(folder) / name, out / name)
+    except OSError as error:
+        raise InputError(f"--out_dir {out}: cannot be written: {error.strerror}") from None
+    for name in files:
+        log.info("%s: %.2f MB", out / name, (out / name).stat().st_size / 1e6)
+
+
+def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
+    """Tensors and config of each file to write, read and checked.
+
+    Raises:
+        InputError: something is missing, or does not belong together.
+    """
     import torch
 
-    from src.checkpoints import checkpoint_part, read_checkpoint, save_embedded
+    from src.networks.autovc import Generator
+    from src.networks.content import ContentBranch
+    from src.networks.speaker import SpeakerBranch
+    from src.training import runs
     from src.training.prepare import load_faces
 
-    target = options.root_dir / "dump" / "target_embedding.npy"
-    if not target.is_file():
-        raise InputError(f"{target}: absent; main_prepare_data.py --step content writes it")
+    target = read_embedding(options.root_dir / "dump" / "target_embedding.npy")
     standard = load_faces(options.root_dir).standard_face
-    options.out_dir.mkdir(parents=True, exist_ok=True)
     parts = (
-        ("autovc", options.load_AUTOVC_name, "model"),
-        ("content", options.load_a2l_C_name, "model_g_face_id"),
-        ("speaker", options.load_a2l_G_name, "G"),
+        ("autovc", options.load_AUTOVC_name, Generator, "model"),
+        ("content", options.load_a2l_C_name, ContentBranch, "model_g_face_id"),
+        ("speaker", options.load_a2l_G_name, SpeakerBranch, "G"),
     )
-    for name, path, key in parts:
-        contents, config = read_checkpoint(path)
-        save_embedded(
-            options.out_dir / f"{name}.safetensors", checkpoint_part(contents, key, path), config
+    files, statistics = {}, {}
+    for name, path, kind, part in parts:
+        network, contents = runs.load_network(kind, part, path)
+        files[f"{name}.safetensors"] = network.state_dict(), network.config
+        if name != "autovc":
+            both = runs.stored_statistics(contents, path)
+            statistics[name] = [torch.from_numpy(one) for one in both]
+    if not all(map(torch.equal, statistics["content"], statistics["speaker"])):
+        raise InputError(
+            f"{options.load_a2l_G_name}: trained with other statistics than "
+            f"{options.load_a2l_C_name}; give that to main_train_speaker_aware.py as "
+            "--load_a2l_C_name"
         )
-        if name == "content":
-            mean, deviation = contents["mel_mean"], contents["mel_std"]
-        elif name == "speaker" and not torch.equal(contents["mel_mean"], mean):
-            raise InputError(
-                f"{path}: trained with other statistics than {options.load_a2l_C_name}; "
-                "give that to main_train_speaker_aware.py as --load_a2l_C_name"
-            )
+    mean, deviation = statistics["content"]
     constants = {
-        "target_embedding": torch.from_numpy(np.load(target)),
+        "target_embedding": torch.from_numpy(target),
         "mel_mean": mean,
         "mel_std": deviation,
         "standard_face": torch.from_numpy(standard).float(),
     }
-    save_embedded(options.out_dir / "constants.safetensors", constants, {})
-    for path in sorted(options.out_dir.glob("*.safetensors")):
-        log.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
+    files["constants.safetensors"] = constants, {}
+    return files
+
+
+def read_embedding(path: Path) -> np.ndarray:
+    """The target voice's embedding (256,).
+
+    Raises:
+        InputError: it is absent, or not 256 finite numbers.
+    """
+    import numpy as np
+
+    if not path.is_file():
+        raise InputError(f"{path}: absent; main_prepare_data.py --step content writes it")
+    try:
+        embedding = np.load(path)
+        if embedding.shape == (256,) and np.isfinite(embedding).all():
+            return embedding.astype(np.float32)
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+    raise InputError(f"{path}: not 256 finite numbers")
+
+
+def save(files: dict[str, tuple[dict, dict]], folder: Path) -> None:
+    """Write the tensors and config of each file into a folder.
+
+    Raises:
+        InputError: a value does not fit float16.
+    """
+    from src.checkpoints import save_embedded
+
+    for name, (tensors, config) in files.items():
+        try:
+            save_embedded(folder / name, tensors, config)
+        except ValueError as error:
+            raise InputError(f"{name}: {error}") from None
 
 
 if __name__ == "__main__":

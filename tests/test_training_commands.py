@@ -142,7 +142,7 @@ def test_voice_conversion_needs_voices_on_both_sides(tmp_path, capsys):
         assert problem in capsys.readouterr().err
 
 
-def test_exported_weights_load_and_keep_their_sizes(tmp_path):
+def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     from src.checkpoints import read_checkpoint
     from src.networks.autovc import Generator
     from src.networks.content import ContentBranch
@@ -176,3 +176,23 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path):
     constants, _ = read_checkpoint(tmp_path / "out" / "constants.safetensors")
     assert constants["target_embedding"].float().eq(0.5).all()
     assert constants["standard_face"].shape == (68, 3)
+
+    # What does not fit is said before anything is written.
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    path = tmp_path / "G.pth"
+    contents = torch.load(path)
+
+    def refusal(**changed) -> str:
+        capsys.readouterr()
+        torch.save({**contents, **changed}, path)
+        assert main_export_weights.main(arguments) == 2
+        return capsys.readouterr().err
+
+    assert "other statistics" in refusal(mel_std=torch.full((80,), 2.0))
+    assert "no statistics" in refusal(mel_mean=None)
+    large = {**contents["G"]}
+    name = next(key for key, value in large.items() if value.is_floating_point())
+    large[name] = large[name] + 1e6
+    assert refusal(G=large) == f"speaker.safetensors: {name} has values beyond float16\n"
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert not list(tmp_path.glob(".out-*"))
