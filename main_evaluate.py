@@ -26,17 +26,16 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import logging
 import os
-import signal
 import subprocess
 import sys
+import threading
 import wave
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.command_line import BAD_INPUT, OneLineParser
+from src.command_line import OneLineParser, between, progress, run_command
 from src.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,35 +70,25 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     add("--speakers", nargs="*", default=held_out, help=f"({' '.join(held_out)})")
     add("--voices", nargs="*", default=["slt"], help="synthetic voices (slt)")
     add("--portrait", type=Path, default=PORTRAIT, help=f"for the voices ({PORTRAIT.name})")
-    add("--most_synthetic", type=int, default=30, help="sentences a voice (%(default)s)")
+    count = between(1, 10**6, int)
+    add("--most_synthetic", type=count, default=30, help="sentences a voice (%(default)s)")
     add("--ceiling", action="store_true", help="also what renderer and detection allow at best")
     add("--out_dir", type=Path, help="folder of the videos (ROOT/evaluation)")
     add("--fresh", action="store_true", help="render again what is there already")
     add("--json", type=Path, help="file that gets all figures")
-    add("--jobs", type=int, default=1, help="videos rendered at a time (%(default)s)")
+    add("--jobs", type=count, default=1, help="videos rendered at a time (%(default)s)")
     options, handed_on = parser.parse_known_args(arguments)
     for word in handed_on:
         if word.split("=")[0] in TAKEN:
             parser.error(f"{word}: set by this script for each video")
     if handed_on and not handed_on[0].startswith("-"):
         parser.error(f"unrecognized arguments: {handed_on[0]}")
-    if options.jobs < 1 or options.most_synthetic < 1:
-        parser.error("--jobs and --most_synthetic: at least 1")
     return options, handed_on
 
 
 def main(arguments: list[str] | None = None) -> int:
     options, handed_on = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        run(options, handed_on)
-    except InputError as error:
-        sys.stderr.write(f"{error}\n")
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; videos that are finished will be used again\n")
-        return 128 + signal.SIGINT
-    return 0
+    return run_command(lambda known: run(known, handed_on), options)
 
 
 def run(options: argparse.Namespace, handed_on: list[str]) -> None:
@@ -125,23 +114,25 @@ def run(options: argparse.Namespace, handed_on: list[str]) -> None:
         raise InputError("--speakers and --voices: both are empty, so there is nothing to judge")
 
     common = fingerprint(handed_on)
-    scores = []
+    scores, children = [], Children()
     lips = judged.lips_from_phones(root) if options.ceiling and options.voices else None
     with ThreadPoolExecutor(options.jobs) as pool:
         futures = [
-            pool.submit(render, case, folder, handed_on, common, options.fresh, options.jobs)
+            pool.submit(
+                render, case, folder, handed_on, common, options.fresh, options.jobs, children
+            )
             for case in cases
         ]
         try:
-            for number, (case, future) in enumerate(zip(cases, futures, strict=True), 1):
+            pairs = zip(cases, futures, strict=True)
+            for case, future in progress(pairs, len(cases), "videos to judge"):
                 video, landmarks = future.result()
                 ceiling = judged.ceiling_track(case, lips) if options.ceiling else None
                 track = rendered.redetect(video)
                 scores.append(judged.score(case, track, landmarks, ceiling))
-                logging.info("%d/%d %s", number, len(cases), video)
-        except BaseException:
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            children.stop()
     clips = [one for one in scores if one.correlations]
     speech = [one for one in scores if one.opened]
     sys.stdout.write(table(clips, speech))
@@ -157,12 +148,19 @@ def fingerprint(handed_on: list[str]) -> str:
     for path in files:
         if path.is_file():
             known.update(str(path).encode())
-            known.update(hashlib.sha256(path.read_bytes()).digest())
+            with path.open("rb") as file:
+                known.update(hashlib.file_digest(file, "sha256").digest())
     return known.hexdigest()
 
 
 def render(
-    case: Case, folder: Path, handed_on: list[str], common: str, fresh: bool, jobs: int
+    case: Case,
+    folder: Path,
+    handed_on: list[str],
+    common: str,
+    fresh: bool,
+    jobs: int,
+    children: Children,
 ) -> tuple[Path, np.ndarray | None]:
     """Render a case with main_end2end.py, unless that is done already.
 
@@ -192,11 +190,9 @@ def render(
         command += ["--fps", str(FRAMES_PER_SECOND), "--save_intermediates", str(arrays)]
         # Several at once would fight for the cores.
         environment = os.environ | ({"OMP_NUM_THREADS": "1"} if jobs > 1 else {})
-        finished = subprocess.run(
-            command + handed_on, env=environment, capture_output=True, text=True, errors="replace"
-        )
-        if finished.returncode:
-            said = finished.stderr.strip().splitlines() or ["it said nothing"]
+        code, problems = children.run(command + handed_on, environment)
+        if code:
+            said = problems.strip().splitlines() or ["it said nothing"]
             raise InputError(f"main_end2end.py failed on {case.name}: {said[-1]}")
         note.write_text(wanted)
     landmarks = None
@@ -204,6 +200,50 @@ def render(
         with np.load(arrays) as known:
             landmarks = known.get("landmarks_final")
     return video, landmarks
+
+
+class Children:
+    """The processes that run, so that a stop of this one ends them too."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen] = set()
+        self._stopped = False
+
+    def run(self, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+        """Run a command to its end; its exit code and what it wrote to stderr.
+
+        Raises:
+            InputError: ``stop`` has been called.
+        """
+        with self._lock:
+            if self._stopped:
+                raise InputError("stopped")
+            # In a session of its own: a Ctrl-C reaches it once, through stop().
+            child = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            self._running.add(child)
+        try:
+            _, problems = child.communicate()
+        finally:
+            with self._lock:
+                self._running.discard(child)
+        return child.returncode, problems
+
+    def stop(self) -> None:
+        """Ask what runs to end, and start nothing more."""
+        with self._lock:
+            self._stopped = True
+            for child in self._running:
+                child.terminate()
 
 
 def write_wav(path: Path, samples: np.ndarray) -> None:

@@ -1,7 +1,12 @@
 """The measures give the numbers one works out by hand, and see in a video what was put there."""
 
 import json
+import os
+import signal
+import sys
+import time
 import wave
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -9,6 +14,7 @@ import pytest
 from matplotlib import cbook
 
 import main_evaluate
+from src.errors import InputError
 from src.evaluation import cases, measures, rendered
 from src.frames.portrait import PortraitRenderer
 from src.landmarks.detect import detect_landmarks
@@ -334,6 +340,19 @@ def test_options_of_its_own_cannot_be_handed_on(root, capsys):
     )
     assert handed_on == ["--amp_lip_y", "1.5", "--load_G_name=a.pth"]
     assert options.voices == ["slt"]
+
+
+def test_a_stop_ends_what_runs():
+    children = main_evaluate.Children()
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(children.run, sleep, dict(os.environ))
+        while not children._running:
+            time.sleep(0.01)
+        children.stop()
+        assert future.result(timeout=10)[0] == -signal.SIGTERM
+    with pytest.raises(InputError, match="stopped"):
+        children.run(sleep, dict(os.environ))
 
 
 def test_whole_command(root, speaking, tmp_path, capsys):
