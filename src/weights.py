@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.errors import InputError
+from src.features import F0_BINS, FRAME_MULTIPLE, MEL_BANDS, WINDOW
+from src.frames.crop import CROP_SIZE
+from src.landmarks.topology import LANDMARK_COUNT
+from thirdparty.speaker_encoder import EMBEDDING_SIZE
 
 if TYPE_CHECKING:
     import torch
@@ -65,6 +70,23 @@ PUBLISHED = {
 DEFAULT_FILES = {"autovc": AUTOVC_FILE, "content": CONTENT_FILE, "speaker": SPEAKER_FILE}
 PARTS = {"autovc": "model", "content": "model_g_face_id", "speaker": "G", "translation": "G"}
 """Network to the name of its weights in a published checkpoint."""
+
+FACE = 3 * LANDMARK_COUNT  # numbers
+SHAPES = {
+    "target_embedding": (EMBEDDING_SIZE,),
+    "mel_mean": (MEL_BANDS,),
+    "mel_std": (MEL_BANDS,),
+    "standard_face": (LANDMARK_COUNT, 3),
+}
+"""Constants beside the networks."""
+
+FED = {
+    "autovc": {"mel": MEL_BANDS, "dim_emb": EMBEDDING_SIZE, "f0": F0_BINS},
+    "content": {"window": WINDOW, "mel": MEL_BANDS, "face": FACE},
+    "speaker": {"window": WINDOW, "mel": MEL_BANDS, "face": FACE, "embedding": EMBEDDING_SIZE},
+    "translation": {"input_nc": 6, "output_nc": 3},
+}
+"""What a network's config must say, because the pipeline feeds and wants just that."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +147,8 @@ def load_audio_networks(
             compare_with_published(path, DEFAULT_FILES[name])
     contents = loaded["content"][1] if "content" in own else {}
     if "mel_mean" in contents and "mel_std" in contents:
-        constants["mel_mean"] = np.asarray(contents["mel_mean"], np.float32)
-        constants["mel_std"] = np.asarray(contents["mel_std"], np.float32)
+        for key in ("mel_mean", "mel_std"):
+            constants[key] = _checked_constant(key, contents[key], given["content"])
     others = "".join(f", {given[name]}" for name in sorted(own))
     log.info("weights from voice to landmarks: %s%s", origin, others)
     networks = {name: network.to(device) for name, (network, _, _) in loaded.items()}
@@ -178,12 +200,54 @@ def _load_network(name: str, path: Path) -> tuple[torch.nn.Module, dict[str, Any
     weights = checkpoint_part(contents, PARTS[name], path)
     try:
         network = _network_class(name)(**config)
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: its config makes no {name} network: {reason}") from None
+    except Exception as error:  # a config can hold anything
+        raise _useless_config(name, path, error) from None
+    _check_config(name, network.config, path)
     load_weights(network, weights, path)
+    network.eval().requires_grad_(False)
+    try:
+        _try_out(name, network)
+    except Exception as error:  # numbers that do not go together, such as heads and width
+        raise _useless_config(name, path, error) from None
     others = {key: value for key, value in contents.items() if value is not weights}
-    return network.eval().requires_grad_(False), others, config
+    return network, others, config
+
+
+def _useless_config(name: str, path: Path, error: Exception) -> InputError:
+    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return InputError(f"{path}: its config makes no {name} network: {reason}")
+
+
+def _check_config(name: str, config: dict[str, Any], path: Path) -> None:
+    """InputError where a network's config does not go with what the pipeline feeds it."""
+    for key, wanted in FED[name].items():
+        if config[key] != wanted:
+            raise InputError(f"{path}: its config says {key} {config[key]!r}, not {wanted}")
+    allowed = {
+        "window_lead": range(WINDOW),
+        "freq": [n for n in range(1, FRAME_MULTIPLE + 1) if FRAME_MULTIPLE % n == 0],
+        "max_length": range(2, sys.maxsize),
+        "num_downs": range(1, CROP_SIZE.bit_length()),
+    }
+    for key, values in allowed.items():
+        if key in config and not (isinstance(config[key], int) and config[key] in values):
+            raise InputError(f"{path}: its config says {key} {config[key]!r}, which cannot be")
+
+
+def _try_out(name: str, network: torch.nn.Module) -> None:
+    """Run a network on the smallest input; image translation, which takes seconds, is not run."""
+    import torch
+
+    windows, face = torch.zeros(2, WINDOW, MEL_BANDS), torch.zeros(1, FACE)
+    speaker = torch.zeros(1, EMBEDDING_SIZE)
+    with torch.inference_mode():
+        if name == "autovc":
+            f0 = torch.zeros(1, FRAME_MULTIPLE, F0_BINS)
+            network(torch.zeros(1, FRAME_MULTIPLE, MEL_BANDS), speaker, f0, speaker, f0)
+        elif name == "content":
+            network(windows, face)
+        elif name == "speaker":
+            network(windows, speaker)
 
 
 def _network_class(name: str) -> type:
@@ -197,18 +261,21 @@ def _network_class(name: str) -> type:
 
 
 def _read_texts(target: Path, statistics: Path, standard_face: Path) -> dict[str, np.ndarray]:
-    both = _read_numbers(statistics, 160).reshape(2, 80)
+    mean, deviation = _read_numbers(statistics, 2 * MEL_BANDS).reshape(2, MEL_BANDS)
+    _require_deviation(deviation, statistics)
     return {
-        "target_embedding": _read_numbers(target, 256),
-        "mel_mean": both[0],
-        "mel_std": both[1],
-        "standard_face": _read_numbers(standard_face, 204).reshape(68, 3),
+        "target_embedding": _read_numbers(target, EMBEDDING_SIZE),
+        "mel_mean": mean,
+        "mel_std": deviation,
+        "standard_face": _read_numbers(standard_face, FACE).reshape(SHAPES["standard_face"]),
     }
 
 
 def _read_numbers(path: Path, count: int) -> np.ndarray:
     try:
         numbers = np.array(path.read_text(encoding="utf-8").split(), np.float64)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError:
         raise InputError(f"{path}: not a text of numbers") from None
     if len(numbers) != count or not np.isfinite(numbers).all():
@@ -220,13 +287,22 @@ def _read_constants(path: Path) -> dict[str, np.ndarray]:
     from src.checkpoints import read_checkpoint
 
     tensors, _ = read_checkpoint(path)
-    shapes = {
-        "target_embedding": (256,),
-        "mel_mean": (80,),
-        "mel_std": (80,),
-        "standard_face": (68, 3),
-    }
-    for name, shape in shapes.items():
-        if name not in tensors or tuple(tensors[name].shape) != shape:
-            raise InputError(f"{path}: no {name} of shape {shape} in it")
-    return {name: tensors[name].float().numpy() for name in shapes}
+    return {name: _checked_constant(name, tensors.get(name), path) for name in SHAPES}
+
+
+def _checked_constant(name: str, value: Any, path: Path) -> np.ndarray:
+    """One of `SHAPES` as float32; InputError where it is none."""
+    try:
+        numbers = np.asarray(value, np.float32)
+    except (TypeError, ValueError, RuntimeError):
+        numbers = np.empty(0)
+    if numbers.shape != SHAPES[name] or not np.isfinite(numbers).all():
+        raise InputError(f"{path}: no {name} of {SHAPES[name]} finite numbers in it")
+    if name == "mel_std":
+        _require_deviation(numbers, path)
+    return numbers
+
+
+def _require_deviation(deviation: np.ndarray, path: Path) -> None:
+    if not (deviation > 0).all():
+        raise InputError(f"{path}: a deviation of the features that is not above zero")
