@@ -301,6 +301,9 @@ def test_clips_of_one_name_are_refused(tmp_path):
     sources = [clip_files.ClipSource(Path(f"{who}/talk.mp4"), who) for who in "ab"]
     with pytest.raises(InputError, match="a/talk.mp4 and b/talk.mp4"):
         prepare.track_clips(sources, tmp_path, 1)
+    dumps.save_npz(tmp_path / "clips" / "talk.npz", speaker=np.array("a"))
+    with pytest.raises(InputError, match="b/talk.mp4: .*talk.npz is a clip of a, not b"):
+        prepare.track_clips(sources[1:], tmp_path, 1)
 
 
 def test_a_broken_or_empty_recording_is_passed_over(tmp_path, caplog):

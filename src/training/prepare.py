@@ -80,6 +80,11 @@ def track_clips(sources: list[clips_module.ClipSource], root: Path, processes: i
         other = known.setdefault(source.path.stem, source.path)
         if other != source.path:
             raise InputError(f"{other} and {source.path}: clips need different names; rename one")
+        path = root / "clips" / f"{source.path.stem}.npz"
+        if path.is_file() and (speaker := _speaker_of(path)) != source.speaker:
+            raise InputError(
+                f"{source.path}: {path} is a clip of {speaker}, not {source.speaker}; rename one"
+            )
     todo = [
         (source, target)
         for source in sources
@@ -88,6 +93,14 @@ def track_clips(sources: list[clips_module.ClipSource], root: Path, processes: i
     _log.info("%d clips, %d to track", len(sources), len(todo))
     for line in in_parallel(_track_one, todo, processes):
         _log.info("%s", line)
+
+
+def _speaker_of(path: Path) -> str:
+    try:
+        with np.load(path) as clip:
+            return str(clip["speaker"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        raise InputError(f"{path}: not a tracked clip; delete it") from None
 
 
 def _track_one(job: tuple[clips_module.ClipSource, Path]) -> str:
