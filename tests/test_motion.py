@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from src.landmarks import motion, topology
 from src.networks.content import ContentBranch
@@ -272,3 +273,16 @@ def test_rest_is_the_shut_mouth_also_for_the_upper_lip():
     assert calibrated[0, 62, 1] == pytest.approx(-0.1, abs=1e-6)
     release = motion.calibrate(moves.reshape(40, -1)).reshape(40, 68, 3)
     assert release[1, 62, 1] > 0.04  # the upper lip hangs down where the mouth is shut
+
+
+def test_as_released_with_a_network_of_short_sequences():
+    torch.manual_seed(0)
+    network = SpeakerBranch(
+        audio_size=8, audio_layers=1, layers=1, feed_forward=8, max_length=40, unused_decoder=False
+    ).eval()
+    windows = np.random.default_rng(0).normal(size=(530, 18, 80)).astype(np.float32)
+    moved = motion.speaker_displacement(network, windows, np.ones(256) / 16, as_released=True)
+    assert moved.shape == (530, 68, 3) and np.isfinite(moved).all()
+    # The rest that the release drops is dropped here, too.
+    short = motion.speaker_displacement(network, windows[:515], np.ones(256) / 16, as_released=True)
+    assert short.shape == (512, 68, 3)

@@ -192,22 +192,24 @@ def speaker_displacement(
     """
     speaker = EMBEDDING_GAIN * _tensor(np.asarray(embedding).reshape(1, -1), device)
 
-    def sequence(piece: slice) -> np.ndarray:
-        with torch.inference_mode():
-            return network(_tensor(windows[piece], device), speaker)[0].cpu().numpy()
+    def faded(windows: np.ndarray) -> np.ndarray:
+        whole = np.zeros((len(windows), 3 * LANDMARK_COUNT), np.float32)
+        for piece, weight in fading_segments(len(windows), network.max_length):
+            with torch.inference_mode():
+                sequence = network(_tensor(windows[piece], device), speaker)[0].cpu().numpy()
+            whole[piece] += weight[:, None] * sequence
+        return whole
 
     if as_released:
         smoothed = []
         for piece in segments(len(windows)):
             # The release asks for fewer frames than there are, so one is always left out.
             window = min(piece.stop - piece.start - 1, SPEAKER_SMOOTHING[0])
-            smoothed.append(smooth(sequence(piece), window, SPEAKER_SMOOTHING[1]))
+            # The published network takes a whole segment at once; a smaller one may not.
+            smoothed.append(smooth(faded(windows[piece]), window, SPEAKER_SMOOTHING[1]))
         displacement = np.concatenate(smoothed)
     else:
-        faded = np.zeros((len(windows), 3 * LANDMARK_COUNT), np.float32)
-        for piece, weight in fading_segments(len(windows), network.max_length):
-            faded[piece] += weight[:, None] * sequence(piece)
-        displacement = smooth(faded, *SPEAKER_SMOOTHING)
+        displacement = smooth(faded(windows), *SPEAKER_SMOOTHING)
     displacement = displacement.reshape(-1, LANDMARK_COUNT, 3)
     for upper, lower in OUTER_LIP_PAIRS + INNER_LIP_PAIRS:
         middle = 0.5 * (displacement[:, upper] + displacement[:, lower])
