@@ -14,7 +14,8 @@ import numpy as np
 
 from src.audio import FRAME_RATE
 from src.evaluation.measures import BILABIALS
-from src.landmarks.topology import INNER_LIP_PAIRS, LANDMARK_COUNT
+from src.landmarks.geometry import inner_lip_gap
+from src.landmarks.topology import LANDMARK_COUNT
 
 FULL_OPENING = 0.135  # inner lip gap of an open vowel, normalised units: the 95th percentile of
 # the speakers of the training clips
@@ -84,12 +85,6 @@ class LipMap:
         return np.stack([gap, width], 1) @ self.weights
 
 
-def mouth_gap(landmarks: np.ndarray) -> np.ndarray:
-    """Mean distance in y of the inner lips of (..., 68, >=2) landmarks: (...,)."""
-    upper, lower = zip(*INNER_LIP_PAIRS, strict=True)
-    return (landmarks[..., lower, 1] - landmarks[..., upper, 1]).mean(-1)
-
-
 def mouth_width(landmarks: np.ndarray) -> np.ndarray:
     """Distance in x of the corners of the mouth of (..., 68, >=2) landmarks: (...,)."""
     return landmarks[..., 54, 0] - landmarks[..., 48, 0]
@@ -97,7 +92,7 @@ def mouth_width(landmarks: np.ndarray) -> np.ndarray:
 
 def fit_lip_map(displacements: np.ndarray) -> LipMap:
     """Least squares over displacements (N, 68, 3) of registered faces from their static faces."""
-    inputs = np.stack([mouth_gap(displacements), mouth_width(displacements)], 1)
+    inputs = np.stack([inner_lip_gap(displacements), mouth_width(displacements)], 1)
     targets = displacements.reshape(len(displacements), LANDMARK_COUNT * 3)
     weights, *_ = np.linalg.lstsq(inputs, targets, rcond=None)
     return LipMap(weights)
