@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 FPS = 25.0  # frames a second of a video
 FPS_AS_RELEASED = audio.FRAME_RATE  # the release makes a frame of every landmark frame
 SHORTEST_VOICE = 0.3  # seconds; the networks hear windows of 18 frames, 0.29 s
+LONG_VOICE = 60.0  # seconds, from which on every stage of listening is told
 SILENCE = -60.0  # dBFS of the RMS, below which there is nothing to be said
 LEAST_FACE = 4.0  # pixels across that landmarks from a file must span
 FADED = 0.25  # how much of the picture shows behind the drawn landmarks
@@ -102,13 +103,20 @@ def speech_features(
     """
     from thirdparty.speaker_encoder import embed_speaker
 
+    def tell(stage: str) -> None:
+        if voice.seconds >= LONG_VOICE:
+            log.info("listening: %s", stage)
+
     normalised = audio.normalise_loudness(voice.samples)
+    tell("who speaks")
     speaker = embed_speaker(voice.samples)
+    tell("spectrum and pitch")
     samples = features.prepare_samples(normalised)
     mel = features.log_mel(samples)
     f0 = features.normalise_f0(features.log_f0(samples))
     del samples
     bins = features.f0_bins(f0)
+    tell("what is said")
     source = embed_speaker(normalised)
     converted = features.convert_voice(
         networks.autovc, mel, bins, source, networks.target_embedding

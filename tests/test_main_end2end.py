@@ -509,6 +509,23 @@ class TestStages:
         small = pipeline.prepare_portrait(picture[:301, :203], landmarks, 1000)
         assert small.picture.shape == (302, 204, 3) and (small.landmarks == landmarks).all()
 
+    def test_a_long_voice_tells_its_stages(self, caplog):
+        from src.weights import load_audio_networks
+
+        networks = load_audio_networks(main_end2end.CHECKPOINTS, {}, "cpu")
+        short, long = (
+            pipeline.Voice(np.resize(read_audio(VOICE), seconds * SAMPLE_RATE), False)
+            for seconds in (2, 60)
+        )
+        with caplog.at_level("INFO", "src.pipeline"):
+            caplog.clear()
+            pipeline.speech_features(short, networks)
+            assert not caplog.messages
+            pipeline.speech_features(long, networks)
+        assert caplog.messages == [
+            f"listening: {stage}" for stage in ("who speaks", "spectrum and pitch", "what is said")
+        ]
+
     def test_transparency_becomes_white(self):
         picture = np.zeros((2, 2, 4), np.uint8)
         picture[0, :, 3] = 255
