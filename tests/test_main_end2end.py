@@ -145,7 +145,9 @@ def test_a_portrait_talks(tmp_path, short_voice):
     mouth = motion[240:290, 200:300].mean()
     border = motion[:, :20].mean()
     assert mouth > 3 and border < 1, (mouth, border)
-    assert np.abs(frames[0].astype(int) - portrait).mean() < 8
+    # The head is free to begin away from where the portrait has it.
+    apart = np.abs(frames[0].astype(int) - portrait)
+    assert apart.mean() < 12 and apart[:, :20].mean() < 6, (apart.mean(), apart[:, :20].mean())
     assert np.abs(np.diff(frames.astype(int), axis=0)).mean((1, 2, 3)).max() < 6
 
 
@@ -224,15 +226,16 @@ def test_names_that_a_shell_or_a_parser_would_read(tmp_path, short_voice, face_f
 
 def test_three_pictures_side_by_side(tmp_path, short_voice, face_file):
     video = tmp_path / "three.mp4"
-    arguments = [f"--wav={short_voice}", f"--landmarks={face_file}", "--show_landmarks"]
+    still = ["--amp_pos=0", "--amp_lip_x=0", "--amp_lip_y=0"]
+    arguments = [f"--wav={short_voice}", f"--landmarks={face_file}", "--show_landmarks", *still]
     assert main_end2end.main([*arguments, "--fps=2", "--renderer=warp", f"--out={video}"]) == 0
     ok, frame = cv2.VideoCapture(str(video)).read()
     assert ok and frame.shape == (512, 3 * 512, 3)
     assert np.abs(frame[:, :512].astype(int) - cv2.imread(str(PORTRAIT))).mean() < 8
     # The jaw's line is drawn where the jaw is.
     x, y = np.load(face_file)[8, :2].round().astype(int)
-    blue, _, red = frame[y - 2 : y + 3, 1024 + x].astype(int).max(0)
-    assert blue > red + 40
+    blue, _, red = frame[y - 2 : y + 3, 1024 + x].astype(int).T
+    assert (blue - red).max() > 100
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
