@@ -24,6 +24,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     count, part = between(1, 10**9, int), between(0, 10**9)
     add("--dump_file_name", default="autovc_retrain_mel", help="start of the dumps' names")
+    add("--split", choices=("val", "test"), default="val", help="judged without --train (val)")
     add("--load_a2l_C_name", type=Path, help="start from the weights of this checkpoint")
     add("--steps", type=count, default=2500, help="optimizer steps (%(default)s)")
     add("--segment_batch_size", type=between(4, 10**6, int), default=512, help="(%(default)s)")
@@ -83,6 +84,9 @@ def run(options: argparse.Namespace) -> None:
     phones = dumps.read_phones(root)
     validation = content.Corpus.of(held_out, *statistics, lead)
     if not options.train:
+        if options.split != "val":
+            chosen = dumps.read_clips(root, options.split, options.dump_file_name)
+            validation = content.Corpus.of(chosen, *statistics, lead)
         scores = content.validate(network.to(device), validation, phones, device)
         log.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
         return
