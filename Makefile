@@ -15,7 +15,7 @@ $(STAMP): requirements.txt
 	@cp requirements.txt $@
 
 demo: setup
-	$(RUN) main_end2end.py --jpg astronaut.jpg --wav welcome_slt.wav
+	$(RUN) main_end2end.py --jpg grace_hopper.jpg --wav welcome_slt.wav
 
 test: setup
 	$(RUN) -m pytest

@@ -49,6 +49,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("picture", metavar="PICTURE", help="any drawing; looked up in examples_cartoon/, too")
     add("--landmarks", metavar="FILE", help="68 points: a .pts file or 68 lines of x y in pixels")
     add("--out_dir", metavar="FOLDER", help="where the puppet goes (beside the picture)")
+    add("--overwrite", action="store_true", help="replace the files of a puppet that is there")
     add("--inner_lip", action="store_true", help="leave outer lips out: for mouths without lips")
     add("--cutout", action="store_true", help="cut the drawing out of a plain background")
     add("--edit", action="store_true", help="drag the points in a window before they are used")
@@ -93,6 +94,11 @@ def run(options: argparse.Namespace) -> None:
     for path in (*files.texts(), preview):
         if given is not None and path.resolve() == given.resolve():
             raise InputError(f"{given}: would be written over; give --out_dir another folder")
+        if path.exists() and not options.overwrite:
+            raise InputError(
+                f"{path}: there is such a puppet already; "
+                "give --out_dir another folder, or --overwrite"
+            )
         check_writable(path)
 
     picture = read_picture(source)
@@ -128,7 +134,7 @@ def run(options: argparse.Namespace) -> None:
     write_puppet(puppet, target)
     with whole_file(preview) as partial:
         cv2.imwrite(str(partial), sheet)
-    log.info("wrote the puppet %s; see %s", target, preview)
+    log.info("wrote the puppet's files beside %s; see %s", target, preview)
 
 
 def find_landmarks(picture: np.ndarray, detector: str, source: Path) -> np.ndarray:

@@ -35,6 +35,7 @@ from src.landmarks.topology import (
     OUTER_LIPS,
     RIGHT_EYE,
 )
+from src.video import whole_file
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -309,10 +310,8 @@ def write_puppet(puppet: Puppet, picture: Path) -> tuple[Path, ...]:
         files.triangles: (puppet.triangles, "%d"),
     }
     for path, (numbers, form) in contents.items():
-        try:
-            np.savetxt(path, numbers, form)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        with whole_file(path) as partial:
+            np.savetxt(partial, numbers, form)
     return tuple(contents)
 
 

@@ -140,3 +140,15 @@ def test_official_puppets_are_found_where_the_release_has_them(name, most):
     found = detect_landmarks(read_picture(path), "mediapipe", name)[:, :2]
     width = np.linalg.norm(official[16] - official[0])
     assert np.linalg.norm(found - official, axis=1).mean() < most * width
+
+
+def test_a_puppet_that_is_there_is_not_lost(tmp_path, capsys):
+    arguments = [str(CARTOONS / "clara.png"), "--out_dir", str(tmp_path)]
+    assert main_gen_new_puppet.main(arguments) == 0
+    points = tmp_path / "clara_face_open_mouth.txt"
+    points.write_text("placed by hand")
+    assert main_gen_new_puppet.main(arguments) == 2
+    assert "clara_face_open_mouth.txt: there is such a puppet already" in capsys.readouterr().err
+    assert points.read_text() == "placed by hand"
+    assert main_gen_new_puppet.main([*arguments, "--overwrite"]) == 0
+    assert len(points.read_text().splitlines()) == 68

@@ -43,6 +43,9 @@ JOINED_SMOOTHING = (5, 3)
 FINAL_SMOOTHING = (15, 3)
 FINAL_LIP_SMOOTHING = (5, 3)
 
+MIRRORED = 48
+"""Windows that the default repeats backwards before the first and after the last one."""
+
 MOUTH_CLOSING = 0.99
 """How far the speaker-aware branch's lips are brought together: speech is the content's matter."""
 
@@ -192,11 +195,12 @@ def speaker_displacement(
     """
     speaker = EMBEDDING_GAIN * _tensor(np.asarray(embedding).reshape(1, -1), device)
 
-    def faded(windows: np.ndarray) -> np.ndarray:
-        whole = np.zeros((len(windows), 3 * LANDMARK_COUNT), np.float32)
-        for piece, weight in fading_segments(len(windows), network.max_length):
+    def faded(order: np.ndarray) -> np.ndarray:
+        whole = np.zeros((len(order), 3 * LANDMARK_COUNT), np.float32)
+        for piece, weight in fading_segments(len(order), network.max_length):
             with torch.inference_mode():
-                sequence = network(_tensor(windows[piece], device), speaker)[0].cpu().numpy()
+                batch = _tensor(windows[order[piece]], device)
+                sequence = network(batch, speaker)[0].cpu().numpy()
             whole[piece] += weight[:, None] * sequence
         return whole
 
@@ -206,10 +210,13 @@ def speaker_displacement(
             # The release asks for fewer frames than there are, so one is always left out.
             window = min(piece.stop - piece.start - 1, SPEAKER_SMOOTHING[0])
             # The published network takes a whole segment at once; a smaller one may not.
-            smoothed.append(smooth(faded(windows[piece]), window, SPEAKER_SMOOTHING[1]))
+            sequence = faded(np.arange(piece.start, piece.stop))
+            smoothed.append(smooth(sequence, window, SPEAKER_SMOOTHING[1]))
         displacement = np.concatenate(smoothed)
     else:
-        displacement = smooth(faded(windows), *SPEAKER_SMOOTHING)
+        # Mirrored at both ends, so that the head neither starts nor stops with a jerk.
+        order = np.pad(np.arange(len(windows)), MIRRORED, mode="symmetric")
+        displacement = smooth(faded(order), *SPEAKER_SMOOTHING)[MIRRORED:-MIRRORED]
     displacement = displacement.reshape(-1, LANDMARK_COUNT, 3)
     for upper, lower in OUTER_LIP_PAIRS + INNER_LIP_PAIRS:
         middle = 0.5 * (displacement[:, upper] + displacement[:, lower])
