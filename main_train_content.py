@@ -27,6 +27,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--split", choices=("val", "test"), default="val", help="judged without --train (val)")
     add("--load_a2l_C_name", type=Path, help="start from the weights of this checkpoint")
     add("--steps", type=count, default=2500, help="optimizer steps (%(default)s)")
+    add("--nepoch", type=between(1, 10**6, int), help="epochs over all windows instead of --steps")
     add("--segment_batch_size", type=between(4, 10**6, int), default=512, help="(%(default)s)")
     add("--lr", type=part, default=1e-3, help="peak learning rate (%(default)s; paper: 1e-4)")
     add("--reg_lr", type=part, default=1e-6, help="weight decay (%(default)s)")
@@ -90,8 +91,12 @@ def run(options: argparse.Namespace) -> None:
         scores = content.validate(network.to(device), validation, phones, device)
         log.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
         return
+    steps = options.steps
+    if options.nepoch:
+        windows = sum(len(clip.features) for clip in clips)
+        steps = options.nepoch * -(-windows // options.segment_batch_size)
     settings = content.Options(
-        steps=options.steps,
+        steps=steps,
         segment_batch_size=options.segment_batch_size,
         learning_rate=options.lr,
         weight_decay=options.reg_lr,

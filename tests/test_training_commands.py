@@ -142,6 +142,18 @@ def test_voice_conversion_needs_voices_on_both_sides(tmp_path, capsys):
         assert problem in capsys.readouterr().err
 
 
+def test_an_epoch_is_all_windows_once(tmp_path):
+    import torch
+
+    dumps.write_clips(tmp_path, "train", clips(6))  # of 90 windows each
+    dumps.write_clips(tmp_path, "val", clips(2, seed=5))
+    arguments = ["--root_dir", str(tmp_path), "--train", "--write", "--nepoch", "2"]
+    sizes = ["--hidden_size", "16", "--lstm_layers", "1", "--prior_hidden", "16"]
+    assert main_train_content.main([*arguments, "--segment_batch_size", "200", *sizes]) == 0
+    state = torch.load(tmp_path / "ckpt" / "content" / "ckpt_last.pth", weights_only=True)
+    assert state["step"] == 6
+
+
 def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     from src.checkpoints import read_checkpoint
     from src.networks.autovc import Generator
