@@ -165,12 +165,13 @@ def animate(
 ) -> None:
     """Make one video."""
     from src import pipeline, video
-    from src.landmarks.cartoon import puppet_landmarks
+    from src.landmarks.cartoon import finish_puppet, resting_face
 
     log.info("moving the puppet")
-    landmarks = puppet_landmarks(
+    puppet = renderer.puppet
+    predicted = pipeline.moving_face(
         speech,
-        renderer.puppet,
+        resting_face(puppet, networks.standard_face[:, 2], as_released=options.as_released),
         networks,
         amp_lip_x=options.amp_lip_x,
         amp_lip_y=options.amp_lip_y,
@@ -179,6 +180,7 @@ def animate(
         device=device,
         speaker=speaker,
     )
+    landmarks = finish_puppet(predicted, puppet, as_released=options.as_released)
     if options.as_released:
         fps = options.fps or pipeline.FPS_AS_RELEASED
         seconds = len(landmarks) / pipeline.FPS_AS_RELEASED

@@ -207,6 +207,43 @@ def read_landmarks(path: Path, picture: np.ndarray) -> np.ndarray:
     return landmarks
 
 
+def moving_face(
+    speech: Speech,
+    face: np.ndarray,
+    networks: AudioNetworks,
+    *,
+    amp_lip_x: float,
+    amp_lip_y: float,
+    amp_pos: float,
+    as_released: bool,
+    device: torch.device | str,
+    speaker: np.ndarray | None = None,
+) -> np.ndarray:
+    """Move a normalised face (68, 3) to speech; the arguments are those of `face_landmarks`.
+
+    Returns:
+        (T, 68, 3) float32 at `audio.FRAME_RATE`, normalised.
+    """
+    from src.landmarks.motion import predict_landmarks
+
+    # The release loses as many frames at the end as a window is long.
+    lost = features.WINDOW if as_released else 0
+    count = max(1, len(speech.content) - lost)
+    return predict_landmarks(
+        networks.content,
+        networks.speaker,
+        features.windows(speech.content, networks.content.window_lead)[:count],
+        features.windows(speech.content, networks.speaker.window_lead)[:count],
+        speech.speaker if speaker is None else speaker,
+        face,
+        amp_lip_x=0.0 if speech.silent else amp_lip_x,
+        amp_lip_y=0.0 if speech.silent else amp_lip_y,
+        amp_pos=amp_pos,
+        as_released=as_released,
+        device=device,
+    )
+
+
 def face_landmarks(
     speech: Speech,
     face: np.ndarray,
@@ -238,24 +275,19 @@ def face_landmarks(
         (T, 68, 3) float32 at `audio.FRAME_RATE`: x and y in the pixels of `face`.
     """
     from src.landmarks.geometry import normalise
-    from src.landmarks.motion import finish_landmarks, predict_landmarks
+    from src.landmarks.motion import finish_landmarks
 
     normalised, scale, shift = normalise(face, networks.standard_face[:, 2])
-    # The release loses as many frames at the end as a window is long.
-    lost = features.WINDOW if as_released else 0
-    count = max(1, len(speech.content) - lost)
-    predicted = predict_landmarks(
-        networks.content,
-        networks.speaker,
-        features.windows(speech.content, networks.content.window_lead)[:count],
-        features.windows(speech.content, networks.speaker.window_lead)[:count],
-        speech.speaker if speaker is None else speaker,
+    predicted = moving_face(
+        speech,
         normalised,
-        amp_lip_x=0.0 if speech.silent else amp_lip_x,
-        amp_lip_y=0.0 if speech.silent else amp_lip_y,
+        networks,
+        amp_lip_x=amp_lip_x,
+        amp_lip_y=amp_lip_y,
         amp_pos=amp_pos,
         as_released=as_released,
         device=device,
+        speaker=speaker,
     )
     if keep is not None:
         keep["landmarks_normalised"] = normalised
