@@ -52,16 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    import torch
-
-    from src.device import pick_device
     from src.networks.content import ContentBranch
     from src.training import content, dumps, runs
 
-    device = pick_device(options.device)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    runs.seed_everything(options.seed)
+    device = runs.begin(options.device, options.threads, options.seed)
     root = options.root_dir
     folder = runs.checkpoint_folder(root, options.name)
     network = ContentBranch(

@@ -55,17 +55,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    import torch
-
     from src.checkpoints import read_checkpoint
-    from src.device import pick_device
     from src.networks.speaker import MotionDiscriminator, SpeakerBranch
     from src.training import content, dumps, prepare, runs, speaker_aware
 
-    device = pick_device(options.device)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    runs.seed_everything(options.seed)
+    device = runs.begin(options.device, options.threads, options.seed)
     root = options.root_dir
     network = SpeakerBranch(
         audio_size=options.audio_size,

@@ -43,16 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    import torch
-
-    from src.device import pick_device
     from src.networks.autovc import Generator
     from src.training import dumps, runs, voice_conversion
 
-    device = pick_device(options.device)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    runs.seed_everything(options.seed)
+    device = runs.begin(options.device, options.threads, options.seed)
     voices = dumps.read_voices(options.root_dir / "dump" / "voices.npz")
     unknown = set(options.held_out) - set(voices.speakers.tolist())
     if unknown:

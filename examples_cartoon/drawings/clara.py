@@ -17,6 +17,7 @@ from examples_cartoon.drawings.pencils import (
     nose_points,
     outer_mouth,
     resample,
+    symmetric_face,
 )
 
 SIZE = (640, 680)
@@ -30,18 +31,14 @@ DRESS, DRESS_DARK, DRESS_LIGHT = "#2f6fa8", "#1d3f74", "#7fb9dc"
 def landmarks() -> np.ndarray:
     """(68, 2) pixels."""
     side = [(208, 318), (210, 372), (226, 428), (266, 480), (320, 500)]
-    jaw = resample(np.concatenate([curve(side)[:-1], curve(mirror(side, 320))]), 17)
-    brow = brow_points([(228, 290), (256, 273), (294, 282)])
-    return np.concatenate(
-        [
-            jaw,
-            brow,
-            mirror(brow, 320),
-            nose_points(320, 318, 372, 388, 22),
-            eye_points(265, 326, 25, 17),
-            eye_points(375, 326, 25, 17),
-            mouth_points(320, 430, 42, 10, 25, smile=6, upper_lip=8, lower_lip=11),
-        ]
+    return symmetric_face(
+        320,
+        side,
+        brow_points([(228, 290), (256, 273), (294, 282)]),
+        nose_points(320, 318, 372, 388, 22),
+        eye_points(265, 326, 25, 17),
+        eye_points(375, 326, 25, 17),
+        mouth_points(320, 430, 42, 10, 25, smile=6, upper_lip=8, lower_lip=11),
     )
 
 

@@ -14,8 +14,8 @@ from examples_cartoon.drawings.pencils import (
     mouth_points,
     nose_points,
     outer_mouth,
-    resample,
     rgb,
+    symmetric_face,
 )
 
 GRID = (112, 120)  # pixels of the drawing
@@ -108,18 +108,14 @@ class Grid:
 def grid_landmarks() -> np.ndarray:
     """(68, 2) in pixels of the drawing."""
     side = [(33, 53), (33.5, 63), (37, 73), (45, 81.5), (MIDDLE, 85)]
-    jaw = resample(np.concatenate([curve(side)[:-1], curve(mirror(side, MIDDLE))]), 17)
-    brow = brow_points([(37, 46.5), (42, 44), (50, 48)])
-    return np.concatenate(
-        [
-            jaw,
-            brow,
-            mirror(brow, MIDDLE),
-            nose_points(MIDDLE, 52, 61, 64, 4),
-            eye_points(44, 54, 5, 4, -0.6),
-            eye_points(2 * MIDDLE - 44, 54, 5, 4, 0.6),
-            mouth_points(MIDDLE, 71.5, 9.5, 2, 7, smile=2, upper_lip=1.4, lower_lip=1.8),
-        ]
+    return symmetric_face(
+        MIDDLE,
+        side,
+        brow_points([(37, 46.5), (42, 44), (50, 48)]),
+        nose_points(MIDDLE, 52, 61, 64, 4),
+        eye_points(44, 54, 5, 4, -0.6),
+        eye_points(2 * MIDDLE - 44, 54, 5, 4, 0.6),
+        mouth_points(MIDDLE, 71.5, 9.5, 2, 7, smile=2, upper_lip=1.4, lower_lip=1.8),
     )
 
 

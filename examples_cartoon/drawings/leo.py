@@ -16,8 +16,8 @@ from examples_cartoon.drawings.pencils import (
     mouth_points,
     noise,
     nose_points,
-    resample,
     rgb,
+    symmetric_face,
 )
 
 SIZE = (640, 680)
@@ -90,18 +90,14 @@ class Paper:
 def landmarks() -> np.ndarray:
     """(68, 2) pixels."""
     side = [(186, 312), (190, 366), (208, 424), (254, 474), (320, 492)]
-    jaw = resample(np.concatenate([curve(side)[:-1], curve(mirror(side, 320))]), 17)
-    brow = brow_points([(220, 258), (250, 240), (284, 250)])
-    return np.concatenate(
-        [
-            jaw,
-            brow,
-            mirror(brow, 320),
-            nose_points(320, 290, 352, 372, 34),
-            eye_points(254, 302, 25, 27),
-            eye_points(386, 302, 25, 27),
-            mouth_points(320, 420, 52, 6, 34, smile=10, upper_lip=7, lower_lip=9),
-        ]
+    return symmetric_face(
+        320,
+        side,
+        brow_points([(220, 258), (250, 240), (284, 250)]),
+        nose_points(320, 290, 352, 372, 34),
+        eye_points(254, 302, 25, 27),
+        eye_points(386, 302, 25, 27),
+        mouth_points(320, 420, 52, 6, 34, smile=10, upper_lip=7, lower_lip=9),
     )
 
 

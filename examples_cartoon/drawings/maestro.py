@@ -14,7 +14,7 @@ from examples_cartoon.drawings.pencils import (
     mouth_points,
     nose_points,
     outer_mouth,
-    resample,
+    symmetric_face,
 )
 
 SIZE = (640, 680)
@@ -34,18 +34,14 @@ BRIM = curve(
 def landmarks() -> np.ndarray:
     """(68, 2) pixels."""
     side = [(206, 300), (210, 356), (224, 412), (262, 462), (320, 482)]
-    jaw = resample(np.concatenate([curve(side)[:-1], curve(mirror(side, 320))]), 17)
-    brow = brow_points([(228, 276), (252, 259), (292, 269)])
-    return np.concatenate(
-        [
-            jaw,
-            brow,
-            mirror(brow, 320),
-            nose_points(320, 300, 352, 366, 25),
-            eye_points(264, 311, 23, 19),
-            eye_points(376, 311, 23, 19),
-            mouth_points(320, 416, 46, 12, 28, smile=7, upper_lip=5, lower_lip=8),
-        ]
+    return symmetric_face(
+        320,
+        side,
+        brow_points([(228, 276), (252, 259), (292, 269)]),
+        nose_points(320, 300, 352, 366, 25),
+        eye_points(264, 311, 23, 19),
+        eye_points(376, 311, 23, 19),
+        mouth_points(320, 416, 46, 12, 28, smile=7, upper_lip=5, lower_lip=8),
     )
 
 

@@ -346,3 +346,24 @@ def outer_mouth(face: np.ndarray) -> np.ndarray:
     return np.concatenate(
         [curve(face[48:55]), curve(np.concatenate([face[54:60], face[48:49]]))[1:-1]]
     )
+
+
+def symmetric_face(
+    middle: float,
+    side: list[tuple[float, float]],
+    brow: np.ndarray,
+    nose: np.ndarray,
+    right_eye: np.ndarray,
+    left_eye: np.ndarray,
+    mouth: np.ndarray,
+) -> np.ndarray:
+    """The 68 points (68, 2) of a face with an axis at x = ``middle``, in pixels.
+
+    Args:
+        middle: x of the axis.
+        side: the jaw from the ear on the left of the picture to the chin.
+        brow: (5, 2) on the left; the other is its mirror image.
+        nose, right_eye, left_eye, mouth: as the functions above make them.
+    """
+    jaw = resample(np.concatenate([curve(side)[:-1], curve(mirror(side, middle))]), 17)
+    return np.concatenate([jaw, brow, mirror(brow, middle), nose, right_eye, left_eye, mouth])

@@ -14,7 +14,7 @@ from examples_cartoon.drawings.pencils import (
     mirror,
     mouth_points,
     nose_points,
-    resample,
+    symmetric_face,
 )
 
 SIZE = (640, 680)
@@ -28,18 +28,14 @@ NAVY, RED, RED_SHADE = "#33407f", "#ee4266", "#b92750"
 def landmarks() -> np.ndarray:
     """(68, 2) pixels."""
     side = [(184, 318), (188, 370), (206, 424), (256, 474), (320, 508)]
-    jaw = resample(np.concatenate([curve(side)[:-1], curve(mirror(side, 320))]), 17)
-    brow = brow_points([(212, 272), (244, 255), (282, 264)])
-    return np.concatenate(
-        [
-            jaw,
-            brow,
-            mirror(brow, 320),
-            nose_points(320, 326, 398, 410, 13),
-            eye_points(247, 346, 36, 38),
-            eye_points(393, 346, 36, 38),
-            mouth_points(320, 446, 33, 8, 30, smile=6, upper_lip=4, lower_lip=5),
-        ]
+    return symmetric_face(
+        320,
+        side,
+        brow_points([(212, 272), (244, 255), (282, 264)]),
+        nose_points(320, 326, 398, 410, 13),
+        eye_points(247, 346, 36, 38),
+        eye_points(393, 346, 36, 38),
+        mouth_points(320, 446, 33, 8, 30, smile=6, upper_lip=4, lower_lip=5),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Corpus:
     static_faces: np.ndarray  # (C, 204), registered
     names: list[str]
 
-    @property
+    @functools.cached_property
     def depth(self) -> np.ndarray:
         """(68,) mean depth of the faces, which is the standard face's that they are laid on."""
         return self.static_faces.reshape(-1, LANDMARK_COUNT, 3)[..., 2].mean(0)
@@ -215,20 +216,15 @@ def train(
         optimizer.step()
         average.update_parameters(network)
         step += 1
-        if writer is not None and step % 20 == 0:
-            for key, value in parts.items():
-                writer.add_scalar(f"train/{key}", value.item(), step)
-            writer.add_scalar("train/gradient_norm", norm.item(), step)
-            writer.add_scalar("train/learning_rate", optimizer.param_groups[0]["lr"], step)
+        learning_rate = optimizer.param_groups[0]["lr"]
+        runs.log_step(writer, step, parts, norm, learning_rate)
         if step % options.validate_every == 0 or step == options.steps:
             scores = validate(average.module, validation, phones, device)
             rate = (step - since) / (time.monotonic() - started)
             texts = [f"{key} {value.item():.4f}" for key, value in parts.items()]
             texts += [f"{key} {value:.3f}" for key, value in scores.items()]
             _log.info("step %d: %s; %.2f steps/s", step, ", ".join(texts), rate)
-            if writer is not None:
-                for key, value in scores.items():
-                    writer.add_scalar(f"held_out/{key}", value, step)
+            runs.log_scores(writer, step, scores)
             if write:
                 score = float(np.nansum([scores["correlation"], scores["auc"]]))
                 if score > best:

@@ -14,8 +14,11 @@ import numpy as np
 import torch
 
 from src.checkpoints import checkpoint_part, load_weights, read_checkpoint
+from src.device import pick_device
 from src.errors import InputError
 from src.training.dumps import replace_file
+
+LOG_EVERY = 20  # steps between entries in TensorBoard
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +98,19 @@ def stored_statistics(contents: dict[str, Any], path: Path) -> tuple[np.ndarray,
     return mean, deviation
 
 
+def begin(device: str, threads: int, seed: int) -> torch.device:
+    """Start of every training: threads (0 for all), seeds, and where the networks run.
+
+    Raises:
+        InputError: CUDA is insisted on and absent.
+    """
+    chosen = pick_device(device)
+    if threads:
+        torch.set_num_threads(threads)
+    seed_everything(seed)
+    return chosen
+
+
 def seed_everything(seed: int) -> None:
     """Seed every generator that a training draws from."""
     random.seed(seed)
@@ -118,6 +134,25 @@ def refuse_nan(loss: torch.Tensor, step: int, names: list[str]) -> None:
     """
     if not torch.isfinite(loss):
         raise InputError(f"step {step}: the loss is not a number; the batch was {', '.join(names)}")
+
+
+def log_step(
+    writer, step: int, parts: dict[str, torch.Tensor], norm: torch.Tensor, learning_rate: float
+) -> None:
+    """Losses, gradient norm and learning rate to TensorBoard, every ``LOG_EVERY`` steps."""
+    if writer is None or step % LOG_EVERY:
+        return
+    for key, value in parts.items():
+        writer.add_scalar(f"train/{key}", value.item(), step)
+    writer.add_scalar("train/gradient_norm", norm.item(), step)
+    writer.add_scalar("train/learning_rate", learning_rate, step)
+
+
+def log_scores(writer, step: int, scores: dict[str, float]) -> None:
+    """Scores on the held-out side to TensorBoard."""
+    if writer is not None:
+        for key, value in scores.items():
+            writer.add_scalar(f"held_out/{key}", value, step)
 
 
 def summary_writer(root: Path, name: str, write: bool):

@@ -204,11 +204,8 @@ def train(
         optimizer.step()
         average.update_parameters(network)
         step += 1
-        if writer is not None and step % 20 == 0:
-            for key, value in {**parts, "discriminator": judging}.items():
-                writer.add_scalar(f"train/{key}", value.item(), step)
-            writer.add_scalar("train/gradient_norm", norm.item(), step)
-            writer.add_scalar("train/learning_rate", optimizer.param_groups[0]["lr"], step)
+        learning_rate = optimizer.param_groups[0]["lr"]
+        runs.log_step(writer, step, {**parts, "discriminator": judging}, norm, learning_rate)
         if step % options.validate_every == 0 or step == options.steps:
             scores = validate(average.module, validation, device)
             rate = (step - since) / (time.monotonic() - started)
@@ -216,9 +213,7 @@ def train(
             texts += [f"discriminator {judging.item():.3f}"]
             texts += [f"{key} {value:.3f}" for key, value in scores.items()]
             _log.info("step %d: %s; %.2f steps/s", step, ", ".join(texts), rate)
-            if writer is not None:
-                for key, value in scores.items():
-                    writer.add_scalar(f"held_out/{key}", value, step)
+            runs.log_scores(writer, step, scores)
             if write:
                 checkpoint("ckpt_last.pth")
 

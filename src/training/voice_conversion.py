@@ -155,18 +155,14 @@ def train(
         norm = torch.nn.utils.clip_grad_norm_(generator.parameters(), 5.0)
         optimizer.step()
         step += 1
-        if writer is not None and step % 20 == 0:
-            for key, value in parts.items():
-                writer.add_scalar(f"train/{key}", value.item(), step)
-            writer.add_scalar("train/gradient_norm", norm.item(), step)
-            writer.add_scalar("train/learning_rate", optimizer.param_groups[0]["lr"], step)
+        learning_rate = optimizer.param_groups[0]["lr"]
+        runs.log_step(writer, step, parts, norm, learning_rate)
         if step % options.validate_every == 0 or step == options.steps:
             score = validate(generator, voices, validation, options, device)
             rate = (step - since) / (time.monotonic() - started)
             texts = ", ".join(f"{key} {value.item():.5f}" for key, value in parts.items())
             _log.info("step %d: %s; held out %.5f; %.2f steps/s", step, texts, score, rate)
-            if writer is not None:
-                writer.add_scalar("held_out/refined", score, step)
+            runs.log_scores(writer, step, {"refined": score})
             if write:
                 if score < best:
                     best = score
