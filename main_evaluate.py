@@ -94,8 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace, handed_on: list[str]) -> None:
     from src.evaluation import cases as judged
     from src.evaluation import rendered
-    from src.frames.picture import read_picture
-    from src.pipeline import flatten
+    from src.frames.picture import flatten, read_picture
     from src.video import check_writable
 
     root = options.root_dir

@@ -232,7 +232,7 @@ def edited(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    from src.pipeline import flatten
+    from src.frames.picture import flatten
 
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

@@ -16,7 +16,6 @@ import numpy as np
 
 from src import audio, defaults, features
 from src.errors import InputError
-from src.frames.picture import flatten as flatten  # for those who ask the pipeline for it
 from src.landmarks.topology import LANDMARK_COUNT
 from src.video import even_size
 

@@ -236,8 +236,7 @@ def read_background(path: Path, puppet: Puppet) -> np.ndarray:
     Raises:
         InputError: no picture, or of another size.
     """
-    from src.frames.picture import read_picture
-    from src.pipeline import flatten
+    from src.frames.picture import flatten, read_picture
 
     background = flatten(read_picture(path))
     height, width = puppet.picture.shape[:2]

@@ -18,6 +18,7 @@ import pytest
 import main_end2end
 from src import pipeline
 from src.audio import SAMPLE_RATE, read_audio
+from src.frames.picture import flatten
 from tests.parity import PARITY, fill, needs_parity
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -532,4 +533,4 @@ class TestStages:
     def test_transparency_becomes_white(self):
         picture = np.zeros((2, 2, 4), np.uint8)
         picture[0, :, 3] = 255
-        assert pipeline.flatten(picture)[:, :, 0].tolist() == [[0, 0], [255, 255]]
+        assert flatten(picture)[:, :, 0].tolist() == [[0, 0], [255, 255]]
