@@ -128,7 +128,7 @@ def run(options: argparse.Namespace) -> None:
     puppet = read_puppet(jpg, options.inner_lip)
     if not options.as_released:
         puppet = mended(puppet)
-    renderer = puppet_renderer(puppet, jpg, options.jpg_bg)
+    renderer = puppet_renderer(puppet, jpg, options.jpg_bg, device)
     voice = read_voice(jobs[0].voice)
     networks = load_audio_networks(CHECKPOINTS, given, device)
     for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
@@ -139,7 +139,9 @@ def run(options: argparse.Namespace) -> None:
             animate(job, renderer, voice, speech, networks, options, device, speakers[job.speaker])
 
 
-def puppet_renderer(puppet: Puppet, jpg: Path, background: str | None) -> PuppetRenderer:
+def puppet_renderer(
+    puppet: Puppet, jpg: Path, background: str | None, device: torch.device
+) -> PuppetRenderer:
     """The renderer over the background asked for: a file, `none`, or the puppet's own."""
     from src.frames.cartoon import PuppetRenderer
     from src.puppets import PuppetFiles, read_background
@@ -150,7 +152,9 @@ def puppet_renderer(puppet: Puppet, jpg: Path, background: str | None) -> Puppet
         path = None
     else:
         path = find_input(background, EXAMPLES_CARTOON, "background")
-    return PuppetRenderer(puppet, None if path is None else read_background(path, puppet))
+    behind = None if path is None else read_background(path, puppet)
+    # On the processor OpenCV is faster than PyTorch.
+    return PuppetRenderer(puppet, behind, device if device.type == "cuda" else None)
 
 
 def animate(

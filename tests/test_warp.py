@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 
-from src.frames.warp import PiecewiseWarp
+from src.frames.warp import PiecewiseWarp, premultiplied
 
 HEIGHT, WIDTH = 90, 120
 CORNERS = np.array([(0, 0), (WIDTH - 1, 0), (WIDTH - 1, HEIGHT - 1), (0, HEIGHT - 1)], float)
@@ -158,3 +158,41 @@ def test_what_does_not_fit_is_refused(vertices, triangles, message):
         PiecewiseWarp(vertices, triangles, drawn_picture())
     with pytest.raises(ValueError, match=r"\(4, 2\)"):
         PiecewiseWarp(CORNERS, [(0, 1, 2)], drawn_picture()).render(CORNERS[:3])
+
+
+@pytest.mark.parametrize("inner", [40, 300])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_on_a_device_of_pytorch_frames_are_the_same(channels, inner):
+    picture = drawn_picture(channels)
+    picture[20:40, 30:50] = 255  # hard edges
+    picture[40:60, 50:80] = 0
+    vertices, triangles = mesh(5, inner)
+    moved = vertices.copy()
+    moved[:inner] += np.random.default_rng(6).normal(0, 2, (inner, 2))
+    triangles = triangles[:-3]  # a hole
+    on_processor = PiecewiseWarp(vertices, triangles, picture)
+    on_device = PiecewiseWarp(vertices, triangles, picture, device="cpu")
+    for place in (vertices, moved):
+        expected, made = on_processor.render(place), on_device.render(place)
+        assert made.shape == expected.shape and made.dtype == np.uint8
+        assert np.abs(made.astype(int) - expected).max() <= 1
+
+
+def test_on_a_device_of_pytorch_the_background_is_seen_alike():
+    picture = drawn_picture(4)
+    picture[..., 3] = np.clip(np.add.outer(np.arange(HEIGHT), np.arange(WIDTH)) * 2 - 60, 0, 255)
+    background = np.ascontiguousarray(drawn_picture(3)[::-1])
+    vertices, triangles = mesh(7)
+    layers = premultiplied(picture), background
+    on_processor = PiecewiseWarp(vertices, triangles, *layers)
+    on_device = PiecewiseWarp(vertices, triangles, *layers, device="cpu")
+    moved = vertices + np.random.default_rng(8).normal(0, 1, vertices.shape)
+    expected = on_processor.render(moved)
+    assert expected.shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(on_device.render(moved).astype(int) - expected).max() <= 1
+    # At rest, what is behind counts by what alpha leaves of it.
+    alpha = picture[..., 3:] / 255
+    by_hand = picture[..., :3] * alpha + background * (1 - alpha)
+    assert np.abs(on_processor.render(vertices) - by_hand).max() <= 1.01
+    with pytest.raises(ValueError, match="a background of"):
+        PiecewiseWarp(vertices, triangles, picture[..., :3], background)
