@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from src.frames.draw import CURVE_COLOURS, draw_landmarks, landmark_picture
+from src.frames.draw import (
+    CURVE_COLOURS,
+    draw_landmarks,
+    landmark_picture,
+    smooth_landmark_picture,
+)
 from src.landmarks.topology import LANDMARK_CURVES
 from tests.parity import PARITY, needs_parity
 
@@ -34,3 +39,17 @@ def test_overlay_keeps_the_picture_and_takes_points_outside_it(pipeline):
     assert 500 < line.sum() < 5000
     assert (picture[~line] == 7).all()
     np.testing.assert_array_equal(picture[line], drawn[line])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_smooth_lines_lie_on_the_points_and_follow_fractions_of_a_pixel(axis):
+    def place(at: float) -> float:
+        """Where the ink lies of a straight line along the other axis."""
+        landmarks = np.full((68, 3), at)
+        landmarks[:, 1 - axis] = np.linspace(20, 200, 68)
+        ink = 255.0 - smooth_landmark_picture(landmarks).min(-1)
+        across = ink[:, 100] if axis else ink[100]
+        return (np.arange(256) * across).sum() / across.sum()
+
+    for at in (100.0, 100.25, 100.5, 100.75, 107.0):
+        assert abs(place(at) - at) < 0.1
