@@ -9,6 +9,7 @@ writes and which may be the published ones; writes <root_dir>/ckpt/<name> and <r
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -55,9 +56,8 @@ def run(options: argparse.Namespace) -> None:
     from src.networks.content import ContentBranch
     from src.training import content, dumps, runs
 
-    device = runs.begin(options.device, options.threads, options.seed)
+    training = runs.begin(options)
     root = options.root_dir
-    folder = runs.checkpoint_folder(root, options.name)
     network = ContentBranch(
         prior_hidden=options.prior_hidden,
         prior=options.prior_size,
@@ -72,9 +72,10 @@ def run(options: argparse.Namespace) -> None:
         network, contents = runs.load_network(ContentBranch, "model_g_face_id", given)
         if "mel_mean" in contents:
             statistics = runs.stored_statistics(contents, given)
-    if options.train and options.resume:
-        last = folder / "ckpt_last.pth"
-        statistics = runs.stored_statistics(runs.load_run(last, network.config), last)
+    if training.resume:
+        statistics = runs.stored_statistics(
+            runs.load_run(training.last, network.config), training.last
+        )
     lead = network.config["window_lead"]
     phones = dumps.read_phones(root)
     validation = content.Corpus.of(held_out, *statistics, lead)
@@ -82,15 +83,14 @@ def run(options: argparse.Namespace) -> None:
         if options.split != "val":
             chosen = dumps.read_clips(root, options.split, options.dump_file_name)
             validation = content.Corpus.of(chosen, *statistics, lead)
-        scores = content.validate(network.to(device), validation, phones, device)
+        scores = content.validate(network.to(training.device), validation, phones, training.device)
         log.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
         return
-    steps = options.steps
     if options.nepoch:
         windows = sum(len(clip.features) for clip in clips)
-        steps = options.nepoch * -(-windows // options.segment_batch_size)
+        epoch = -(-windows // options.segment_batch_size)
+        training = dataclasses.replace(training, steps=options.nepoch * epoch)
     settings = content.Options(
-        steps=steps,
         segment_batch_size=options.segment_batch_size,
         learning_rate=options.lr,
         weight_decay=options.reg_lr,
@@ -101,21 +101,9 @@ def run(options: argparse.Namespace) -> None:
         mel_noise=options.mel_noise,
         shares=numbers_by_name("--share", options.share),
         seed=options.seed,
-        validate_every=options.validate_every,
     )
-    content.train(
-        network,
-        content.Corpus.of(clips, *statistics, lead),
-        validation,
-        phones,
-        settings,
-        statistics,
-        folder,
-        runs.summary_writer(root, options.name, options.write),
-        options.resume,
-        device,
-        options.write,
-    )
+    corpus = content.Corpus.of(clips, *statistics, lead)
+    content.train(training, network, corpus, validation, phones, settings, statistics)
 
 
 if __name__ == "__main__":

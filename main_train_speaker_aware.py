@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     from src.networks.speaker import MotionDiscriminator, SpeakerBranch
     from src.training import content, dumps, prepare, runs, speaker_aware
 
-    device = runs.begin(options.device, options.threads, options.seed)
+    training = runs.begin(options)
     root = options.root_dir
     network = SpeakerBranch(
         audio_size=options.audio_size,
@@ -75,19 +75,17 @@ def run(options: argparse.Namespace) -> None:
         statistics = runs.stored_statistics(read_checkpoint(given)[0], given)
     if given := options.load_a2l_G_name:
         network, _ = runs.load_network(SpeakerBranch, "G", given)
-    folder = runs.checkpoint_folder(root, options.name)
-    if options.train and options.resume:
-        last = folder / "ckpt_last.pth"
-        statistics = runs.stored_statistics(runs.load_run(last, network.config), last)
+    if training.resume:
+        state = runs.load_run(training.last, network.config)
+        statistics = runs.stored_statistics(state, training.last)
     standard = prepare.load_faces(root).standard_face
     lead = network.config["window_lead"]
     validation = speaker_aware.Corpus.of(held_out, *statistics, standard, lead, options.motion_gain)
     if not options.train:
-        scores = speaker_aware.validate(network.to(device), validation, device)
+        scores = speaker_aware.validate(network.to(training.device), validation, training.device)
         log.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
         return
     settings = speaker_aware.Options(
-        steps=options.steps,
         sequences=options.batch_size,
         learning_rate=options.lr,
         discriminator_rate=options.lr_discriminator,
@@ -97,20 +95,15 @@ def run(options: argparse.Namespace) -> None:
         mel_noise=options.mel_noise,
         shares=numbers_by_name("--share", options.share),
         seed=options.seed,
-        validate_every=options.validate_every,
     )
     speaker_aware.train(
+        training,
         network,
         MotionDiscriminator(feed_forward=network.config["feed_forward"]),
         speaker_aware.Corpus.of(clips, *statistics, standard, lead, options.motion_gain),
         validation,
         settings,
         statistics,
-        folder,
-        runs.summary_writer(root, options.name, options.write),
-        options.resume,
-        device,
-        options.write,
     )
 
 

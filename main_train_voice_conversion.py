@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     from src.networks.autovc import Generator
     from src.training import dumps, runs, voice_conversion
 
-    device = runs.begin(options.device, options.threads, options.seed)
+    training = runs.begin(options)
     voices = dumps.read_voices(options.root_dir / "dump" / "voices.npz")
     unknown = set(options.held_out) - set(voices.speakers.tolist())
     if unknown:
@@ -64,36 +64,23 @@ def run(options: argparse.Namespace) -> None:
     )
     voice_conversion.quieten_postnet(generator)
     settings = voice_conversion.Options(
-        steps=options.steps,
         batch_size=options.batch_size,
         learning_rate=options.lr,
         strength=options.voice_change,
         code_weight=options.code_weight,
         seed=options.seed,
-        validate_every=options.validate_every,
     )
     if options.load_AUTOVC_name:
         generator, _ = runs.load_network(Generator, "model", options.load_AUTOVC_name)
-    folder = runs.checkpoint_folder(options.root_dir, options.name)
     if not options.train:
         import numpy as np
 
         chosen = np.flatnonzero(np.isin(voices.speakers, options.held_out))
-        score = voice_conversion.validate(generator.to(device), voices, chosen, settings, device)
+        generator.to(training.device)
+        score = voice_conversion.validate(generator, voices, chosen, settings, training.device)
         log.info("held out %.5f", score)
         return
-    writer = runs.summary_writer(options.root_dir, options.name, options.write)
-    voice_conversion.train(
-        generator,
-        voices,
-        set(options.held_out),
-        settings,
-        folder,
-        writer,
-        options.resume,
-        device,
-        options.write,
-    )
+    voice_conversion.train(training, generator, voices, set(options.held_out), settings)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from src.training import (
     dumps,
     faces,
     lip_shapes,
+    loop,
     losses,
     prepare,
     runs,
@@ -374,14 +375,26 @@ def test_a_share_for_nobody_is_refused():
 # Runs
 
 
-def content_run(folder, steps: int, resume: bool) -> dict:
+def a_run(folder: Path, steps: int, validate_every: int, resume: bool = False) -> runs.Run:
+    return runs.Run(
+        steps=steps,
+        validate_every=validate_every,
+        log_every=1000,
+        device=torch.device("cpu"),
+        folder=folder,
+        log=folder / "log",
+        write=True,
+        resume=resume,
+    )
+
+
+def content_run(folder: Path, steps: int, resume: bool = False) -> dict:
     runs.seed_everything(0)
-    network = ContentBranch(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=1, hidden=(16, 16))
+    network = ContentBranch(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=2, hidden=(16, 16))
     data = clips()
     statistics = content.statistics(data)
     corpus = content.Corpus.of(data, *statistics, lead=2)
     options = content.Options(
-        steps=steps,
         segment_batch_size=64,
         learning_rate=5e-3,
         weight_decay=1e-6,
@@ -392,17 +405,14 @@ def content_run(folder, steps: int, resume: bool) -> dict:
         mel_noise=0.1,
         shares={},
         seed=0,
-        validate_every=20,
     )
-    device = torch.device("cpu")
-    content.train(
-        network, corpus, corpus, {}, options, statistics, folder, None, resume, device, True
-    )
+    training = a_run(folder, steps, 20, resume)
+    content.train(training, network, corpus, corpus, {}, options, statistics)
     return torch.load(folder / "ckpt_last.pth", weights_only=True)
 
 
 def test_the_content_branch_learns_that_loud_is_open(tmp_path):
-    state = content_run(tmp_path, 400, resume=False)
+    state = content_run(tmp_path, 400)
     network = ContentBranch(**state["config"])
     network.load_state_dict(state["network"])
     data = clips(seed=9)
@@ -412,9 +422,20 @@ def test_the_content_branch_learns_that_loud_is_open(tmp_path):
 
 
 def test_a_run_that_was_stopped_goes_on_exactly(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "cosine", lambda step, steps: 1.0)  # the same at every length of run
-    whole = content_run(tmp_path / "whole", 40, resume=False)
-    content_run(tmp_path / "parts", 20, resume=False)
+    whole = content_run(tmp_path / "whole", 40)
+
+    def stop(*_) -> None:
+        raise KeyboardInterrupt
+
+    descend = loop.Learner.descend
+    calls = iter(range(27))
+    monkeypatch.setattr(
+        loop.Learner, "descend", lambda *args: descend(*args) if next(calls, 0) < 26 else stop()
+    )
+    with pytest.raises(KeyboardInterrupt):
+        content_run(tmp_path / "parts", 40)
+    monkeypatch.undo()
+    assert torch.load(tmp_path / "parts" / "ckpt_last.pth")["step"] == 20
     parts = content_run(tmp_path / "parts", 40, resume=True)
     for key, value in whole["network"].items():
         assert torch.equal(value, parts["network"][key]), key
@@ -438,19 +459,15 @@ def test_voice_conversion_learns_to_repeat(tmp_path):
     torch.manual_seed(0)
     network = Generator(dim_neck=4, dim_pre=32, freq=8)
     options = voice_conversion.Options(
-        steps=150,
         batch_size=4,
         learning_rate=5e-3,
         strength=0.2,
         code_weight=0.1,
         seed=0,
-        validate_every=150,
     )
     device = torch.device("cpu")
     before = voice_conversion.validate(network, known, np.array([2]), options, device)
-    voice_conversion.train(
-        network, known, {"c"}, options, tmp_path, None, False, device, write=True
-    )
+    voice_conversion.train(a_run(tmp_path, 150, 150), network, known, {"c"}, options)
     after = voice_conversion.validate(network, known, np.array([2]), options, device)
     assert after < 0.3 * before
     assert (tmp_path / "ckpt_best.pth").is_file()
@@ -471,7 +488,6 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
     )
     judge = MotionDiscriminator(feed_forward=32, hidden=(32, 32))
     options = speaker_aware.Options(
-        steps=60,
         sequences=4,
         learning_rate=3e-3,
         discriminator_rate=1e-4,
@@ -481,13 +497,11 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
         mel_noise=0.05,
         shares={},
         seed=0,
-        validate_every=60,
     )
     device = torch.device("cpu")
     before = speaker_aware.validate(network, corpus, device)["l1"]
-    speaker_aware.train(
-        network, judge, corpus, corpus, options, statistics, tmp_path, None, False, device, True
-    )
+    training = a_run(tmp_path, 60, 60)
+    speaker_aware.train(training, network, judge, corpus, corpus, options, statistics)
     assert speaker_aware.validate(network, corpus, device)["l1"] < 0.5 * before
     state = torch.load(tmp_path / "ckpt_last.pth", weights_only=True)
     assert state["step"] == 60
@@ -495,7 +509,7 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
 
 def test_a_loss_that_is_no_number_names_the_batch():
     with pytest.raises(InputError, match="step 7.*clip_a, clip_b"):
-        runs.refuse_nan(torch.tensor(float("nan")), 7, ["clip_a", "clip_b"])
+        loop.refuse_nan(torch.tensor(float("nan")), 7, ["clip_a", "clip_b"])
 
 
 def test_windows_are_views_and_lose_no_frame():

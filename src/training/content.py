@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-import logging
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from src.audio import FRAME_RATE
 from src.evaluation import measures
@@ -19,7 +16,7 @@ from src.features import standardise, windows
 from src.landmarks.geometry import normalise
 from src.landmarks.topology import LANDMARK_COUNT
 from src.networks.content import ContentBranch
-from src.training import runs
+from src.training import loop, runs
 from src.training.dumps import Clip
 from src.training.faces import static_face
 from src.training.losses import laplacian_l1, lip_square, lip_weights, weighted_l1
@@ -30,15 +27,13 @@ EMA_DECAY = 0.99
 OWN_FACE = 0.4  # share of the runs that see the clip's own static face, not somebody else's
 FACE_NOISE = 0.01  # deviation added to static faces, normalised units
 FACE_TURN = (0.15, 0.2, 0.1)  # deviation in radians of a portrait's nod, turn and tilt
-
-_log = logging.getLogger(__name__)
+LARGEST_NORM = 1.0  # of the gradient
 
 
 @dataclass(frozen=True)
 class Options:
     """What a run is made of."""
 
-    steps: int
     segment_batch_size: int  # windows a step
     learning_rate: float
     weight_decay: float
@@ -49,7 +44,6 @@ class Options:
     mel_noise: float  # deviation of noise on standardised features
     shares: dict[str, float]  # of the batches, by prefix of the speaker's name
     seed: int
-    validate_every: int
 
 
 @dataclass(frozen=True)
@@ -149,18 +143,14 @@ def losses(
 
 
 def train(
+    run: runs.Run,
     network: ContentBranch,
     corpus: Corpus,
     validation: Corpus,
     phones: dict[str, list[tuple[str, float, float]]],
     options: Options,
     statistics_: tuple[np.ndarray, np.ndarray],
-    folder: Path,
-    writer,
-    resume: bool,
-    device: torch.device,
-    write: bool,
-) -> None:
+) -> loop.Report:
     """Train; the checkpoints hold the moving average of the weights as ``model_g_face_id``.
 
     Args:
@@ -169,68 +159,44 @@ def train(
     """
     lengths = np.array([len(view) for view in corpus.windows])
     chances = clip_chances(lengths, corpus.names, options.shares, RUN)
-    network.to(device)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    network.to(run.device)
+    average = loop.moving_average(network, EMA_DECAY)
     optimizer = torch.optim.AdamW(
         network.parameters(), options.learning_rate, weight_decay=options.weight_decay
     )
+    learner = loop.Learner(network, optimizer, options.learning_rate, LARGEST_NORM, average)
     rng = np.random.default_rng(options.seed)
-    step, best = 0, -np.inf
-    if resume:
-        state = runs.load_run(folder / "ckpt_last.pth", network.config)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["opt"])
-        rng.bit_generator.state = state["rng"]
-        step, best = state["step"], state["best"]
 
-    def checkpoint(name: str) -> None:
-        runs.save_run(
-            folder / name,
-            model_g_face_id=average.module.state_dict(),
-            config=network.config,
-            mel_mean=torch.from_numpy(statistics_[0]),
-            mel_std=torch.from_numpy(statistics_[1]),
-            network=network.state_dict(),
-            average=average.state_dict(),
-            opt=optimizer.state_dict(),
-            rng=rng.bit_generator.state,
-            step=step,
-            best=best,
-        )
+    def draw() -> loop.Batch:
+        *tensors, names = batch(corpus, chances, rng, options.segment_batch_size)
+        return loop.Batch(tuple(tensors), names)
 
-    started, since = time.monotonic(), step
-    while step < options.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * runs.cosine(step, options.steps)
-        heard, face, true, names = batch(corpus, chances, rng, options.segment_batch_size)
+    def step(
+        _done: int, heard: torch.Tensor, face: torch.Tensor, true: torch.Tensor
+    ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
         heard = heard + options.mel_noise * torch.randn_like(heard)
-        heard, face, true = heard.to(device), face.to(device), true.to(device)
-        network.train()
-        parts = losses(network(heard, face), true, face, options)
-        loss = sum(parts.values())
-        runs.refuse_nan(loss, step, names)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        average.update_parameters(network)
-        step += 1
-        learning_rate = optimizer.param_groups[0]["lr"]
-        runs.log_step(writer, step, parts, norm, learning_rate)
-        if step % options.validate_every == 0 or step == options.steps:
-            scores = validate(average.module, validation, phones, device)
-            rate = (step - since) / (time.monotonic() - started)
-            texts = [f"{key} {value.item():.4f}" for key, value in parts.items()]
-            texts += [f"{key} {value:.3f}" for key, value in scores.items()]
-            _log.info("step %d: %s; %.2f steps/s", step, ", ".join(texts), rate)
-            runs.log_scores(writer, step, scores)
-            if write:
-                score = float(np.nansum([scores["correlation"], scores["auc"]]))
-                if score > best:
-                    best = score
-                    checkpoint("ckpt_best.pth")
-                checkpoint("ckpt_last.pth")
+        yield learner, losses(network(heard, face), true, face, options)
+
+    return loop.train(
+        run,
+        [learner],
+        draw,
+        {"rng": rng},
+        step,
+        lambda: validate(average.module, validation, phones, run.device),
+        keep={
+            "model_g_face_id": average.module,
+            "network": network,
+            "average": average,
+            "opt": optimizer,
+        },
+        extra={
+            "config": network.config,
+            "mel_mean": torch.from_numpy(statistics_[0]),
+            "mel_std": torch.from_numpy(statistics_[1]),
+        },
+        score=lambda scores: float(np.nansum([scores["correlation"], scores["auc"]])),
+    )
 
 
 def predict(

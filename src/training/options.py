@@ -29,6 +29,7 @@ def training_parser(doc: str, name: str) -> argparse.ArgumentParser:
     add("--name", default=name, help="name of the run (%(default)s)")
     add("--resume", action="store_true", help="go on from the run's last checkpoint")
     add("--validate_every", type=count, default=200, help="steps between checkpoints (%(default)s)")
+    add("--log_every", type=count, default=20, help="steps between lines of losses (%(default)s)")
     add("--seed", type=between(0, 2**32 - 1, int), default=0, help="(%(default)s)")
     add(
         "--threads",

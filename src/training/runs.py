@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
-import math
 import os
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -16,26 +17,46 @@ import torch
 from src.checkpoints import checkpoint_part, load_weights, read_checkpoint
 from src.device import pick_device
 from src.errors import InputError
+from src.training import parallel
 from src.training.dumps import replace_file
-
-LOG_EVERY = 20  # steps between entries in TensorBoard
 
 _log = logging.getLogger(__name__)
 
 
-def checkpoint_folder(root: Path, name: str) -> Path:
-    """``<root_dir>/ckpt/<name>``, as in the published release."""
-    return root / "ckpt" / name
+@dataclass(frozen=True)
+class Run:
+    """How long a training goes on, and where it and its files are."""
+
+    steps: int
+    validate_every: int  # steps between validations, each with a checkpoint
+    log_every: int  # steps between lines of progress and entries in TensorBoard
+    device: torch.device
+    folder: Path  # of the checkpoints
+    log: Path  # folder of the TensorBoard log
+    write: bool  # checkpoints and log
+    resume: bool  # go on from the last checkpoint
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.folder / "ckpt_last.pth"
 
 
 def save_run(path: Path, **contents: Any) -> None:
-    """Write tensors and plain values, and the state of PyTorch's global generator."""
-    contents["torch_random"] = torch.get_rng_state()
-    replace_file(path, lambda file: torch.save(contents, file))
+    """Write tensors and plain values; the file is whole whenever the process is killed."""
+
+    def write(file: BinaryIO) -> None:
+        torch.save(contents, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+    for left_over in path.parent.glob(f".{path.name}.*.part"):  # by a run that was killed
+        left_over.unlink(missing_ok=True)
+    replace_file(path, write)
 
 
 def load_run(path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Read what ``save_run`` wrote and put PyTorch's global generator back.
+    """Read the checkpoint of a run that is to go on.
 
     Args:
         config: of the network that is to go on.
@@ -47,11 +68,10 @@ def load_run(path: Path, config: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"{path}: no such checkpoint to resume from")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-        torch.set_rng_state(contents["torch_random"])
+        stored = contents.get("config", {})
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a checkpoint of a training ({reason})") from None
-    stored = contents.get("config", {})
     different = [
         f"{key} is {stored.get(key)} there and {config.get(key)} here"
         for key in sorted({*stored, *config})
@@ -98,17 +118,29 @@ def stored_statistics(contents: dict[str, Any], path: Path) -> tuple[np.ndarray,
     return mean, deviation
 
 
-def begin(device: str, threads: int, seed: int) -> torch.device:
-    """Start of every training: threads (0 for all), seeds, and where the networks run.
+def begin(options: argparse.Namespace) -> Run:
+    """Start of every training: threads (0 for all), seeds, processes, where things are.
+
+    Args:
+        options: as ``training_parser`` reads them, with ``steps``.
 
     Raises:
         InputError: CUDA is insisted on and absent.
     """
-    chosen = pick_device(device)
-    if threads:
-        torch.set_num_threads(threads)
-    seed_everything(seed)
-    return chosen
+    device = parallel.start(pick_device(options.device))
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    seed_everything(options.seed)
+    return Run(
+        steps=options.steps,
+        validate_every=options.validate_every,
+        log_every=options.log_every,
+        device=device,
+        folder=options.root_dir / "ckpt" / options.name,
+        log=options.root_dir / "log" / options.name,
+        write=options.write,
+        resume=options.train and options.resume,
+    )
 
 
 def seed_everything(seed: int) -> None:
@@ -118,50 +150,11 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def cosine(step: int, steps: int, warm_up: int = 100, floor: float = 0.02) -> float:
-    """Factor on the learning rate: linear warm-up, then half a cosine down to ``floor``."""
-    if step < warm_up:
-        return (step + 1) / warm_up
-    share = min(1.0, (step - warm_up) / max(1, steps - warm_up))
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def refuse_nan(loss: torch.Tensor, step: int, names: list[str]) -> None:
-    """Stop a training whose loss is no number, naming the batch.
-
-    Raises:
-        InputError: the loss is NaN or infinite.
-    """
-    if not torch.isfinite(loss):
-        raise InputError(f"step {step}: the loss is not a number; the batch was {', '.join(names)}")
-
-
-def log_step(
-    writer, step: int, parts: dict[str, torch.Tensor], norm: torch.Tensor, learning_rate: float
-) -> None:
-    """Losses, gradient norm and learning rate to TensorBoard, every ``LOG_EVERY`` steps."""
-    if writer is None or step % LOG_EVERY:
-        return
-    for key, value in parts.items():
-        writer.add_scalar(f"train/{key}", value.item(), step)
-    writer.add_scalar("train/gradient_norm", norm.item(), step)
-    writer.add_scalar("train/learning_rate", learning_rate, step)
-
-
-def log_scores(writer, step: int, scores: dict[str, float]) -> None:
-    """Scores on the held-out side to TensorBoard."""
-    if writer is not None:
-        for key, value in scores.items():
-            writer.add_scalar(f"held_out/{key}", value, step)
-
-
-def summary_writer(root: Path, name: str, write: bool):
-    """TensorBoard writer in ``<root_dir>/log/<name>``, or None where nothing is to be written."""
-    if not write:
-        return None
+def summary_writer(folder: Path, step: int) -> Any:
+    """TensorBoard writer of a run that goes on after ``step``; None where there is none to have."""
     try:
         from tensorboardX import SummaryWriter
     except ImportError:
         _log.warning("tensorboardX is not installed: no TensorBoard log")
         return None
-    return SummaryWriter(os.fspath(root / "log" / name))
+    return SummaryWriter(os.fspath(folder), purge_step=step + 1 if step else None)

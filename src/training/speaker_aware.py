@@ -8,20 +8,17 @@ still the head.
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from src.features import standardise, windows
 from src.landmarks.geometry import register
 from src.landmarks.topology import LANDMARK_COUNT
 from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
-from src.training import runs
+from src.training import loop, runs
 from src.training.dumps import Clip
 from src.training.faces import static_face
 from src.training.losses import laplacian_l1
@@ -29,15 +26,13 @@ from src.training.sampling import clip_chances
 
 EMA_DECAY = 0.99
 EMBEDDING_NOISE = 0.02  # deviation a coordinate: voices near a known one move like it
-
-_log = logging.getLogger(__name__)
+LARGEST_NORM = 1.0  # of the generator's gradient
 
 
 @dataclass(frozen=True)
 class Options:
     """What a run is made of."""
 
-    steps: int
     sequences: int  # a step
     learning_rate: float
     discriminator_rate: float
@@ -47,7 +42,6 @@ class Options:
     mel_noise: float
     shares: dict[str, float]  # of the draws, by prefix of the speaker's name
     seed: int
-    validate_every: int
 
 
 @dataclass(frozen=True)
@@ -118,104 +112,87 @@ def moment_loss(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     return spread + 10.0 * speed
 
 
+def losses(
+    made: torch.Tensor, true: torch.Tensor, judged: torch.Tensor, options: Options
+) -> dict[str, torch.Tensor]:
+    """Losses of the generator: displacements (B, T, 204), and the judge's scores of those made."""
+    return {
+        "l1": (made - true).abs().mean(),
+        "laplacian": options.laplacian_weight * laplacian_l1(made, true),
+        "moments": options.moment_weight * moment_loss(made, true),
+        "gan": options.gan_weight * ((judged - 1) ** 2).mean(),
+    }
+
+
+def judging_loss(judged_true: torch.Tensor, judged_made: torch.Tensor) -> torch.Tensor:
+    """Least-squares GAN: the discriminator wants 1 for true motion and 0 for made motion."""
+    return ((judged_true - 1) ** 2).mean() + (judged_made**2).mean()
+
+
 def train(
+    run: runs.Run,
     network: SpeakerBranch,
     discriminator: MotionDiscriminator,
     corpus: Corpus,
     validation: Corpus,
     options: Options,
     statistics: tuple[np.ndarray, np.ndarray],
-    folder: Path,
-    writer,
-    resume: bool,
-    device: torch.device,
-    write: bool,
-) -> None:
+) -> loop.Report:
     """Train; the checkpoints hold the moving average of the generator's weights as ``G``."""
     lengths = np.array([len(view) for view in corpus.windows])
     chances = clip_chances(lengths, corpus.names, options.shares, discriminator.window)
-    network.to(device)
-    discriminator.to(device)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True)
+    network.to(run.device)
+    discriminator.to(run.device)
+    average = loop.moving_average(network, EMA_DECAY)
     optimizer = torch.optim.Adam(network.parameters(), options.learning_rate, betas=(0.9, 0.99))
-    judge = torch.optim.Adam(
+    judge_optimizer = torch.optim.Adam(
         discriminator.parameters(), options.discriminator_rate, betas=(0.5, 0.99)
     )
+    mover = loop.Learner(network, optimizer, options.learning_rate, LARGEST_NORM, average)
+    judge = loop.Learner(
+        discriminator,
+        judge_optimizer,
+        options.discriminator_rate,
+        schedule=loop.constant,
+        name="discriminator",
+    )
     rng = np.random.default_rng(options.seed)
-    step = 0
-    if resume:
-        state = runs.load_run(folder / "ckpt_last.pth", network.config)
-        network.load_state_dict(state["network"])
-        discriminator.load_state_dict(state["discriminator"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["opt"])
-        judge.load_state_dict(state["opt_discriminator"])
-        rng.bit_generator.state = state["rng"]
-        step = state["step"]
 
-    def checkpoint(name: str) -> None:
-        runs.save_run(
-            folder / name,
-            G=average.module.state_dict(),
-            config=network.config,
-            mel_mean=torch.from_numpy(statistics[0]),
-            mel_std=torch.from_numpy(statistics[1]),
-            network=network.state_dict(),
-            discriminator=discriminator.state_dict(),
-            average=average.state_dict(),
-            opt=optimizer.state_dict(),
-            opt_discriminator=judge.state_dict(),
-            rng=rng.bit_generator.state,
-            step=step,
-        )
+    def draw() -> loop.Batch:
+        *tensors, names = batch(corpus, chances, rng, options.sequences, network.max_length)
+        return loop.Batch(tuple(tensors), names)
 
-    started, since = time.monotonic(), step
-    while step < options.steps:
-        factor = runs.cosine(step, options.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * factor
-        heard, voice, true, names = batch(
-            corpus, chances, rng, options.sequences, network.max_length
-        )
+    def step(
+        _done: int, heard: torch.Tensor, voice: torch.Tensor, true: torch.Tensor
+    ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
         heard = heard + options.mel_noise * torch.randn_like(heard)
-        heard, voice, true = heard.to(device), voice.to(device), true.to(device)
-        network.train()
-        discriminator.train()
         made, encoding = network(heard, voice)
-
         judged_true = discriminator(true, encoding.detach())
         judged_made = discriminator(made.detach(), encoding.detach())
-        judging = ((judged_true - 1) ** 2).mean() + (judged_made**2).mean()
-        judge.zero_grad(set_to_none=True)
-        judging.backward()
-        judge.step()
+        yield judge, {"discriminator": judging_loss(judged_true, judged_made)}
+        yield mover, losses(made, true, discriminator(made, encoding), options)
 
-        parts = {
-            "l1": (made - true).abs().mean(),
-            "laplacian": options.laplacian_weight * laplacian_l1(made, true),
-            "moments": options.moment_weight * moment_loss(made, true),
-            "gan": options.gan_weight * ((discriminator(made, encoding) - 1) ** 2).mean(),
-        }
-        loss = sum(parts.values())
-        runs.refuse_nan(loss + judging, step, names)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        average.update_parameters(network)
-        step += 1
-        learning_rate = optimizer.param_groups[0]["lr"]
-        runs.log_step(writer, step, {**parts, "discriminator": judging}, norm, learning_rate)
-        if step % options.validate_every == 0 or step == options.steps:
-            scores = validate(average.module, validation, device)
-            rate = (step - since) / (time.monotonic() - started)
-            texts = [f"{key} {value.item():.4f}" for key, value in parts.items()]
-            texts += [f"discriminator {judging.item():.3f}"]
-            texts += [f"{key} {value:.3f}" for key, value in scores.items()]
-            _log.info("step %d: %s; %.2f steps/s", step, ", ".join(texts), rate)
-            runs.log_scores(writer, step, scores)
-            if write:
-                checkpoint("ckpt_last.pth")
+    return loop.train(
+        run,
+        [mover, judge],
+        draw,
+        {"rng": rng},
+        step,
+        lambda: validate(average.module, validation, run.device),
+        keep={
+            "G": average.module,
+            "network": network,
+            "discriminator": discriminator,
+            "average": average,
+            "opt": optimizer,
+            "opt_discriminator": judge_optimizer,
+        },
+        extra={
+            "config": network.config,
+            "mel_mean": torch.from_numpy(statistics[0]),
+            "mel_std": torch.from_numpy(statistics[1]),
+        },
+    )
 
 
 def validate(network: SpeakerBranch, corpus: Corpus, device: torch.device) -> dict[str, float]:

@@ -8,38 +8,33 @@ so the code may be finer in time than the official 16 frames.
 
 from __future__ import annotations
 
-import logging
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from src.features import f0_one_hot
 from src.networks.autovc import Generator
-from src.training import runs
+from src.training import loop, runs
 from src.training.augment import VoiceChanger
 from src.training.dumps import Voices
 
 CROP = 128  # frames of a training crop (AutoVC)
 CODE_FREE = 0.3  # share of the steps before the code's loss, which alone would still the code
 POSTNET_START = 0.1  # gain of an untrained post-net's last norm
-
-_log = logging.getLogger(__name__)
+LARGEST_NORM = 5.0  # of the gradient
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is made of; stored in its checkpoints."""
+    """What a run is made of."""
 
-    steps: int
     batch_size: int
     learning_rate: float
     strength: float  # of the voice changer
     code_weight: float
     seed: int
-    validate_every: int
 
 
 def quieten_postnet(generator: Generator) -> None:
@@ -94,17 +89,9 @@ def losses(
 
 
 def train(
-    generator: Generator,
-    voices: Voices,
-    held_out: set[str],
-    options: Options,
-    folder: Path,
-    writer,
-    resume: bool,
-    device: torch.device,
-    write: bool,
-) -> None:
-    """Train; with ``write``, ``ckpt_last.pth`` (resumable) and ``ckpt_best.pth`` go to ``folder``.
+    run: runs.Run, generator: Generator, voices: Voices, held_out: set[str], options: Options
+) -> loop.Report:
+    """Train; the checkpoints hold the weights as ``model``.
 
     Args:
         held_out: speakers whose utterances are only validated on.
@@ -112,62 +99,38 @@ def train(
     speaker_out = np.isin(voices.speakers, sorted(held_out))
     everyone = np.arange(len(voices.names))
     training, validation = everyone[~speaker_out], everyone[speaker_out]
-    generator.to(device)
+    generator.to(run.device)
     optimizer = torch.optim.Adam(generator.parameters(), options.learning_rate)
+    learner = loop.Learner(generator, optimizer, options.learning_rate, LARGEST_NORM)
     rng = np.random.default_rng(options.seed)
     noise = torch.Generator().manual_seed(options.seed)
     changer = VoiceChanger(noise, options.strength)
-    step, best = 0, float("inf")
-    if resume:
-        state = runs.load_run(folder / "ckpt_last.pth", generator.config)
-        generator.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["opt"])
-        rng.bit_generator.state = state["rng"]
-        noise.set_state(state["noise"])
-        step, best = state["step"], state["best"]
 
-    def checkpoint(name: str) -> None:
-        runs.save_run(
-            folder / name,
-            model=generator.state_dict(),
-            opt=optimizer.state_dict(),
-            config=generator.config,
-            rng=rng.bit_generator.state,
-            noise=noise.get_state(),
-            step=step,
-            best=best,
-        )
-
-    started, since = time.monotonic(), step
-    while step < options.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * runs.cosine(step, options.steps)
+    def draw() -> loop.Batch:
         mel, f0, embedding, names = crops(voices, training, rng, options.batch_size)
-        heard = changer(mel)
-        generator.train()
-        code_weight = options.code_weight if step >= CODE_FREE * options.steps else 0.0
-        batch = (x.to(device) for x in (heard, mel, f0, embedding))
-        parts = losses(generator, *batch, code_weight)
-        loss = sum(parts.values())
-        runs.refuse_nan(loss, step, names)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(generator.parameters(), 5.0)
-        optimizer.step()
-        step += 1
-        learning_rate = optimizer.param_groups[0]["lr"]
-        runs.log_step(writer, step, parts, norm, learning_rate)
-        if step % options.validate_every == 0 or step == options.steps:
-            score = validate(generator, voices, validation, options, device)
-            rate = (step - since) / (time.monotonic() - started)
-            texts = ", ".join(f"{key} {value.item():.5f}" for key, value in parts.items())
-            _log.info("step %d: %s; held out %.5f; %.2f steps/s", step, texts, score, rate)
-            runs.log_scores(writer, step, {"refined": score})
-            if write:
-                if score < best:
-                    best = score
-                    checkpoint("ckpt_best.pth")
-                checkpoint("ckpt_last.pth")
+        return loop.Batch((changer(mel), mel, f0, embedding), names)
+
+    def step(
+        done: int, *tensors: torch.Tensor
+    ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
+        code_weight = options.code_weight if done >= CODE_FREE * run.steps else 0.0
+        yield learner, losses(generator, *tensors, code_weight)
+
+    def judge() -> dict[str, float]:
+        return {"refined": validate(generator, voices, validation, options, run.device)}
+
+    return loop.train(
+        run,
+        [learner],
+        draw,
+        {"rng": rng, "noise": noise},
+        step,
+        judge,
+        keep={"model": generator, "opt": optimizer},
+        extra={"config": generator.config},
+        score=lambda scores: scores["refined"],
+        lowest=True,
+    )
 
 
 def validate(
