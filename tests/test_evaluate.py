@@ -15,7 +15,7 @@ from matplotlib import cbook
 
 import main_evaluate
 from src.errors import InputError
-from src.evaluation import cases, measures, rendered
+from src.evaluation import cases, measures, rendered, rendering
 from src.frames.portrait import PortraitRenderer
 from src.landmarks.detect import detect_landmarks
 from src.landmarks.topology import EYELID_PAIRS, LANDMARK_COUNT
@@ -205,7 +205,7 @@ def speaking(hopper, tmp_path_factory):
     track[:, :, 0] += 0.1 * eyes * np.sin(2 * np.pi * times / 2.4)[:, None]
     folder = tmp_path_factory.mktemp("speaking")
     sound = folder / "sound.wav"
-    main_evaluate.write_wav(sound, (3000 * np.sin(np.arange(frames * 640) / 9)).astype(np.int16))
+    rendering.write_wav(sound, (3000 * np.sin(np.arange(frames * 640) / 9)).astype(np.int16))
     renderer = PortraitRenderer(hopper, still)
     write_video(folder / "talk.mp4", (renderer.render(points) for points in track), 25, sound)
     return folder / "talk.mp4", track
@@ -318,32 +318,36 @@ def refusal(capsys, *arguments) -> str:
 def test_bad_input_ends_in_one_line(root, tmp_path, capsys):
     nowhere = tmp_path / "nowhere"
     assert refusal(capsys, "--root_dir", nowhere) == f"{nowhere}: no such folder\n"
-    said = refusal(capsys, "--root_dir", root, "--speakers", "grace", "nobody", "--voices")
+    videos = ("--root_dir", root, "--measure", "videos", "--speakers")
+    said = refusal(capsys, *videos, "grace", "nobody", "--voices")
     assert said == "--videos none given: no video of the tracked clip talk\n"
-    said = refusal(capsys, "--root_dir", root, "--speakers", "nobody", "--voices")
+    said = refusal(capsys, *videos, "nobody", "--voices")
     assert said == f"{root / 'clips'}: no clip with speech in sync of nobody\n"
-    said = refusal(capsys, "--root_dir", root, "--speakers", "--voices")
+    said = refusal(capsys, *videos, "--voices")
     assert said.startswith("--speakers and --voices: both are empty")
-    said = refusal(capsys, "--root_dir", root, "--speakers", "--portrait", nowhere)
+    said = refusal(capsys, *videos, "--portrait", nowhere)
     assert said == f"{nowhere}: no such picture\n"
     (tmp_path / "file").write_text("")
-    said = refusal(capsys, "--root_dir", root, "--json", tmp_path / "file" / "report.json")
+    said = refusal(capsys, *videos, "--json", tmp_path / "file" / "report.json")
     assert said.startswith(f"{tmp_path / 'file' / 'report.json'}: cannot be written")
 
 
 def test_options_of_its_own_cannot_be_handed_on(root, capsys):
     with pytest.raises(SystemExit):
-        main_evaluate.main(["--root_dir", str(root), "--fps", "50"])
+        main_evaluate.main(["--root_dir", str(root), "--videos", "x", "--fps", "50"])
     assert "--fps: set by this script" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main_evaluate.main(["--root_dir", str(root), "--seed", "1"])
+    assert "unrecognized arguments: --seed 1" in capsys.readouterr().err
     options, handed_on = main_evaluate.parse(
-        ["--root_dir", "x", "--amp_lip_y", "1.5", "--voices", "slt", "--load_G_name=a.pth"]
+        ["--root_dir=x", "--videos=v", "--amp_lip_y=1.5", "--voices", "slt", "--load_G_name=a.pth"]
     )
-    assert handed_on == ["--amp_lip_y", "1.5", "--load_G_name=a.pth"]
+    assert handed_on == ["--load_G_name=a.pth", "--amp_lip_y=1.5"]
     assert options.voices == ["slt"]
 
 
 def test_a_stop_ends_what_runs():
-    children = main_evaluate.Children()
+    children = rendering.Children()
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(children.run, sleep, dict(os.environ))
@@ -367,7 +371,7 @@ def test_whole_command(root, speaking, tmp_path, capsys):
     for words in ("Aperture correlation with the true clip", "Open/shut AUC, voice robot: 1 sent"):
         assert words in printed
     figures = json.loads(report.read_text())
-    assert figures["options"] == ["--amp_lip_y", "1"]
+    assert figures["options"] == ["--amp_lip_y=1"]
     assert [case["name"] for case in figures["cases"]] == ["talk", "robot_00000"]
     assert [case["seen"] for case in figures["cases"]] == [1.0, 1.0]
     assert set(figures["open_shut_auc"]) == {"video", "landmarks", "loudness"}

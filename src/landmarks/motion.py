@@ -99,6 +99,22 @@ def smooth(values: np.ndarray, window: int, order: int) -> np.ndarray:
     return savgol_filter(values, window, order, axis=0)
 
 
+def predicted_displacement(
+    network: ContentBranch,
+    windows: np.ndarray,
+    face: np.ndarray,
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """What the branch itself says, (T, 204) float32; the arguments of `content_displacement`."""
+    static = torch.from_numpy(np.asarray(face, np.float32).reshape(1, -1)).to(device)
+    batches = []
+    with torch.inference_mode():
+        for start in range(0, len(windows), BATCH):
+            batch = _tensor(windows[start : start + BATCH], device)
+            batches.append(network(batch, static).cpu().numpy())
+    return np.concatenate(batches)
+
+
 def content_displacement(
     network: ContentBranch,
     windows: np.ndarray,
@@ -123,13 +139,7 @@ def content_displacement(
     Returns:
         (T, 68, 3) float32 in normalised coordinates, T less a dropped rest if as released.
     """
-    static = torch.from_numpy(np.asarray(face, np.float32).reshape(1, -1)).to(device)
-    batches = []
-    with torch.inference_mode():
-        for start in range(0, len(windows), BATCH):
-            batch = _tensor(windows[start : start + BATCH], device)
-            batches.append(network(batch, static).cpu().numpy())
-    raw = np.concatenate(batches)
+    raw = predicted_displacement(network, windows, face, device)
     if as_released:
         displacement = np.concatenate([calibrate(raw[piece]) for piece in segments(len(raw))])
     else:
