@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from src.errors import InputError
-from src.features import WINDOW
-from src.landmarks.geometry import register
+from src.features import WINDOW, standardise, windows
+from src.landmarks.geometry import normalise, register
 from src.networks.autovc import Generator
 from src.networks.content import ContentBranch
 from src.networks.speaker import MotionDiscriminator, SpeakerBranch
@@ -361,15 +361,25 @@ def test_held_out_speakers_are_in_one_split_only():
     assert [held_out.split_of(s) for s in "abc"] == ["val", "test", "train"]
 
 
+def clips_of(**lengths: int) -> list[dumps.Clip]:
+    """Silent clips by name; ``__`` stands for ``/``."""
+    return [
+        dumps.Clip(
+            np.zeros((count, 80)), np.zeros((count, 204)), name.replace("__", "/"), np.zeros(256)
+        )
+        for name, count in lengths.items()
+    ]
+
+
 def test_each_group_of_speakers_gets_its_share_of_the_batches():
-    names = ["s0/a", "s0/b", "s1/c", "s1/d", "s2/e"]
-    chances = sampling.clip_chances(np.array([30, 10, 50, 3, 5]), names, {"s0": 0.8}, least=4)
+    known = clips_of(s0__a=30, s0__b=10, s1__c=50, s1__d=3, s2__e=5)
+    chances = sampling.clip_chances(known, {"s0": 0.8}, least=4)
     assert chances == pytest.approx([0.6, 0.2, 0.2 * 50 / 55, 0, 0.2 * 5 / 55])
 
 
 def test_a_share_for_nobody_is_refused():
     with pytest.raises(InputError, match="--share zz"):
-        sampling.clip_chances(np.array([9]), ["s0/a"], {"zz": 0.5}, least=4)
+        sampling.clip_chances(clips_of(s0__a=9), {"zz": 0.5}, least=4)
 
 
 # Runs
@@ -512,9 +522,30 @@ def test_a_loss_that_is_no_number_names_the_batch():
         loop.refuse_nan(torch.tensor(float("nan")), 7, ["clip_a", "clip_b"])
 
 
-def test_windows_are_views_and_lose_no_frame():
-    corpus = content.Corpus.of(clips(1), np.zeros(80), np.ones(80), lead=6)
-    view = corpus.windows[0]
-    assert view.shape == (90, WINDOW, 80)
-    assert view.base is not None
-    assert np.array_equal(view[20, 6], view[26, 0])
+def test_windows_are_views_and_those_of_the_whole_clip_standardised():
+    features = np.random.default_rng(0).random((90, 80), np.float32)
+    mean, deviation = features.mean(0), features.std(0)
+    whole = windows(standardise(features, mean, deviation), 6)
+    assert whole.shape == (90, WINDOW, 80)
+    for first, end in ((0, 90), (0, 4), (3, 7), (70, 74), (86, 90)):
+        view = sampling.windows_of(features, mean, deviation, 6, first, end)
+        assert view.base is not None
+        assert np.array_equal(view, whole[first:end])
+
+
+def test_portraits_are_normalised_faces():
+    turned = content.turned(np.repeat(face()[None], 5, 0), np.random.default_rng(0))
+    depth = face()[:, 2]
+    expected = [normalise(one, depth)[0].reshape(-1) for one in turned]
+    assert np.abs(content.as_portraits(turned, depth) - expected).max() < 1e-6
+    assert np.linalg.norm(turned[2, 8]) == pytest.approx(np.linalg.norm(face()[8]))
+
+
+def test_noise_of_an_item_does_not_depend_on_the_others():
+    seeds = np.array([3, 5, 7])
+    every = sampling.noise(seeds, (4, 80))
+    assert np.array_equal(sampling.noise(seeds[1:2], (4, 80))[0], every[1])
+    assert (
+        abs(every.std() - 1) < 0.1
+        and abs(np.corrcoef(every[0].ravel(), every[1].ravel())[0, 1]) < 0.2
+    )

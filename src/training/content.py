@@ -6,21 +6,20 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 from src.audio import FRAME_RATE
 from src.evaluation import measures
-from src.features import standardise, windows
-from src.landmarks.geometry import normalise
+from src.landmarks.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH
 from src.landmarks.topology import LANDMARK_COUNT
 from src.networks.content import ContentBranch
-from src.training import loop, runs
+from src.training import loop, parallel, runs
 from src.training.dumps import Clip
 from src.training.faces import static_face
 from src.training.losses import laplacian_l1, lip_square, lip_weights, weighted_l1
-from src.training.sampling import clip_chances
+from src.training.sampling import clip_chances, noise, windows_of
 
 RUN = 4  # consecutive windows taken from a clip at a time: short, so that a batch has many voices
 EMA_DECAY = 0.99
@@ -28,6 +27,7 @@ OWN_FACE = 0.4  # share of the runs that see the clip's own static face, not som
 FACE_NOISE = 0.01  # deviation added to static faces, normalised units
 FACE_TURN = (0.15, 0.2, 0.1)  # deviation in radians of a portrait's nod, turn and tilt
 LARGEST_NORM = 1.0  # of the gradient
+PIECE = 512  # windows predicted at a time
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips ready to be cut into windows."""
+    """Clips to draw windows from. Dumps stay as they are, which may be on the disk."""
 
-    windows: list[np.ndarray]  # a (T, 18, 80) view each, of standardised features
-    displacements: list[np.ndarray]  # (T, 204) from the static face
+    clips: list[Clip]
     static_faces: np.ndarray  # (C, 204), registered
-    names: list[str]
+    mean: np.ndarray  # (80,) of the features
+    deviation: np.ndarray
+    lead: int  # frames of a window before the frame that it speaks for
 
     @functools.cached_property
     def depth(self) -> np.ndarray:
@@ -62,16 +63,22 @@ class Corpus:
 
     @staticmethod
     def of(clips: list[Clip], mean: np.ndarray, deviation: np.ndarray, lead: int) -> Corpus:
-        """Standardise, find each clip's static face and lay out the windows as views."""
-        views, moves, faces = [], [], []
-        for clip in clips:
-            views.append(windows(standardise(clip.features, mean, deviation), lead))
+        """Find each clip's static face."""
+        faces = np.empty((len(clips), 3 * LANDMARK_COUNT), np.float32)
+        for face, clip in zip(faces, clips, strict=True):
             points = np.asarray(clip.landmarks, np.float32)
-            face = static_face(points.reshape(-1, LANDMARK_COUNT, 3)).reshape(-1)
-            moves.append((points - face).astype(np.float32))
-            faces.append(face)
-        faces = np.array(faces, np.float32).reshape(-1, 3 * LANDMARK_COUNT)
-        return Corpus(views, moves, faces, [clip.name for clip in clips])
+            face[:] = static_face(points.reshape(-1, LANDMARK_COUNT, 3)).reshape(-1)
+        return Corpus(clips, faces, mean, deviation, lead)
+
+    def windows(self, clip: int, first: int, end: int) -> np.ndarray:
+        """(end - first, 18, 80) standardised, as a view."""
+        features = self.clips[clip].features
+        return windows_of(features, self.mean, self.deviation, self.lead, first, end)
+
+    def displacements(self, clip: int, first: int, end: int) -> np.ndarray:
+        """float32 (end - first, 204) from the clip's static face."""
+        points = np.asarray(self.clips[clip].landmarks[first:end], np.float32)
+        return points - self.static_faces[clip]
 
 
 def statistics(clips: list[Clip]) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +90,7 @@ def statistics(clips: list[Clip]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def as_portraits(faces: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Static faces as the network meets a portrait's: by its jaw's width, with a standard depth.
+    """Static faces as the network meets a portrait's: ``normalise`` of many faces at once.
 
     Args:
         faces: (N, 68, 3) in any pose.
@@ -92,38 +99,49 @@ def as_portraits(faces: np.ndarray, depth: np.ndarray) -> np.ndarray:
     Returns:
         float32 (N, 204).
     """
-    portraits = [normalise(face, depth)[0] for face in faces]
-    return np.array(portraits, np.float32).reshape(len(faces), -1)
+    left, right = faces[:, :1], faces[:, 16:17]
+    scale = NORMALISED_JAW_WIDTH / (right[..., :1] - left[..., :1])
+    portraits = scale * (faces - 0.5 * (left + right))
+    portraits[..., 2] = DEPTH_FACTOR * depth
+    return portraits.reshape(len(faces), -1).astype(np.float32)
 
 
 def turned(faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Faces (N, 68, 3) turned at random by about ``FACE_TURN``: portraits are seldom frontal."""
     turns = rng.standard_normal((len(faces), 3)) * FACE_TURN
-    return np.stack(
-        [face @ cv2.Rodrigues(turn)[0] for face, turn in zip(faces, turns, strict=True)]
-    )
+    return faces @ Rotation.from_rotvec(turns).as_matrix()
 
 
 def batch(
-    corpus: Corpus, chances: np.ndarray, rng: np.random.Generator, size: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
-    """Windows (N, 18, 80), static faces (N, 204) and displacements (N, 204), in runs of ``RUN``."""
+    corpus: Corpus, chances: np.ndarray, rng: np.random.Generator, size: int, mel_noise: float = 0.0
+) -> loop.Batch:
+    """This process's part of a batch of ``size`` windows in runs of ``RUN``.
+
+    Returns:
+        Windows (N, 18, 80), static faces (N, 204) and displacements (N, 204).
+    """
     chosen = rng.choice(len(chances), size // RUN, p=chances)
-    heard, moved, faces = [], [], []
+    starts, seen = [], []
     for clip in chosen:
-        start = int(rng.integers(0, len(corpus.windows[clip]) - RUN + 1))
-        heard.append(corpus.windows[clip][start : start + RUN])
-        moved.append(corpus.displacements[clip][start : start + RUN])
-        face = clip if rng.random() < OWN_FACE else rng.integers(len(corpus.static_faces))
-        faces.append(corpus.static_faces[face].reshape(LANDMARK_COUNT, 3))
-    portraits = as_portraits(turned(np.array(faces), rng), corpus.depth)
+        starts.append(int(rng.integers(0, len(corpus.clips[clip].features) - RUN + 1)))
+        seen.append(clip if rng.random() < OWN_FACE else rng.integers(len(corpus.static_faces)))
+    faces = corpus.static_faces[seen].reshape(-1, LANDMARK_COUNT, 3)
+    portraits = as_portraits(turned(faces, rng), corpus.depth)
     face = np.repeat(portraits, RUN, axis=0)
     face = face + FACE_NOISE * rng.standard_normal(face.shape, dtype=np.float32)
-    return (
-        torch.from_numpy(np.concatenate(heard)),
-        torch.from_numpy(face),
-        torch.from_numpy(np.concatenate(moved)),
-        [corpus.names[clip] for clip in chosen],
+    mine = parallel.own(len(chosen))
+    pieces = list(zip(chosen[mine], starts[mine], strict=True))
+    heard = np.stack([corpus.windows(clip, start, start + RUN) for clip, start in pieces])
+    if mel_noise:
+        heard += mel_noise * noise(rng.integers(2**63, size=len(chosen))[mine], heard.shape[1:])
+    moved = [corpus.displacements(clip, start, start + RUN) for clip, start in pieces]
+    return loop.Batch(
+        (
+            torch.from_numpy(heard.reshape(-1, *heard.shape[2:])),
+            torch.from_numpy(face[mine.start * RUN : mine.stop * RUN]),
+            torch.from_numpy(np.concatenate(moved)),
+        ),
+        [corpus.clips[clip].name for clip, _ in pieces],
     )
 
 
@@ -157,8 +175,7 @@ def train(
         phones: phone times of those validation clips that are synthetic, by name.
         statistics_: mean and deviation of the features, stored with the weights.
     """
-    lengths = np.array([len(view) for view in corpus.windows])
-    chances = clip_chances(lengths, corpus.names, options.shares, RUN)
+    chances = clip_chances(corpus.clips, options.shares, RUN)
     network.to(run.device)
     average = loop.moving_average(network, EMA_DECAY)
     optimizer = torch.optim.AdamW(
@@ -168,13 +185,11 @@ def train(
     rng = np.random.default_rng(options.seed)
 
     def draw() -> loop.Batch:
-        *tensors, names = batch(corpus, chances, rng, options.segment_batch_size)
-        return loop.Batch(tuple(tensors), names)
+        return batch(corpus, chances, rng, options.segment_batch_size, options.mel_noise)
 
     def step(
         _done: int, heard: torch.Tensor, face: torch.Tensor, true: torch.Tensor
     ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
-        heard = heard + options.mel_noise * torch.randn_like(heard)
         yield learner, losses(network(heard, face), true, face, options)
 
     return loop.train(
@@ -200,16 +215,17 @@ def train(
 
 
 def predict(
-    network: ContentBranch, view: np.ndarray, face: np.ndarray, device: torch.device
+    network: ContentBranch, corpus: Corpus, clip: int, face: np.ndarray, device: torch.device
 ) -> np.ndarray:
-    """Displacements (T, 204) of the windows (T, 18, 80) of one clip; puts the network in eval."""
+    """Displacements (T, 204) of all windows of a clip for a face (204,); leaves it in eval."""
     network.eval()
     static = torch.from_numpy(face)[None].to(device)
+    frames = len(corpus.clips[clip].features)
+    pieces = []
     with torch.inference_mode():
-        pieces = [
-            network(torch.from_numpy(view[i : i + 512]).to(device), static).cpu().numpy()
-            for i in range(0, len(view), 512)
-        ]
+        for first in range(0, frames, PIECE):
+            heard = corpus.windows(clip, first, min(frames, first + PIECE))
+            pieces.append(network(torch.from_numpy(heard.copy()).to(device), static).cpu().numpy())
     return np.concatenate(pieces)
 
 
@@ -222,21 +238,19 @@ def validate(
     """Mean aperture correlation on real clips and open/shut AUC on synthetic ones, held out."""
     correlations, opened, shut = [], [], []
     thinning = np.arange(0, 10**6) * FRAME_RATE / measures.MEASURE_RATE
-    for view, true, face, name in zip(
-        corpus.windows, corpus.displacements, corpus.static_faces, corpus.names, strict=True
-    ):
-        portrait = as_portraits(face.reshape(1, LANDMARK_COUNT, 3), corpus.depth)[0]
-        made = predict(network, view, portrait, device)
+    portraits = as_portraits(corpus.static_faces.reshape(-1, LANDMARK_COUNT, 3), corpus.depth)
+    for index, (clip, portrait) in enumerate(zip(corpus.clips, portraits, strict=True)):
+        made = predict(network, corpus, index, portrait, device)
         # A signed gap: lips that cross count as more shut than lips that touch.
         y = made.reshape(-1, LANDMARK_COUNT, 3)[..., 1]
         signed = y[:, 66] - y[:, 62]
-        clip = name.split("/")[-1].split("+")[0]
-        if clip in phones:
-            wide, least = measures.phone_extremes(signed, FRAME_RATE, phones[clip])
+        name = clip.name.split("/")[-1].split("+")[0]
+        if name in phones:
+            wide, least = measures.phone_extremes(signed, FRAME_RATE, phones[name])
             opened += wide
             shut += least
         else:
-            known = measures.aperture((face + true).reshape(-1, LANDMARK_COUNT, 3))
+            known = measures.aperture(np.reshape(clip.landmarks, (-1, LANDMARK_COUNT, 3)))
             frames = thinning[thinning < len(signed) - 1].astype(int)
             correlations.append(measures.aperture_correlation(signed[frames], known[frames]))
     return {

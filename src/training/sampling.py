@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from src.errors import InputError
+from src.features import WINDOW, standardise
+from src.training.dumps import Clip
 
 
-def clip_chances(
-    lengths: np.ndarray, names: list[str], shares: dict[str, float], least: int
-) -> np.ndarray:
+def clip_chances(clips: list[Clip], shares: dict[str, float], least: int) -> np.ndarray:
     """Chance of each clip, in proportion to its length within the share of its group.
 
     Args:
-        lengths: (C,) frames.
-        names: each clip's, beginning with its speaker's.
+        clips: their names begin with their speakers' names.
         shares: part of all draws by prefix of the name; the longest prefix that matches counts.
             Clips that none matches are one more group with what is left of 1.
         least: frames; shorter clips are never drawn.
@@ -25,10 +24,11 @@ def clip_chances(
     Returns:
         (C,) chances that sum to 1.
     """
-    able = np.where(np.asarray(lengths) >= least, lengths, 0).astype(np.float64)
+    lengths = np.array([len(clip.features) for clip in clips])
+    able = np.where(lengths >= least, lengths, 0).astype(np.float64)
     groups = np.full(len(able), "", object)
     for prefix in sorted(shares, key=len):
-        members = [i for i, name in enumerate(names) if name.startswith(prefix)]
+        members = [i for i, clip in enumerate(clips) if clip.name.startswith(prefix)]
         if not members:
             raise InputError(f"--share {prefix}: no clip to train on is of such a speaker")
         groups[members] = prefix
@@ -40,3 +40,31 @@ def clip_chances(
     if not chances.sum() > 0:
         raise InputError(f"no clip to train on has both {least} frames and a share of the draws")
     return chances / chances.sum()
+
+
+def windows_of(
+    features: np.ndarray, mean: np.ndarray, deviation: np.ndarray, lead: int, first: int, end: int
+) -> np.ndarray:
+    """Those windows of a clip that speak for its frames from ``first`` to before ``end``.
+
+    As ``src.features.windows`` of the whole clip standardised, of which only the frames that these
+    windows hear are read and standardised.
+
+    Args:
+        features: (T, 80).
+
+    Returns:
+        float32 (end - first, WINDOW, 80), a view.
+    """
+    frames = np.arange(first - lead, end + WINDOW - 1 - lead).clip(0, len(features) - 1)
+    heard = standardise(features[frames], mean, deviation)
+    return np.lib.stride_tricks.sliding_window_view(heard, WINDOW, axis=0).swapaxes(1, 2)
+
+
+def noise(seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal numbers, float32 (len(seeds), *shape), each item from a seed of its own.
+
+    So an item has the same noise whichever process makes it, and no process makes all.
+    """
+    each = [np.random.default_rng(seed).standard_normal(shape, np.float32) for seed in seeds]
+    return np.stack(each)

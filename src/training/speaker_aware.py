@@ -14,15 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from src.features import standardise, windows
 from src.landmarks.geometry import register
 from src.landmarks.topology import LANDMARK_COUNT
 from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
-from src.training import loop, runs
+from src.training import loop, parallel, runs
 from src.training.dumps import Clip
 from src.training.faces import static_face
 from src.training.losses import laplacian_l1
-from src.training.sampling import clip_chances
+from src.training.sampling import clip_chances, noise, windows_of
 
 EMA_DECAY = 0.99
 EMBEDDING_NOISE = 0.02  # deviation a coordinate: voices near a known one move like it
@@ -46,12 +45,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips ready to be cut into sequences."""
+    """Clips to draw sequences from. Dumps stay as they are, which may be on the disk."""
 
-    windows: list[np.ndarray]  # (T, 18, 80) views
-    displacements: list[np.ndarray]  # (T, 204), head motion included
-    embeddings: list[np.ndarray]  # (256,), as the network wants them
-    names: list[str]
+    clips: list[Clip]
+    static_faces: np.ndarray  # (C, 204), in the standard pose
+    mean: np.ndarray  # (80,) of the features
+    deviation: np.ndarray
+    lead: int  # frames of a window before the frame that it speaks for
+    gain: float  # on displacements; above 1 it makes up for the ``amp_pos`` of 0.5
 
     @staticmethod
     def of(
@@ -62,45 +63,71 @@ class Corpus:
         lead: int,
         gain: float = 1.0,
     ) -> Corpus:
-        """Displacements of each clip's landmarks from its static face in the standard pose.
-
-        Above 1, ``gain`` makes up for the ``amp_pos`` of 0.5 that the motion is played with.
-        """
-        views, moves, voices, names = [], [], [], []
-        for clip in clips:
+        """Find each clip's static face in the pose of the standard face (68, 3)."""
+        faces = np.empty((len(clips), 3 * LANDMARK_COUNT))
+        for face, clip in zip(faces, clips, strict=True):
             points = np.asarray(clip.landmarks, np.float32).reshape(-1, LANDMARK_COUNT, 3)
-            face = static_face(register(points, standard))
-            views.append(windows(standardise(clip.features, mean, deviation), lead))
-            moves.append((gain * (points - face)).reshape(len(points), -1).astype(np.float32))
-            voices.append((EMBEDDING_GAIN * clip.embedding).astype(np.float32))
-            names.append(clip.name)
-        return Corpus(views, moves, voices, names)
+            face[:] = static_face(register(points, standard)).reshape(-1)
+        return Corpus(clips, faces, mean, deviation, lead, gain)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(C,) frames."""
+        return np.array([len(clip.features) for clip in self.clips])
+
+    def windows(self, clip: int, first: int, end: int) -> np.ndarray:
+        """(end - first, 18, 80) standardised, as a view."""
+        features = self.clips[clip].features
+        return windows_of(features, self.mean, self.deviation, self.lead, first, end)
+
+    def displacements(self, clip: int, first: int, end: int) -> np.ndarray:
+        """float32 (end - first, 204) from the clip's static face, head motion included."""
+        points = np.asarray(self.clips[clip].landmarks[first:end], np.float32)
+        return (self.gain * (points - self.static_faces[clip])).astype(np.float32)
+
+    def voice(self, clip: int) -> np.ndarray:
+        """float32 (256,) embedding, as the network wants it."""
+        return (EMBEDDING_GAIN * self.clips[clip].embedding).astype(np.float32)
 
 
 def batch(
-    corpus: Corpus, chances: np.ndarray, rng: np.random.Generator, count: int, longest: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
-    """Sequences of one length: windows (B, T, 18, 80), embeddings (B, 1, 256), moves (B, T, 204).
+    corpus: Corpus,
+    chances: np.ndarray,
+    rng: np.random.Generator,
+    count: int,
+    longest: int,
+    mel_noise: float = 0.0,
+) -> loop.Batch:
+    """This process's part of a batch of ``count`` sequences of one length.
 
     The first clip drawn decides the length; the others are drawn among those that have it.
+
+    Returns:
+        Windows (B, T, 18, 80), embeddings (B, 1, 256) and displacements (B, T, 204).
     """
-    lengths = np.array([len(view) for view in corpus.windows])
+    lengths = corpus.lengths
     first = rng.choice(len(lengths), p=chances)
     length = min(longest, lengths[first])
     able = np.where(lengths >= length, chances, 0.0)
     chosen = [first, *rng.choice(len(lengths), count - 1, p=able / able.sum())]
-    heard, moved = [], []
-    for clip in chosen:
-        start = int(rng.integers(0, lengths[clip] - length + 1))
-        heard.append(corpus.windows[clip][start : start + length])
-        moved.append(corpus.displacements[clip][start : start + length])
-    voices = np.stack([corpus.embeddings[clip] for clip in chosen])[:, None]
-    noise = EMBEDDING_GAIN * EMBEDDING_NOISE * rng.standard_normal(voices.shape, np.float32)
-    return (
-        torch.from_numpy(np.stack(heard)),
-        torch.from_numpy(voices + noise),
-        torch.from_numpy(np.stack(moved)),
-        [corpus.names[clip] for clip in chosen],
+    starts = [int(rng.integers(0, lengths[clip] - length + 1)) for clip in chosen]
+    voices = np.stack([corpus.voice(clip) for clip in chosen])[:, None]
+    voices = voices + EMBEDDING_GAIN * EMBEDDING_NOISE * rng.standard_normal(
+        voices.shape, np.float32
+    )
+    mine = parallel.own(count)
+    sequences = list(zip(chosen[mine], starts[mine], strict=True))
+    heard = np.stack([corpus.windows(clip, start, start + length) for clip, start in sequences])
+    if mel_noise:
+        heard += mel_noise * noise(rng.integers(2**63, size=count)[mine], heard.shape[1:])
+    moved = [corpus.displacements(clip, start, start + length) for clip, start in sequences]
+    return loop.Batch(
+        (
+            torch.from_numpy(heard),
+            torch.from_numpy(voices[mine]),
+            torch.from_numpy(np.stack(moved)),
+        ),
+        [corpus.clips[clip].name for clip, _ in sequences],
     )
 
 
@@ -139,8 +166,7 @@ def train(
     statistics: tuple[np.ndarray, np.ndarray],
 ) -> loop.Report:
     """Train; the checkpoints hold the moving average of the generator's weights as ``G``."""
-    lengths = np.array([len(view) for view in corpus.windows])
-    chances = clip_chances(lengths, corpus.names, options.shares, discriminator.window)
+    chances = clip_chances(corpus.clips, options.shares, discriminator.window)
     network.to(run.device)
     discriminator.to(run.device)
     average = loop.moving_average(network, EMA_DECAY)
@@ -159,13 +185,11 @@ def train(
     rng = np.random.default_rng(options.seed)
 
     def draw() -> loop.Batch:
-        *tensors, names = batch(corpus, chances, rng, options.sequences, network.max_length)
-        return loop.Batch(tuple(tensors), names)
+        return batch(corpus, chances, rng, options.sequences, network.max_length, options.mel_noise)
 
     def step(
         _done: int, heard: torch.Tensor, voice: torch.Tensor, true: torch.Tensor
     ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
-        heard = heard + options.mel_noise * torch.randn_like(heard)
         made, encoding = network(heard, voice)
         judged_true = discriminator(true, encoding.detach())
         judged_made = discriminator(made.detach(), encoding.detach())
@@ -200,13 +224,10 @@ def validate(network: SpeakerBranch, corpus: Corpus, device: torch.device) -> di
     network.eval()
     errors, made_spread, true_spread, made_speed, true_speed = [], [], [], [], []
     with torch.inference_mode():
-        for view, voice, true in zip(
-            corpus.windows, corpus.embeddings, corpus.displacements, strict=True
-        ):
-            length = min(len(view), network.max_length)
-            heard = torch.from_numpy(np.array(view[:length])).to(device)
-            made, _ = network(heard, torch.from_numpy(voice)[None].to(device))
-            made, true = made.cpu().numpy(), true[:length]
+        for clip, length in enumerate(corpus.lengths.clip(max=network.max_length)):
+            heard = torch.from_numpy(corpus.windows(clip, 0, length).copy()).to(device)
+            made, _ = network(heard, torch.from_numpy(corpus.voice(clip))[None].to(device))
+            made, true = made.cpu().numpy(), corpus.displacements(clip, 0, length)
             errors.append(np.abs(made - true).mean())
             nose = slice(90, 92)  # x and y of point 30
             made_spread.append(made[:, nose].std(0).mean())

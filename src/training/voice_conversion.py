@@ -16,7 +16,7 @@ import torch
 
 from src.features import f0_one_hot
 from src.networks.autovc import Generator
-from src.training import loop, runs
+from src.training import loop, parallel, runs
 from src.training.augment import VoiceChanger
 from src.training.dumps import Voices
 
@@ -108,7 +108,9 @@ def train(
 
     def draw() -> loop.Batch:
         mel, f0, embedding, names = crops(voices, training, rng, options.batch_size)
-        return loop.Batch((changer(mel), mel, f0, embedding), names)
+        mine = parallel.own(options.batch_size)
+        tensors = (changer(mel), mel, f0, embedding)
+        return loop.Batch(tuple(tensor[mine] for tensor in tensors), names[mine])
 
     def step(
         done: int, *tensors: torch.Tensor
