@@ -169,16 +169,17 @@ def animate(
 ) -> None:
     """Make one video."""
     from src import pipeline, video
-    from src.landmarks.cartoon import finish_puppet, resting_face
+    from src.landmarks.cartoon import finish_puppet, opening_gain, resting_face
 
     log.info("moving the puppet")
     puppet = renderer.puppet
+    gain = 1.0 if options.as_released else opening_gain(puppet)
     predicted = pipeline.moving_face(
         speech,
         resting_face(puppet, networks.standard_face[:, 2], as_released=options.as_released),
         networks,
         amp_lip_x=options.amp_lip_x,
-        amp_lip_y=options.amp_lip_y,
+        amp_lip_y=gain * options.amp_lip_y,
         amp_pos=options.amp_pos,
         as_released=options.as_released,
         device=device,

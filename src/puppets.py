@@ -23,6 +23,7 @@ from src.landmarks.geometry import (
     CLOSING_SIDE,
     CLOSING_SIDE_POINTS,
     denormalise,
+    inner_lip_gap,
     normalise,
 )
 from src.landmarks.topology import (
@@ -56,8 +57,8 @@ VERTEX_LAYOUTS = {
 MISPLACED = 0.1
 """Share of the jaw's width by which a closed face may lie off the drawing, but for the lips."""
 
-AJAR_WITHOUT_LIPS = 0.05
-"""Share of the mouth's width that a mouth without lips stays open: its line is its outline."""
+MOUTH_LINE = 0.02
+"""Share of the mouth's width that the outline of a mouth without lips is thick, at least."""
 
 log = logging.getLogger(__name__)
 
@@ -280,7 +281,7 @@ def new_puppet(
     elif as_released:
         closed_face = close_mouth_as_released(normalised)
     else:
-        closed_face = shut_mouth(normalised, AJAR_WITHOUT_LIPS if inner_lip else 0.0)
+        closed_face = shut_mouth(normalised)
     outside = outside_points(picture.shape[1], picture.shape[0])
     vertices = mesh_vertices(points, outside, inner_lip)
     triangles = triangulate(vertices, inner_lip, as_released=as_released)
@@ -445,20 +446,16 @@ def close_mouth_as_released(normalised: np.ndarray) -> np.ndarray:
     return face
 
 
-def shut_mouth(face: np.ndarray, ajar: float = 0.0) -> np.ndarray:
+def shut_mouth(face: np.ndarray) -> np.ndarray:
     """The mouth of a face (68, >=2) shut until the inner lips touch; a new array.
 
     The inner lips meet midway, and the outer ones follow, so that lips keep their thickness.
-    `ajar` is the gap that may stay, as a share of the mouth's width; a mouth that is no further
-    open stays as it is.
     """
     shut = np.array(face, np.float64)
-    rest = ajar * np.linalg.norm(shut[54, :2] - shut[48, :2])
     moves = {}
     for upper, lower in INNER_LIP_PAIRS:
-        gap = shut[lower, :2] - shut[upper, :2]
-        share = max(0.0, 1 - rest / max(np.linalg.norm(gap), 1e-12))
-        moves[upper], moves[lower] = 0.5 * share * gap, -0.5 * share * gap
+        half = 0.5 * (shut[lower, :2] - shut[upper, :2])
+        moves[upper], moves[lower] = half, -half
     for point, leader in CLOSING_LEADERS.items():
         share = CLOSING_SIDE if point in CLOSING_SIDE_POINTS else 1.0
         moves[point] = share * moves[leader]
@@ -467,11 +464,28 @@ def shut_mouth(face: np.ndarray, ajar: float = 0.0) -> np.ndarray:
     return shut
 
 
+def within_line(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks (68, 2) whose inner lips lie within the mouth's outline; a new array.
+
+    Where a mouth without lips is marked along the outside of its outline, the line itself would be
+    pressed to nothing as it shuts, together with what is drawn inside. The corners stay.
+    """
+    points = np.array(landmarks, np.float64)
+    line = MOUTH_LINE * np.linalg.norm(points[54] - points[48])
+    for upper, lower in INNER_LIP_PAIRS:
+        gap = points[lower] - points[upper]
+        step = gap * min(line / max(np.linalg.norm(gap), 1e-12), 0.25)
+        points[upper] += step
+        points[lower] -= step
+    return points
+
+
 def mended(puppet: Puppet) -> Puppet:
     """A puppet whose closed face lies on its drawing and is shut.
 
     The release's closed mouths stay ajar by a quarter of what was drawn, and the closed face of one
-    of its puppets (roy) is from another drawing, so that its mesh folds at the ears.
+    of its puppets (roy) is from another drawing, so that its mesh folds at the ears. Its mouths
+    without lips are marked along the outside of their line, see `within_line`.
     """
     at_rest = denormalise(puppet.closed_face, puppet.scale, puppet.shift)[:, :2]
     off = np.linalg.norm(at_rest - puppet.landmarks, axis=1)[FACE_WITHOUT_LIPS].max()
@@ -485,8 +499,13 @@ def mended(puppet: Puppet) -> Puppet:
         )
         scale, shift = scale_and_shift(puppet.landmarks, puppet.name)
         face = normalised_face(puppet.landmarks, scale, shift, face[:, 2])
-    face = shut_mouth(face, AJAR_WITHOUT_LIPS if puppet.inner_lip else 0.0)
-    return dataclasses.replace(puppet, closed_face=face, scale=scale, shift=shift)
+    landmarks = puppet.landmarks
+    ajar = inner_lip_gap(face) > MOUTH_LINE * np.linalg.norm(face[54, :2] - face[48, :2])
+    if puppet.inner_lip and ajar:
+        landmarks = within_line(landmarks)
+    return dataclasses.replace(
+        puppet, landmarks=landmarks, closed_face=shut_mouth(face), scale=scale, shift=shift
+    )
 
 
 def outside_points(width: int, height: int, count: int = 12) -> np.ndarray:

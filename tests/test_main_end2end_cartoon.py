@@ -1,5 +1,6 @@
 """The cartoon command: one whole run, and what is wrong said in one line."""
 
+import dataclasses
 import subprocess
 import wave
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import main_end2end_cartoon
 from src import puppets
 from src.audio import SAMPLE_RATE, ffmpeg_path, read_audio
-from src.landmarks.cartoon import finish_puppet
+from src.landmarks.cartoon import finish_puppet, opening_gain
 from src.landmarks.geometry import denormalise
 from src.landmarks.topology import INNER_LIP_PAIRS
 
@@ -133,3 +134,17 @@ def test_what_is_wrong_is_one_line(tmp_path, capsys, change, message):
     assert message in error
     assert error.count("\n") == 1
     assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_mouths_drawn_wide_open_open_wider():
+    puppet = puppets.read_puppet(CARTOONS / "count.png")
+    gain = opening_gain(puppet)
+    assert 1.4 < gain < 2
+    landmarks = puppet.landmarks.copy()
+    landmarks[65:68] = landmarks[[63, 62, 61]]
+    shut = dataclasses.replace(puppet, landmarks=landmarks)
+    assert opening_gain(shut) == 1
+    landmarks[65:68, 1] += 0.2 * (landmarks[16, 0] - landmarks[0, 0])
+    assert opening_gain(shut) == pytest.approx(0.5 * 0.2 / 0.06)
+    landmarks[65:68, 1] += landmarks[16, 0] - landmarks[0, 0]
+    assert opening_gain(shut) == 2

@@ -11,7 +11,7 @@ from src import puppets
 from src.errors import InputError
 from src.frames.cartoon import PuppetRenderer
 from src.landmarks.geometry import denormalise
-from src.landmarks.topology import INNER_LIP_PAIRS
+from src.landmarks.topology import INNER_LIP_PAIRS, INNER_LIPS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "puppets"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/puppets")
@@ -191,13 +191,30 @@ def test_a_shut_mouth_is_shut_and_keeps_its_lips():
     assert released[66, 1] - released[62, 1] == pytest.approx(gap / 4)
 
 
-def test_a_mouth_without_lips_keeps_its_line():
+def test_a_mouth_without_lips_shuts_to_its_line(tmp_path):
+    """A black outline, marked along its outside as the release does, round a white inside."""
     face = drawn_face()
-    shut = puppets.shut_mouth(face, 0.05)
-    width = np.linalg.norm(face[54] - face[48])
+    picture = np.full((HEIGHT, WIDTH, 3), (90, 160, 200), np.uint8)
+    mouth = face[INNER_LIPS]
+    for ring, colour in ((mouth, (0, 0, 0)), (0.75 * mouth + 0.25 * mouth.mean(0), (255,) * 3)):
+        cv2.fillPoly(picture, [np.round(16 * ring).astype(np.int32)], colour, shift=4)
+    path = tmp_path / "line.png"
+    cv2.imwrite(str(path), picture)
+    puppet = puppets.new_puppet("line", picture, face, DEPTH, inner_lip=True, as_released=True)
+    puppets.write_puppet(puppet, path)
+    read = puppets.read_puppet(path)
+    mended = puppets.mended(read)
+    assert np.abs(mended.landmarks - read.landmarks)[[60, 64]].max() == 0
+    shut = denormalise(mended.closed_face, mended.scale, mended.shift)[:, :2]
     for upper, lower in INNER_LIP_PAIRS:
-        assert shut[lower, 1] - shut[upper, 1] == pytest.approx(0.05 * width)
-    np.testing.assert_allclose(puppets.shut_mouth(shut, 0.1), shut)
+        np.testing.assert_allclose(shut[upper], shut[lower], atol=1e-6)
+    x, y = np.round(shut[62]).astype(int)
+    column = PuppetRenderer(mended).render(shut)[y - 8 : y + 9, x - 4 : x + 5].max(-1)
+    assert (column.min(0) < 60).all()  # the line is there
+    assert column.max() < 215  # and nothing of the white inside
+    # What shuts already was marked on purpose.
+    drawn = puppets.new_puppet("line", picture, face, DEPTH, inner_lip=True)
+    np.testing.assert_array_equal(puppets.mended(drawn).landmarks, face)
 
 
 def test_a_closed_face_of_another_drawing_is_made_anew(clown, caplog):
