@@ -312,7 +312,8 @@ def _log_step(
 
 
 def _log_scores(writer: Any, step: int, scores: dict[str, float]) -> None:
-    """Scores on the held-out side to TensorBoard."""
+    """Scores on the held-out side to TensorBoard, those that there are."""
     if writer is not None:
         for key, value in scores.items():
-            writer.add_scalar(f"held_out/{key}", value, step)
+            if math.isfinite(value):
+                writer.add_scalar(f"held_out/{key}", value, step)

@@ -25,11 +25,13 @@ PATIENCE = datetime.timedelta(hours=1)  # the others wait while the first proces
 
 def start(device: torch.device) -> torch.device:
     """Join the processes that torchrun started; each gets a CUDA device of its own."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return device
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    if distributed.is_initialized():
+        return device
     backend = "nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
     atexit.register(distributed.destroy_process_group)

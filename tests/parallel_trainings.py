@@ -1,0 +1,93 @@
+"""A few steps of the trainings, for one process or as torchrun starts this file.
+
+torchrun --nproc_per_node 2 -m tests.parallel_trainings ROOT NAME
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import main_train_content
+from src.networks.autovc import Generator
+from src.networks.speaker import MotionDiscriminator, SpeakerBranch
+from src.training import content, dumps, runs, speaker_aware, voice_conversion
+from src.training.options import training_parser
+
+STEPS = 6
+LINES = STEPS + 2  # with losses, one for each step of the content branch
+
+
+def write_dumps(root: Path, clips: list[dumps.Clip]) -> None:
+    """What the trainings read."""
+    dumps.write_clips(root, "train", clips)
+    dumps.write_clips(root, "val", clips[:2])
+    rng = np.random.default_rng(0)
+    voices = dumps.Voices(
+        mel=rng.random((600, 80)).astype(np.float16),
+        f0_bins=rng.integers(0, 257, 600).astype(np.int16),
+        starts=np.array([0, 200, 400, 600]),
+        embeddings=rng.standard_normal((3, 256)).astype(np.float32) / 16,
+        names=np.array(["a", "b", "c"]),
+        speakers=np.array(["a", "b", "c"]),
+    )
+    dumps.write_voices(root / "dump" / "voices.npz", voices)
+
+
+def begin(root: Path, name: str) -> runs.Run:
+    parser = training_parser("", name)
+    options = parser.parse_args(["--root_dir", str(root), "--train", "--write", "--threads", "1"])
+    options.steps, options.device = STEPS, "cpu"
+    return runs.begin(options)
+
+
+def train_content(root: Path, name: str) -> None:
+    sizes = {"hidden_size": 16, "lstm_layers": 1, "prior_hidden": 16, "segment_batch_size": 64}
+    where = {"root_dir": root, "name": f"{name}_content", "device": "cpu", "threads": 1}
+    options = {**where, **sizes, "steps": STEPS, "log_every": 1}
+    arguments = [f"--{option}={value}" for option, value in options.items()]
+    assert main_train_content.main(["--train", "--write", *arguments]) == 0
+
+
+def train_speaker_aware(root: Path, name: str) -> None:
+    run = begin(root, f"{name}_speaker_aware")
+    clips = dumps.read_clips(root, "train")
+    statistics = content.statistics(clips)
+    standard = clips[0].landmarks[0].reshape(68, 3)
+    corpus = speaker_aware.Corpus.of(clips, *statistics, standard, lead=0)
+    sizes = {"feed_forward": 32, "hidden": (32, 32), "dropout": 0.0}
+    network = SpeakerBranch(audio_size=16, audio_layers=1, max_length=80, **sizes)
+    options = speaker_aware.Options(
+        sequences=4,
+        learning_rate=3e-3,
+        discriminator_rate=1e-3,
+        laplacian_weight=1.0,
+        gan_weight=0.1,
+        moment_weight=1.0,
+        mel_noise=0.1,
+        shares={},
+        seed=0,
+    )
+    judge = MotionDiscriminator(**sizes)
+    speaker_aware.train(run, network, judge, corpus, corpus, options, statistics)
+
+
+def train_voice_conversion(root: Path, name: str) -> None:
+    run = begin(root, f"{name}_voice_conversion")
+    options = voice_conversion.Options(
+        batch_size=4, learning_rate=1e-3, strength=1.0, code_weight=0.1, seed=0
+    )
+    voices = dumps.read_voices(root / "dump" / "voices.npz")
+    network = Generator(dim_neck=4, dim_pre=32, freq=8)
+    voice_conversion.train(run, network, voices, {"c"}, options)
+
+
+def main(root: Path, name: str) -> None:
+    for train in (train_content, train_speaker_aware, train_voice_conversion):
+        train(root, name)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,226 @@
+"""The loop of the trainings: killed and gone on with, in several processes, and at a NaN."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import main_train_content
+from src.errors import InputError
+from src.networks.content import ContentBranch
+from src.training import dumps, loop, parallel, runs
+from tests import parallel_trainings
+from tests.test_training import clips
+
+ROOT = Path(__file__).resolve().parents[1]
+LINE = re.compile(r"^(step (\d+) of \d+: .*); [\d.]+ steps/s$", re.M)
+
+# A batch norm takes these biases away again: their gradients are rounding, which Adam makes as
+# large as any other. What the network says shows that biases and running means belong together.
+WITHOUT_EFFECT = re.compile(r"fc(_prior)?\.(\d\.running_mean|[03]\.bias)$")
+
+
+def losses_by_step(text: str) -> dict[int, str]:
+    return {int(step): line for line, step in LINE.findall(text)}
+
+
+def same_tensors(one: dict, other: dict) -> bool:
+    return all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, capsys):
+    dumps.write_clips(tmp_path, "train", clips(6))
+    dumps.write_clips(tmp_path, "val", clips(2, seed=5))
+    sizes = {"hidden_size": 8, "lstm_layers": 2, "prior_hidden": 8, "segment_batch_size": 64}
+    often = {"nepoch": 30, "validate_every": 80, "log_every": 1, "threads": 1, "device": "cpu"}
+    arguments = ["--train", "--write", "--root_dir", str(tmp_path)]
+    arguments += [f"--{option}={value}" for option, value in {**sizes, **often}.items()]
+
+    child = subprocess.Popen(
+        [sys.executable, "main_train_content.py", *arguments, "--name", "killed"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in child.stdout:
+        if line.startswith("step 86 of 270:"):  # 6 steps after a checkpoint, within an epoch
+            child.kill()
+            break
+    child.stdout.close()
+    assert child.wait() == -signal.SIGKILL
+    last = tmp_path / "ckpt" / "killed" / "ckpt_last.pth"
+    assert torch.load(last)["step"] == 80
+
+    (last.parent / ".ckpt_last.pth.1.part").write_bytes(b"what a kill while writing leaves")
+    assert main_train_content.main([*arguments, "--name", "killed", "--resume"]) == 0
+    resumed = losses_by_step(capsys.readouterr().out)
+    assert main_train_content.main([*arguments, "--name", "whole"]) == 0
+    whole = losses_by_step(capsys.readouterr().out)
+    assert list(resumed) == list(range(81, 271))
+    assert resumed == {step: whole[step] for step in resumed}
+    killed, whole = torch.load(last), torch.load(tmp_path / "ckpt" / "whole" / "ckpt_last.pth")
+    assert same_tensors(killed["network"], whole["network"])
+    assert same_tensors(killed["model_g_face_id"], whole["model_g_face_id"])
+    assert killed["best"] == whole["best"]
+    assert sorted(path.name for path in last.parent.iterdir()) == ["ckpt_best.pth", "ckpt_last.pth"]
+
+
+def test_a_kill_while_writing_leaves_a_whole_checkpoint(tmp_path):
+    path = tmp_path / "ckpt_last.pth"
+    for turn in range(5):
+        child = os.fork()
+        if not child:
+            step = 0
+            while True:
+                step += 1
+                numbers = np.full(500_000, step, np.int32)
+                runs.save_run(path, step=step, numbers=torch.from_numpy(numbers))
+        while not path.exists():
+            time.sleep(0.001)
+        time.sleep(0.05 + 0.003 * turn)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        state = torch.load(path, weights_only=True)
+        assert state["numbers"].eq(state["step"]).all()
+
+
+def said_by(state: dict, heard: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
+    network = ContentBranch(**state["config"]).eval()
+    network.load_state_dict(state["network"])
+    with torch.inference_mode():
+        return network(heard, static)
+
+
+@pytest.fixture
+def dumped(tmp_path) -> Path:
+    parallel_trainings.write_dumps(tmp_path, clips(6))
+    return tmp_path
+
+
+def test_two_processes_learn_what_one_learns_from_the_whole_batch(dumped):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*command, "-m", "tests.parallel_trainings", str(dumped), "two"],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(LINE.findall(done.stdout)) == parallel_trainings.LINES  # the first process's only
+    parallel_trainings.main(dumped, "one")
+    for name, part in (
+        ("content", "network"),
+        ("speaker_aware", "network"),
+        ("speaker_aware", "discriminator"),
+        ("voice_conversion", "model"),
+    ):
+        one, two = (
+            torch.load(dumped / "ckpt" / f"{count}_{name}" / "ckpt_last.pth", weights_only=True)
+            for count in ("one", "two")
+        )
+        for key, value in one[part].items():
+            if not WITHOUT_EFFECT.match(key):
+                difference = (value.double() - two[part][key].double()).abs().max().item()
+                assert difference < 2e-5, (name, key, difference)
+        assert len(two["random"]) == 2
+        if name == "content":
+            heard, static = torch.randn(50, 18, 80), torch.randn(50, 204)
+            said = [said_by(state, heard, static) for state in (one, two)]
+            assert (said[0] - said[1]).abs().max().item() < 2e-4
+
+
+def a_run(folder: Path, steps: int, **changes) -> runs.Run:
+    settings = {
+        "validate_every": 1000,
+        "log_every": 1000,
+        "device": torch.device("cpu"),
+        "folder": folder,
+        "log": folder / "log",
+        "write": True,
+        "resume": False,
+        **changes,
+    }
+    return runs.Run(steps=steps, **settings)
+
+
+def train_line(run: runs.Run, draw, rate: float = 0.1, **more) -> tuple[nn.Linear, loop.Report]:
+    """Fit y = w x by plain gradient descent."""
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(network.weight)
+    optimizer = torch.optim.SGD(network.parameters())
+    average = loop.moving_average(network, 0.5)
+    learner = loop.Learner(network, optimizer, rate, average=average, schedule=loop.constant)
+
+    def step(_done, x, y):
+        yield learner, {"square": (network(x) - y).square().mean()}
+
+    keep = {"network": network, "average": average, "opt": optimizer}
+    judge = lambda: {"weight": network.weight.item()}  # noqa: E731
+    report = loop.train(run, [learner], draw, {}, step, judge, keep, {"config": {}}, **more)
+    return network, report
+
+
+def two_points() -> loop.Batch:
+    return loop.Batch((torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [0.0]])), ["one", "two"])
+
+
+def test_a_step_by_hand(tmp_path):
+    # w = 1: losses (1 - 2)^2 = 1 and (3 - 0)^2 = 9; gradient mean(2 (1 - 2) 1, 2 (3 - 0) 3) = 8.
+    # w <- 1 - 0.1 * 8 = 0.2. Then mean(2 (0.2 - 2), 2 (0.6 - 0) 3) = 0: it stays at 0.2.
+    network, report = train_line(a_run(tmp_path, 2), two_points)
+    assert network.weight.item() == pytest.approx(0.2)
+    assert report.steps == 2
+    # The average takes the weights as they are after the first step, then halves the difference.
+    state = torch.load(tmp_path / "ckpt_last.pth")
+    assert state["average"]["module.weight"].item() == pytest.approx(0.2)
+
+
+def test_long_gradients_are_shortened():
+    network = nn.Linear(2, 1, bias=False)
+    nn.init.zeros_(network.weight)
+    learner = loop.Learner(network, torch.optim.SGD(network.parameters(), lr=1.0), 1.0, 0.5)
+    norm = learner.descend((network(torch.tensor([[3.0, 4.0]]))).sum())  # the gradient is (3, 4)
+    assert norm.item() == pytest.approx(5.0)
+    assert network.weight.tolist()[0] == pytest.approx([-0.3, -0.4], abs=1e-5)
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    assert loop.cosine(0, 1100) == pytest.approx(0.01)
+    assert loop.cosine(99, 1100) == pytest.approx(1.0)
+    assert loop.cosine(600, 1100) == pytest.approx(0.02 + 0.98 * 0.5)
+    assert loop.cosine(1100, 1100) == pytest.approx(0.02)
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_names_the_batch(tmp_path):
+    batches = iter([two_points(), two_points()])
+
+    def draw() -> loop.Batch:
+        good = next(batches, None)
+        return good or loop.Batch((torch.full((1, 1), torch.nan), torch.zeros(1, 1)), ["s1/bad"])
+
+    with pytest.raises(InputError, match="^step 2: the loss is not a number; .* was s1/bad$"):
+        train_line(a_run(tmp_path, 9), draw)
+    assert not list(tmp_path.glob("*.pth"))
+
+
+def test_the_best_checkpoint_is_kept(tmp_path):
+    run = a_run(tmp_path, 4, validate_every=1)
+    # The weight goes 1, -0.6, 1, -0.6, ...: |w - 0.2| doubles the rate that would end it at once.
+    train_line(run, two_points, rate=0.2, score=lambda scores: scores["weight"])
+    best = torch.load(tmp_path / "ckpt_best.pth")
+    assert (best["step"], best["best"]) == (2, pytest.approx(1.0))
+
+
+def test_a_batch_that_cannot_be_split_is_refused(monkeypatch):
+    monkeypatch.setattr(parallel, "count", lambda: 3)
+    with pytest.raises(InputError, match="a batch of 8 cannot be split evenly over 3 processes"):
+        parallel.own(8)
