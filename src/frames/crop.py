@@ -23,6 +23,9 @@ _FACE_CENTRE = (0.50, 0.57)
 # Part of the square's side over which a pasted crop fades in.
 _FEATHER = 0.12
 
+# Of what is pasted; less than that changes no 8-bit colour.
+_LEAST_SHARE = 1 / 512
+
 # Before a picture shrinks by a factor s it is blurred with sigma = this * sqrt(s^2 - 1) pixels,
 # which keeps detail finer than the new pixels from aliasing.
 _SHRINK_BLUR = 0.4
@@ -69,20 +72,27 @@ def face_crop(landmarks: np.ndarray) -> FaceCrop:
     return FaceCrop(float(corner[0]), float(corner[1]), size)
 
 
-def cut(picture: np.ndarray, crop: FaceCrop) -> np.ndarray:
-    """The crop's square of a picture at CROP_SIZE, the picture's edges repeated outside it.
+def cut(picture: np.ndarray, crop: FaceCrop, size: int = CROP_SIZE) -> np.ndarray:
+    """The crop's square of a picture, the picture's edges repeated outside it.
 
     Args:
         picture: (H, W, C) uint8.
+        size: pixels of a side of the result.
 
     Returns:
-        (CROP_SIZE, CROP_SIZE, C) uint8.
+        (size, size, C) uint8.
     """
-    first = crop.to_picture(np.zeros(2))
-    return _resample(picture, first, crop.size / CROP_SIZE, (CROP_SIZE, CROP_SIZE))
+    step = crop.size / size
+    first = np.array([crop.x, crop.y]) + 0.5 * step - 0.5
+    return _resample(picture, first, step, (size, size))
 
 
-def paste(picture: np.ndarray, crop: FaceCrop, crop_image: np.ndarray) -> np.ndarray:
+def paste(
+    picture: np.ndarray,
+    crop: FaceCrop,
+    crop_image: np.ndarray,
+    share: np.ndarray | None = None,
+) -> np.ndarray:
     """A picture with a crop's content put back where the crop was cut from.
 
     The crop fades in from its border inwards, except along the picture's own edges, so that there
@@ -91,22 +101,68 @@ def paste(picture: np.ndarray, crop: FaceCrop, crop_image: np.ndarray) -> np.nda
     Args:
         picture: (H, W, 3 or 4) uint8; alpha stays as it is.
         crop_image: (CROP_SIZE, CROP_SIZE, 3 or more) uint8.
+        share: (CROP_SIZE, CROP_SIZE) float32, how much of the content to take, 0-1; all of it
+            where None. Where it is 0 the picture stays exactly as it is.
 
     Returns:
         A new (H, W, 3 or 4) uint8 picture.
     """
     pasted = picture.copy()
-    height, width = picture.shape[:2]
-    left, columns = _fade(crop.x, crop.size, width)
-    top, rows = _fade(crop.y, crop.size, height)
-    if not columns.size or not rows.size:
+    place = Place.of(picture, crop, share)
+    if place is None:
         return pasted
-    first = crop.to_crop(np.array([left, top]))
-    face = _resample(crop_image[:, :, :3], first, CROP_SIZE / crop.size, (len(columns), len(rows)))
-    share = (rows[:, None] * columns[None, :])[:, :, None].astype(np.float32)
-    region = pasted[top : top + len(rows), left : left + len(columns), :3]
-    region[...] = np.round(region + (face.astype(np.float32) - region) * share).astype(np.uint8)
+    face = place.enlarged(crop_image[:, :, :3])
+    weight = place.fade
+    if share is not None:
+        weight = weight * np.clip(place.enlarged(share), 0.0, 1.0)
+    region = pasted[place.rows, place.columns, :3]
+    region[...] = cv2.blendLinear(face, region, weight, 1.0 - weight)
     return pasted
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a picture a crop's content goes, or the part of it that changes anything."""
+
+    crop: FaceCrop
+    rows: slice
+    columns: slice
+    fade: np.ndarray  # (rows, columns) float32 0-1: share of the content where all is to be taken
+
+    @classmethod
+    def of(
+        cls, picture: np.ndarray, crop: FaceCrop, share: np.ndarray | None = None
+    ) -> "Place | None":
+        """The place of a crop, narrowed to where `share` is not 0; None where nothing is left.
+
+        Args:
+            picture: (H, W, ...).
+            share: (CROP_SIZE, CROP_SIZE) 0-1.
+        """
+        height, width = picture.shape[:2]
+        spans = []
+        for axis, (start, length) in enumerate(((crop.x, width), (crop.y, height))):
+            first, fade = _fade(start, crop.size, length)
+            if share is not None:
+                used = np.flatnonzero((share > _LEAST_SHARE).any(axis))
+                if not used.size:
+                    return None
+                # The cubic reaches two pixels of the crop further.
+                low, high = crop.to_picture(np.array([used[[0, -1]] + (-2, 2)] * 2).T)[:, axis]
+                low = int(np.clip(np.floor(low) - first, 0, len(fade)))
+                high = int(np.clip(np.ceil(high) + 1 - first, 0, len(fade)))
+                first, fade = first + low, fade[low:high]
+            if not fade.size:
+                return None
+            spans.append((slice(first, first + len(fade)), fade.astype(np.float32)))
+        (columns, across), (rows, down) = spans
+        return cls(crop, rows, columns, down[:, None] * across[None, :])
+
+    def enlarged(self, crop_image: np.ndarray) -> np.ndarray:
+        """Content (CROP_SIZE, CROP_SIZE[, C]) of the crop at this place, in the picture's size."""
+        first = self.crop.to_crop(np.array([self.columns.start, self.rows.start]))
+        size = (self.fade.shape[1], self.fade.shape[0])
+        return _resample(crop_image, first, CROP_SIZE / self.crop.size, size)
 
 
 def _fade(start: float, size: float, length: int) -> tuple[int, np.ndarray]:
@@ -133,7 +189,7 @@ def _resample(
     """Samples of an image on a regular grid, its edges repeated outside.
 
     Args:
-        image: (H, W, C) uint8.
+        image: (H, W) or (H, W, C), uint8 or float32.
         first: (x, y) of the first sample in pixels of the image.
         step: distance of neighbouring samples in pixels of the image.
         size: (width, height) of the result.
@@ -143,9 +199,12 @@ def _resample(
     margin = int(np.ceil(4 * sigma)) + 3
     low = np.floor(first).astype(int) - margin
     high = np.ceil(first + step * (np.array(size) - 1)).astype(int) + margin
-    columns = np.clip(np.arange(low[0], high[0] + 1), 0, image.shape[1] - 1)
-    rows = np.clip(np.arange(low[1], high[1] + 1), 0, image.shape[0] - 1)
-    part = np.ascontiguousarray(image[rows][:, columns])
+    if (low >= 0).all() and (high < (image.shape[1], image.shape[0])).all():
+        part = image[low[1] : high[1] + 1, low[0] : high[0] + 1]
+    else:
+        columns = np.clip(np.arange(low[0], high[0] + 1), 0, image.shape[1] - 1)
+        rows = np.clip(np.arange(low[1], high[1] + 1), 0, image.shape[0] - 1)
+        part = np.ascontiguousarray(image[rows][:, columns])
     if sigma > 0.1:
         part = cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     to_part = np.array([[step, 0.0, first[0] - low[0]], [0.0, step, first[1] - low[1]]])
