@@ -79,7 +79,7 @@ def train_voice_conversion(root: Path, name: str) -> None:
         batch_size=4, learning_rate=1e-3, strength=1.0, code_weight=0.1, seed=0
     )
     voices = dumps.read_voices(root / "dump" / "voices.npz")
-    network = Generator(dim_neck=4, dim_pre=32, freq=8)
+    network = Generator(dim_neck=4, dim_pre=64, freq=8)
     voice_conversion.train(run, network, voices, {"c"}, options)
 
 
