@@ -1,7 +1,9 @@
 """The trainings: losses by hand, data without leaks, and runs that go on exactly after a stop."""
 
+import os
 import pickle
 import shutil
+import subprocess
 import wave
 from pathlib import Path
 
@@ -258,18 +260,120 @@ def test_dumps_come_back_in_the_published_layout(tmp_path):
     assert np.array_equal(read[2].landmarks, written[2].landmarks)
 
 
-def test_a_dump_that_would_run_code_is_refused_by_name(tmp_path):
-    class Hostile:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "harm"), "w"))
+def test_a_large_dump_is_laid_out_once_and_mapped(tmp_path, monkeypatch):
+    written = clips(3)
+    dumps.write_clips(tmp_path, "train", written)
+    read = dumps.read_clips(tmp_path, "train")
+    monkeypatch.setattr(dumps, "MAPPED_FROM", 1)
+    (tmp_path / "dump" / ".autovc_retrain_mel_train_au.pickle.arrays.1.part").mkdir()
+    for _ in range(2):
+        mapped = dumps.read_clips(tmp_path, "train")
+        for one, other in zip(read, mapped, strict=True):
+            assert np.array_equal(one.features, other.features)
+            assert np.array_equal(one.landmarks, other.landmarks)
+            assert np.array_equal(one.embedding, other.embedding)
+            assert one.name == other.name
+    base = mapped[1].landmarks
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    assert isinstance(base, np.memmap)
+    folder = tmp_path / "dump" / "autovc_retrain_mel_train_fl.pickle.arrays"
+    made = (folder / "rows.npy").stat().st_mtime_ns
+    assert len(list((tmp_path / "dump").iterdir())) == 4
 
-    au, fl = dumps.dump_paths(tmp_path, "train")
-    au.parent.mkdir()
-    au.write_bytes(pickle.dumps([Hostile()]))
-    fl.write_bytes(pickle.dumps([]))
+    # Another dump in its place is laid out anew; a damaged layout is named.
+    dumps.write_clips(tmp_path, "train", clips(3, seed=8))
+    again = dumps.read_clips(tmp_path, "train")
+    assert not np.array_equal(again[0].features, mapped[0].features)
+    assert (folder / "rows.npy").stat().st_mtime_ns > made
+    (folder / "rows.npy").write_bytes(b"no array")
+    with pytest.raises(InputError, match="fl.pickle.arrays: damaged, delete it"):
+        dumps.read_clips(tmp_path, "train")
+
+
+def test_double_precision_of_a_large_dump_becomes_single(tmp_path, monkeypatch):
+    doubled = [
+        dumps.Clip(
+            one.features.astype(float), np.asfortranarray(one.landmarks), one.name, one.embedding
+        )
+        for one in clips(2)
+    ]
+    dumps.write_clips(tmp_path, "train", doubled)
+    monkeypatch.setattr(dumps, "MAPPED_FROM", 1)
+    for one, other in zip(clips(2), dumps.read_clips(tmp_path, "train"), strict=True):
+        assert other.features.dtype == np.float32
+        assert np.array_equal(one.features, other.features)
+        assert np.array_equal(one.landmarks, other.landmarks)
+
+
+class Asks:
+    """Pickles into a call of a function with arguments."""
+
+    def __init__(self, function, *arguments):
+        self.asked = function, arguments
+
+    def __reduce__(self):
+        return self.asked
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("mapped", [False, True])
+def test_dumps_of_every_pickle_protocol_are_read(tmp_path, monkeypatch, protocol, mapped):
+    if mapped:
+        monkeypatch.setattr(dumps, "MAPPED_FROM", 1)
+    written = clips(2)
+    dumps.write_clips(tmp_path, "train", written)
+    for path in dumps.dump_paths(tmp_path, "train"):
+        path.write_bytes(pickle.dumps(pickle.loads(path.read_bytes()), protocol=protocol))
+    read = dumps.read_clips(tmp_path, "train")
+    assert np.array_equal(read[1].features, written[1].features)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        lambda harm: [Asks(open, harm, "w")],
+        lambda harm: [Asks(os.system, f"touch {harm}")],
+        lambda harm: [Asks(eval, f"open({harm!r}, 'w')")],
+        lambda harm: [Asks(exec, f"open({harm!r}, 'w')")],
+        lambda harm: [Asks(getattr, "", "upper")],
+        lambda harm: [Asks(np.save, harm, np.zeros(1))],
+        lambda harm: [Asks(subprocess.call, ["touch", harm])],
+        lambda harm: [Asks(Path, harm)],
+        lambda harm: [(Asks(np.zeros, 3), (0, "a", np.zeros(256)))],
+        lambda harm: [(np.array([Asks(open, harm, "w")], object), (0, "a", np.zeros(256)))],
+        lambda harm: [(np.array([[None] * 80], object), (0, "a", np.zeros(256)))],
+        lambda harm: Asks(torch.load, harm),
+        lambda harm: b"cos\nsystem\n(Vtouch " + harm.encode() + b"\ntR.",  # protocol 0
+        lambda harm: b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.",  # a method of data
+        lambda harm: b"\x80\x02cnumpy\ncore\n.",  # a module of data
+    ],
+)
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_dump_that_would_run_code_is_refused_by_name(tmp_path, monkeypatch, payload, mapped):
+    if mapped:
+        monkeypatch.setattr(dumps, "MAPPED_FROM", 1)
+    dumps.write_clips(tmp_path, "train", clips(1))
+    audio, landmarks = dumps.dump_paths(tmp_path, "train")
+    content = payload(str(tmp_path / "harm"))
+    content = content if isinstance(content, bytes) else pickle.dumps(content)
+    for path in (audio, landmarks):
+        good = path.read_bytes()
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=path.name):
+            dumps.read_clips(tmp_path, "train")
+        path.write_bytes(good)
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.999])
+def test_a_truncated_dump_is_refused(tmp_path, kept):
+    dumps.write_clips(tmp_path, "train", clips(1))
+    path = dumps.dump_paths(tmp_path, "train")[0]
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept if kept >= 1 or not kept else kept * len(content))])
     with pytest.raises(InputError, match="autovc_retrain_mel_train_au.pickle"):
         dumps.read_clips(tmp_path, "train")
-    assert not (tmp_path / "harm").exists()
 
 
 @pytest.mark.parametrize(
@@ -296,15 +400,6 @@ def test_the_test_split_stands_in_where_there_is_none_for_validation(tmp_path):
     dumps.write_clips(tmp_path, "val", [])
     with pytest.raises(InputError, match="val_au.pickle: no clips in it"):
         dumps.read_training(tmp_path, name)
-
-
-def test_clips_of_one_name_are_refused(tmp_path):
-    sources = [clip_files.ClipSource(Path(f"{who}/talk.mp4"), who) for who in "ab"]
-    with pytest.raises(InputError, match="a/talk.mp4 and b/talk.mp4"):
-        prepare.track_clips(sources, tmp_path, 1)
-    dumps.save_npz(tmp_path / "clips" / "talk.npz", speaker=np.array("a"))
-    with pytest.raises(InputError, match="b/talk.mp4: .*talk.npz is a clip of a, not b"):
-        prepare.track_clips(sources[1:], tmp_path, 1)
 
 
 def test_a_broken_or_empty_recording_is_passed_over(tmp_path, caplog):

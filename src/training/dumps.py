@@ -2,14 +2,19 @@
 
 Two kinds. *Voices* (AutoVC) are one ``.npz`` of utterances laid end to end. *Landmark dumps* are
 the published ones: pickled lists of ``(array, (index, name, embedding))``, one file for the audio
-features (``…_au.pickle``) and one for the landmarks (``…_fl.pickle``) of the same clips.
+features (``…_au.pickle``) and one for the landmarks (``…_fl.pickle``) of the same clips. A large
+pickle is laid out once as an array in a folder beside it (``….pickle.arrays``), from which the
+rows are mapped into memory as they are needed.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
 import pickle
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import InputError
+
+MAPPED_FROM = 64 * 2**20  # bytes of a pickle that is mapped rather than read
+HEADER = 2**16  # bytes of a pickle that tell it from another of its size and time
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +135,23 @@ def read_clips(root: Path, split: str, name: str = "autovc_retrain_mel") -> list
 
 
 def _read_rows(path: Path, width: int) -> list[tuple[np.ndarray, object]]:
-    """The pairs of a dump, whose arrays are (T, width)."""
+    """The pairs of a dump, whose arrays are (T, width); those of a large dump are on the disk."""
+    if not path.is_file() or path.stat().st_size < MAPPED_FROM:
+        return _unpickled_rows(path, width)
+    folder = path.with_name(f"{path.name}.arrays")
+    key = _key(path)
+    if not _holds(folder, key):
+        rows = _unpickled_rows(path, width)
+        _log.info("%s is laid out in %s", path.name, folder)
+        try:
+            _lay_out(folder, key, rows, width)
+        except OSError as error:
+            _log.warning("%s: not laid out, so held in memory (%s)", path, error.strerror)
+            return rows
+    return _mapped_rows(folder, width)
+
+
+def _unpickled_rows(path: Path, width: int) -> list[tuple[np.ndarray, object]]:
     from src.checkpoints import read_pickle
 
     rows = read_pickle(path)
@@ -142,6 +166,60 @@ def _read_rows(path: Path, width: int) -> list[tuple[np.ndarray, object]]:
     return rows
 
 
+def _key(path: Path) -> dict[str, object]:
+    """What tells a pickle from any other that was in its place."""
+    known = path.stat()
+    with path.open("rb") as file:
+        header = hashlib.sha256(file.read(HEADER)).hexdigest()
+    return {"size": known.st_size, "time": known.st_mtime_ns, "header": header}
+
+
+def _holds(folder: Path, key: dict[str, object]) -> bool:
+    try:
+        return json.loads((folder / "key.json").read_text()) == key
+    except (OSError, ValueError):
+        return False
+
+
+def _lay_out(
+    folder: Path, key: dict[str, object], rows: list[tuple[np.ndarray, object]], width: int
+) -> None:
+    """Write the rows of a dump as one float32 array into a folder, which appears whole."""
+    for left_over in folder.parent.glob(f".{folder.name}.*.part"):  # by a run that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    beside.mkdir()
+    try:
+        starts = np.cumsum([0, *(len(array) for array, _ in rows)])
+        header = {"descr": "<f4", "fortran_order": False, "shape": (int(starts[-1]), width)}
+        with (beside / "rows.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for array, _ in rows:
+                file.write(np.ascontiguousarray(array, "<f4").data)
+        np.save(beside / "starts.npy", starts)
+        (beside / "info.pickle").write_bytes(pickle.dumps([info for _, info in rows], protocol=4))
+        (beside / "key.json").write_text(json.dumps(key))
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _mapped_rows(folder: Path, width: int) -> list[tuple[np.ndarray, object]]:
+    from src.checkpoints import read_pickle
+
+    try:
+        array = np.asarray(np.load(folder / "rows.npy", mmap_mode="r"))
+        starts = np.load(folder / "starts.npy")
+        pieces = [array[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        whole = array.shape == (starts[-1], width) and array.dtype == np.float32
+        if not whole or not all(len(piece) for piece in pieces):
+            raise ValueError("its parts do not belong together")
+        return list(zip(pieces, read_pickle(folder / "info.pickle"), strict=True))
+    except (OSError, ValueError, IndexError, TypeError) as error:
+        raise InputError(f"{folder}: damaged, delete it ({error})") from None
+
+
 def read_training(root: Path, name: str) -> tuple[list[Clip], list[Clip]]:
     """Clips to train on and clips to validate on.
 
@@ -150,13 +228,16 @@ def read_training(root: Path, name: str) -> tuple[list[Clip], list[Clip]]:
     Raises:
         InputError: as ``read_clips``, or one of the two has no clips.
     """
+    from src.training import parallel
+
     held_out = "val"
     if not dump_paths(root, "val", name)[0].exists() and dump_paths(root, "test", name)[0].exists():
         held_out = "test"
         _log.info("no dump of the split val: validation is on the split test")
     both = []
     for split in ("train", held_out):
-        both.append(read_clips(root, split, name))
+        with parallel.first_alone():  # a large dump is laid out once
+            both.append(read_clips(root, split, name))
         if not both[-1]:
             raise InputError(
                 f"{dump_paths(root, split, name)[0]}: no clips in it; main_prepare_data.py takes "

@@ -9,10 +9,11 @@ nothing, or gives what one process has, where there is only one.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -60,6 +61,18 @@ def own(items: int) -> slice:
     if rest or not each:
         raise InputError(f"a batch of {items} cannot be split evenly over {count()} processes")
     return slice(rank() * each, (rank() + 1) * each)
+
+
+@contextlib.contextmanager
+def first_alone() -> Iterator[None]:
+    """What the first process does inside is done before the others begin."""
+    if rank():
+        distributed.barrier()
+    try:
+        yield
+    finally:
+        if count() > 1 and not rank():
+            distributed.barrier()
 
 
 def gathered(value: Any) -> list[Any]:
