@@ -1,21 +1,41 @@
-"""Turn clips and recordings into the dumps that the trainings read.
+"""Turn videos and recordings into the dumps that the trainings read.
+
+    python main_prepare_data.py --root_dir ROOT --videos DIR [DIR ...]
+
+does everything for folders of videos of one talking face each. Every clip: 25 frames a second and
+16 kHz, the 68 landmarks of every frame, short gaps filled, the offset of picture and sound by the
+lips, the spectrum, pitch and embedding of the voice. Then all together: a split by speaker, faces
+smoothed, registered and resampled to 62.5 frames a second, the voice converted by AutoVC, and the
+dumps of the content branch (autovc_retrain_mel_*) and of the speaker-aware branch (speaker_aware_*
+with ..._gaze.pickle). ROOT/clips.csv has a row for every clip with its offset and what is wrong
+with it, if it is left out; ROOT/splits.json who is held out.
+
+Speakers are those of DIR/manifest.csv (columns file, speaker, and if known speech_synced); without
+one, the folders below DIR, or the beginnings of the files' names up to the first - or _.
+
+A clip that is finished is kept, so an interrupted run goes on when it is started again. --shard I/N
+does the clips of part I of N only (I from 1), for the job array of a cluster; when all parts are
+done, a run without --shard joins them.
+
+The single steps, for all but the simplest data:
 
     python main_prepare_data.py --root_dir ROOT --step voices --speech DIR
     python main_prepare_data.py --root_dir ROOT --step clips --videos DIR [DIR ...]
+    python main_prepare_data.py --root_dir ROOT --step offsets
     python main_prepare_data.py --root_dir ROOT --step synthetic --synthetic rms=20 espeak=40
     python main_prepare_data.py --root_dir ROOT --step faces
     python main_prepare_data.py --root_dir ROOT --step analyse
     python main_prepare_data.py --root_dir ROOT --step content --load_AUTOVC_name CHECKPOINT
     python main_prepare_data.py --root_dir ROOT --step speaker --load_AUTOVC_name CHECKPOINT
 
-Steps clips and analyse keep what an earlier run has finished; the others begin anew. Steps content
-and speaker need the AutoVC checkpoint of main_train_voice_conversion.py; --dump_file_name gives
-their dumps another name, which the trainings take under the same option.
+Step voices makes what main_train_voice_conversion.py reads. Step offsets measures what step clips
+takes from the manifest. Without --load_AUTOVC_name, the AutoVC of main_end2end.py converts.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -23,7 +43,7 @@ from src.command_line import OneLineParser, between, run_command
 from src.errors import InputError
 from src.training.options import numbers_by_name
 
-STEPS = ("voices", "clips", "synthetic", "faces", "analyse", "content", "speaker")
+CHECKPOINTS = Path(__file__).resolve().parent / "examples" / "ckpt"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -32,26 +52,44 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    count = between(1, 1000, int)
     add = parser.add_argument
     add("--root_dir", type=Path, required=True, help="folder that gets clips/, dump/ and so on")
-    add("--step", choices=STEPS, required=True, help="what to do")
+    add("--step", choices=STEPS, default="all", help="what to do (%(default)s)")
+    add("--videos", type=Path, nargs="*", default=[], help="folders of clips")
     add("--speech", type=Path, nargs="*", default=[], help="folders of recordings (voices)")
-    add("--videos", type=Path, nargs="*", default=[], help="folders of clips (clips)")
     add("--synthetic", nargs="*", default=[], help="voice=minutes; flite's names or espeak")
     add("--text", type=Path, help="file of sentences spoken first, one a line")
-    add("--load_AUTOVC_name", type=Path, help="AutoVC checkpoint; without it plain log-mel is kept")
-    add("--target_voice", default="LJ", help="speaker that all voices become (%(default)s)")
-    add("--dump_file_name", help="start of the dumps' names (autovc_retrain_mel, speaker_aware)")
+    add("--val", nargs="*", default=[], help="speakers and voices for validation only")
+    add("--test", nargs="*", default=[], help="speakers and voices kept out of everything")
+    add(
+        "--landmark_detector",
+        choices=("auto", "mediapipe", "fan"),
+        default="mediapipe",
+        help="fan downloads its weights on first use; auto: fan where they are (%(default)s)",
+    )
+    add("--load_AUTOVC_name", type=Path, help="AutoVC checkpoint of a training of yours")
+    add("--plain_mel", action="store_true", help="keep the log-mel of each voice, no AutoVC")
+    add("--target_voice", default="LJ", help="speaker that all voices become, then (%(default)s)")
+    add("--dump_file_name", help="start of the dump's name (content and speaker)")
     add(
         "--changed_copies",
         type=between(0, 100, int),
         default=1,
-        help="copies in changed voices (%(default)s)",
+        help="copies of the content branch's clips in changed voices (%(default)s)",
     )
-    add("--val", nargs="*", default=[], help="speakers and voices for validation only")
-    add("--test", nargs="*", default=[], help="speakers and voices kept out of everything")
-    add("--processes", type=between(1, 1000, int), default=2, help="(%(default)s)")
+    jobs = "processes (%(default)s: one a core)"
+    add("--jobs", "--processes", type=count, default=os.cpu_count() or 1, help=jobs)
+    add("--shard", type=shard, default=(1, 1), metavar="I/N", help="see above")
     return parser.parse_args(arguments)
+
+
+def shard(text: str) -> tuple[int, int]:
+    """``2/8`` as numbers."""
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with I from 1 to N")
+    return int(part), int(parts)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,35 +97,110 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.training import clips, prepare
-
-    root = options.root_dir
     for folder in (*options.speech, *options.videos):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
-    held_out = prepare.HeldOut(frozenset(options.val), frozenset(options.test))
-    if options.step == "voices":
-        prepare.analyse_voices(options.speech, root, options.processes)
-    elif options.step == "clips":
-        sources = [source for folder in options.videos for source in clips.find_clips(folder)]
-        if not sources:
-            where = " ".join(map(str, options.videos)) or "none given"
-            raise InputError(f"--videos {where}: no videos to track")
-        prepare.track_clips(sources, root, options.processes)
-    elif options.step == "synthetic":
-        minutes = numbers_by_name("--synthetic", options.synthetic)
-        if not minutes:
-            raise InputError("--synthetic: name voices and their minutes, such as rms=20")
-        prepare.speak_all(minutes, sentences_of(options.text) if options.text else [], root)
-    elif options.step == "faces":
-        prepare.measure_faces(root, held_out)
-    elif options.step == "analyse":
-        prepare.analyse_passages(root, options.processes)
-    else:
-        convert = prepare.converter(root, options.load_AUTOVC_name, options.target_voice)
-        posed = options.step == "speaker"
-        name = options.dump_file_name or ("speaker_aware" if posed else "autovc_retrain_mel")
-        prepare.write_dumps(root, name, posed, convert, options.changed_copies, held_out)
+    if options.shard != (1, 1) and options.step not in CLIP_STEPS:
+        raise InputError(f"--shard: step {options.step} is done for all clips together")
+    STEPS[options.step](options)
+
+
+def do_everything(options: argparse.Namespace) -> None:
+    from src.training import prepare
+
+    do_clips(options, prepare.CLIP_STAGES)
+    if options.shard != (1, 1):
+        return
+    held_out = held_out_of(options)
+    prepare.write_report(options.root_dir, held_out)
+    prepare.measure_faces(options.root_dir, held_out)
+    prepare.analyse_passages(options.root_dir, options.jobs)
+    do_dump(options, posed=False)
+    do_dump(options, posed=True)
+
+
+def do_voices(options: argparse.Namespace) -> None:
+    from src.training import prepare
+
+    prepare.analyse_voices(options.speech, options.root_dir, options.jobs)
+
+
+def do_clips(options: argparse.Namespace, stages: tuple[str, ...]) -> None:
+    from src.training import clips, prepare
+
+    sources = [source for folder in options.videos for source in clips.find_clips(folder)]
+    if not sources and "track" in stages:
+        where = " ".join(map(str, options.videos)) or "none given"
+        raise InputError(f"--videos {where}: no videos to track")
+    prepare.work_on_clips(
+        sources,
+        options.root_dir,
+        stages,
+        options.jobs,
+        detector=clips.choose_detector(options.landmark_detector),
+        weights=CHECKPOINTS,
+        shard=options.shard,
+    )
+
+
+def do_offsets(options: argparse.Namespace) -> None:
+    from src.training import prepare
+
+    do_clips(options, ("offset",))
+    if options.shard == (1, 1):
+        prepare.write_report(options.root_dir, held_out_of(options))
+
+
+def do_synthetic(options: argparse.Namespace) -> None:
+    from src.training import prepare
+
+    minutes = numbers_by_name("--synthetic", options.synthetic)
+    if not minutes:
+        raise InputError("--synthetic: name voices and their minutes, such as rms=20")
+    texts = sentences_of(options.text) if options.text else []
+    prepare.speak_all(minutes, texts, options.root_dir)
+
+
+def do_faces(options: argparse.Namespace) -> None:
+    from src.training import prepare
+
+    prepare.measure_faces(options.root_dir, held_out_of(options))
+
+
+def do_analyse(options: argparse.Namespace) -> None:
+    from src.training import prepare
+
+    prepare.analyse_passages(options.root_dir, options.jobs)
+
+
+def do_dump(options: argparse.Namespace, posed: bool) -> None:
+    """The dump of the content branch, or with head motion that of the speaker-aware branch."""
+    from src.training import prepare
+
+    root = options.root_dir
+    prepare.load_faces(root)
+    convert = None
+    if not options.plain_mel:
+        checkpoint, voice = options.load_AUTOVC_name, options.target_voice
+        convert = prepare.converter(root, CHECKPOINTS, checkpoint, voice)
+    named = options.dump_file_name if options.step != "all" else None
+    prepare.write_dumps(
+        root,
+        named or ("speaker_aware" if posed else "autovc_retrain_mel"),
+        posed,
+        convert,
+        0 if posed else options.changed_copies,
+        held_out_of(options),
+        options.jobs,
+    )
+
+
+def held_out_of(options: argparse.Namespace):
+    """Who is kept for validation and tests: as said, as said before, or drawn."""
+    from src.training import prepare, splits
+
+    root = options.root_dir
+    return splits.decide(root, options.val, options.test, lambda: prepare.usable_clips(root))
 
 
 def sentences_of(path: Path) -> list[str]:
@@ -102,6 +215,20 @@ def sentences_of(path: Path) -> list[str]:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{path}: cannot be read: {reason}") from None
     return [line for line in lines if line.strip()]
+
+
+STEPS = {
+    "all": do_everything,
+    "voices": do_voices,
+    "clips": lambda options: do_clips(options, ("track",)),
+    "offsets": do_offsets,
+    "synthetic": do_synthetic,
+    "faces": do_faces,
+    "analyse": do_analyse,
+    "content": lambda options: do_dump(options, posed=False),
+    "speaker": lambda options: do_dump(options, posed=True),
+}
+CLIP_STEPS = ("all", "clips", "offsets")  # those that work clip by clip
 
 
 if __name__ == "__main__":

@@ -34,7 +34,6 @@ from src.training import (
     voice_conversion,
     voices,
 )
-from src.training import clips as clip_files
 
 
 def face() -> np.ndarray:

@@ -23,9 +23,8 @@ from src.evaluation.measures import (
     aperture_correlation,
     open_shut_auc,
 )
+from src.training.clips import VIDEO_SUFFIXES
 from src.training.dumps import read_spoken
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mpg", ".avi", ".mkv", ".webm"})
 
 _log = logging.getLogger(__name__)
 

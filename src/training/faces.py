@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 
 from src.audio import FRAME_RATE, SAMPLE_RATE
@@ -108,3 +111,36 @@ def register_whole(track: np.ndarray, standard: np.ndarray) -> np.ndarray:
     rigid = list(RIGID_POINTS)
     scale, rotation, translation = similarity(track.mean(0)[rigid], standard[rigid])
     return scale * (track @ rotation) + translation
+
+
+@dataclass(frozen=True)
+class HeadCourse:
+    """How the head of a clip goes, by the names of the published dumps."""
+
+    FIELDS: ClassVar = ("rot_trans", "rot_quat", "anchor_t_shape")
+
+    rot_trans: np.ndarray  # (T, 3, 4): takes the anchored face's points (x, y, z, 1) to the clip's
+    rot_quat: np.ndarray  # (T, 4): its rotation as a unit quaternion (w, x, y, z), w not negative
+    anchor_t_shape: np.ndarray  # (T, 204): the face laid on the standard face in every frame
+
+    def first(self, frames: int) -> HeadCourse:
+        """The beginning of the clip."""
+        return HeadCourse(*(getattr(self, key)[:frames] for key in self.FIELDS))
+
+
+def head_course(posed: np.ndarray, standard: np.ndarray) -> HeadCourse:
+    """What is pose and what is shape in landmarks (T, 204) that move with the head.
+
+    Args:
+        standard: (68, 3) face, on which the points of the skull are laid.
+    """
+    from scipy.spatial.transform import Rotation
+
+    track = np.asarray(posed, np.float64).reshape(len(posed), -1, 3)
+    anchored, rigid = register(track, standard), list(RIGID_POINTS)
+    scale, rotation, translation = similarity(anchored[:, rigid], track[:, rigid])
+    turn = np.swapaxes(rotation, -1, -2)  # similarity multiplies rows, here columns are meant
+    moved = np.concatenate([scale[:, None, None] * turn, translation[..., None]], -1)
+    quaternions = Rotation.from_matrix(turn).as_quat(canonical=True)[:, [3, 0, 1, 2]]
+    shapes = anchored.reshape(len(track), -1)
+    return HeadCourse(*(array.astype(np.float32) for array in (moved, quaternions, shapes)))
