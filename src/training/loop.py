@@ -92,7 +92,7 @@ class Report:
 
     steps: int = 0
     seconds: float = 0.0
-    waiting: float = 0.0  # of them, for batches
+    learning: float = 0.0  # of them, in the networks and optimizers; waiting for a batch is not
     aside: float = 0.0  # of them, for validation and checkpoints
 
     @property
@@ -178,9 +178,8 @@ def train(
     with ThreadPoolExecutor(1) as pool:
         coming = [pool.submit(next_batch) for _ in range(min(AHEAD, run.steps - done))]
         while done < run.steps:
-            asked = time.monotonic()
             batch, states = coming.pop(0).result()
-            report.waiting += time.monotonic() - asked
+            got = time.monotonic()
             if done + len(coming) + 1 < run.steps:
                 coming.append(pool.submit(next_batch))
             tensors = [x.to(run.device, non_blocking=True) for x in batch.tensors]
@@ -196,6 +195,7 @@ def train(
             for learner in learners:
                 if learner.average is not None:
                     learner.average.update_parameters(learner.network)
+            report.learning += time.monotonic() - got
             done += 1
             ending = done == run.steps
             report.steps, report.seconds = done - began_at, time.monotonic() - begun
