@@ -143,11 +143,11 @@ def find_landmarks(picture: np.ndarray, detector: str, source: Path) -> np.ndarr
     Raises:
         InputError: no face is found, with a word on what to do then.
     """
-    from src.landmarks.detect import detect_landmarks
+    from src.landmarks.drawings import detect_drawn
 
     log.info("finding the face in %s", source)
     try:
-        return detect_landmarks(picture, detector, str(source))[:, :2]
+        return detect_drawn(picture, detector, str(source))
     except InputError as problem:
         raise InputError(
             f"{problem}: give the 68 points by --landmarks FILE (.pts, or 68 lines of x y)"

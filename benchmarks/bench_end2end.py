@@ -2,11 +2,12 @@
 
     python benchmarks/bench_end2end.py                     # 5 s of speech
     python benchmarks/bench_end2end.py --seconds 600
+    python benchmarks/bench_end2end.py --cartoon --jpg leo --seconds 600
     python benchmarks/bench_end2end.py -- --renderer unet  # what follows -- goes to the command
 
-A new process runs main_end2end.py on the bundled portrait and the bundled voice, repeated or cut to
-the length asked for. Memory is that of this process and of ffmpeg together, looked at five times a
-second.
+A new process runs main_end2end.py (main_end2end_cartoon.py) on the bundled portrait (a puppet) and
+the bundled voices, repeated or cut to the length asked for. Memory is that of this process and of
+ffmpeg together, looked at five times a second.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 import wave
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,12 +29,12 @@ sys.path.insert(0, str(ROOT))
 
 from src.audio import SAMPLE_RATE, read_audio  # noqa: E402  (the folder is not a package)
 
-# How the lines of main_end2end.py begin, and which stage has ended when the line appears.
+# How the lines of the command begin, and which stage has ended when the line appears.
 STAGES = (
     ("finding the face", "start, imports, reading the voice"),
     ("weights from voice", "face detection"),
     ("listening to", "loading weights"),
-    ("moving the face", "voice to features"),
+    ("moving the", "voice to features"),
     ("drawing frames", "features to landmarks"),
     ("wrote", "drawing and encoding frames"),
 )
@@ -44,8 +46,9 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=5.0, help="of speech (%(default)s)")
-    parser.add_argument("--jpg", default="astronaut.jpg", help="portrait (%(default)s)")
-    parser.add_argument("options", nargs="*", help="for main_end2end.py, after --")
+    parser.add_argument("--cartoon", action="store_true", help="time main_end2end_cartoon.py")
+    parser.add_argument("--jpg", help="portrait (astronaut.jpg), puppet (maestro)")
+    parser.add_argument("options", nargs="*", help="for the command, after --")
     return parser.parse_args()
 
 
@@ -85,7 +88,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         voice, video = Path(folder) / "voice.wav", Path(folder) / "video.mp4"
         write_voice(voice, options.seconds)
-        command = [sys.executable, str(ROOT / "main_end2end.py"), "--jpg", options.jpg]
+        script = "main_end2end_cartoon.py" if options.cartoon else "main_end2end.py"
+        portrait = options.jpg or ("maestro" if options.cartoon else "astronaut.jpg")
+        command = [sys.executable, str(ROOT / script), "--jpg", portrait]
         command += ["--wav", str(voice), "--out", str(video), *options.options]
         began = before = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -102,7 +107,17 @@ def main() -> int:
         watcher.join()
         print(f"{'all':36} {time.monotonic() - began:8.1f} s")
         print(f"{'peak of memory':36} {peak[0] / 1e9:8.2f} GB")
+        if code == 0:
+            print(f"{'video':36} {what_is_in(video)}")
     return code
+
+
+def what_is_in(path: Path) -> str:
+    """Frames and sound of a video."""
+    video = cv2.VideoCapture(str(path))
+    frames, rate = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
+    sound = len(read_audio(path)) / SAMPLE_RATE
+    return f"{frames:.0f} frames, {frames / rate:.2f} s; sound, {sound:.2f} s"
 
 
 if __name__ == "__main__":

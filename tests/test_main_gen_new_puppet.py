@@ -10,7 +10,7 @@ import main_gen_new_puppet
 from src import puppets
 from src.frames.cutout import cut_out
 from src.frames.picture import read_picture
-from src.landmarks.detect import detect_landmarks
+from src.landmarks.drawings import detect_drawn, lay_jaw
 
 ROOT = Path(__file__).resolve().parents[1]
 CARTOONS = ROOT / "examples_cartoon"
@@ -27,7 +27,7 @@ def test_a_drawing_becomes_a_puppet(tmp_path):
     drawn = puppets.read_puppet(CARTOONS / "clara.png")
     width = drawn.landmarks[16, 0] - drawn.landmarks[0, 0]
     error = np.linalg.norm(made.landmarks - drawn.landmarks, axis=1) / width
-    assert error.mean() < 0.04
+    assert error.mean() < 0.025
     assert error[48:].mean() < 0.025
     assert len(made.triangles) == 146
     sheet = cv2.imread(str(tmp_path / "clara_preview.png"))
@@ -132,18 +132,57 @@ def test_without_a_screen_editing_is_refused(tmp_path, monkeypatch, capsys):
 
 @needs_shared
 @pytest.mark.parametrize(
-    ("name", "most"), [("roy.png", 0.04), ("roy_example.png", 0.04), ("cartoonM.png", 0.055)]
+    ("name", "most"), [("roy_example.png", 0.025), ("cartoonM.png", 0.035), ("sketch.png", 0.05)]
 )
 def test_official_puppets_are_found_where_the_release_has_them(name, most):
     path = SHARED / "puppets" / name
     official = puppets.read_puppet(path).landmarks
-    found = detect_landmarks(read_picture(path), "mediapipe", name)[:, :2]
+    found = detect_drawn(read_picture(path), "mediapipe", name)
     width = np.linalg.norm(official[16] - official[0])
     assert np.linalg.norm(found - official, axis=1).mean() < most * width
 
 
+@needs_shared
+@pytest.mark.parametrize("name", ["puppets/wilk.png", "puppets/color.jpg"])
+def test_a_face_that_only_some_looks_see_is_not_guessed_at(name, tmp_path, capsys):
+    arguments = [str(SHARED / name), "--out_dir", str(tmp_path / "out")]
+    assert main_gen_new_puppet.main([*arguments, "--landmark_detector", "mediapipe"]) == 2
+    error = capsys.readouterr().err
+    assert "no face found that one can be sure of: give the 68 points by --landmarks" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_beard_is_no_face():
+    """A single look takes the bearded captain's cheek for a face."""
+    drawn = puppets.read_puppet(CARTOONS / "captain.png")
+    found = detect_drawn(drawn.picture, "mediapipe", "captain")
+    width = drawn.landmarks[16, 0] - drawn.landmarks[0, 0]
+    assert np.linalg.norm(found - drawn.landmarks, axis=1).mean() < 0.06 * width
+
+
+def test_the_jaw_is_laid_on_the_drawn_outline():
+    drawn = puppets.read_puppet(CARTOONS / "maestro.png").landmarks
+    width = drawn[16, 0] - drawn[0, 0]
+    turn = np.linspace(-0.2, np.pi + 0.2, 300)
+    centre = drawn[36:48].mean(0) + (0, 0.05 * width)
+    outline = centre + width * np.stack([-0.52 * np.cos(turn), 0.75 * np.sin(turn)], 1)
+    picture = np.full((680, 640, 3), 235, np.uint8)
+    cv2.fillPoly(picture, [np.round(outline).astype(np.int32)], (150, 180, 230))
+    cv2.polylines(picture, [np.round(outline).astype(np.int32)], False, (20, 20, 20), 2)
+    before = drawn.copy()
+    before[:17] = centre + 0.9 * (before[:17] - centre)
+    after = lay_jaw(picture, before)
+    np.testing.assert_array_equal(after[17:], before[17:])
+    off = np.linalg.norm(after[:17, None] - outline, axis=-1).min(1)
+    assert off.max() < 0.02 * width
+    steps = np.linalg.norm(np.diff(after[:17], axis=0), axis=1)
+    assert steps.max() < 1.1 * steps.min()
+    assert abs(after[[0, 16], 1].mean() - drawn[36:48, 1].mean()) < 0.05 * width
+
+
 def test_a_puppet_that_is_there_is_not_lost(tmp_path, capsys):
-    arguments = [str(CARTOONS / "clara.png"), "--out_dir", str(tmp_path)]
+    given = str(CARTOONS / "clara_face_open_mouth.txt")
+    arguments = [str(CARTOONS / "clara.png"), "--landmarks", given, "--out_dir", str(tmp_path)]
     assert main_gen_new_puppet.main(arguments) == 0
     points = tmp_path / "clara_face_open_mouth.txt"
     points.write_text("placed by hand")
