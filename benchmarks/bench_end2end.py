@@ -32,7 +32,7 @@ from src.audio import SAMPLE_RATE, read_audio  # noqa: E402  (the folder is not 
 # How the lines of the command begin, and which stage has ended when the line appears.
 STAGES = (
     ("finding the face", "start, imports, reading the voice"),
-    ("weights from voice", "face detection"),
+    ("weights from voice", "face detection (reading the puppet)"),
     ("listening to", "loading weights"),
     ("moving the", "voice to features"),
     ("drawing frames", "features to landmarks"),
