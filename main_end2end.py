@@ -11,10 +11,10 @@ is used in turn. The video is <output_folder>/<portrait>_pred_fls_<voice>_audio_
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import logging
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from src.networks.image_translation import ResUnetGenerator
     from src.pipeline import Portrait, Speech, Voice
     from src.weights import AudioNetworks
 
@@ -101,8 +102,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--renderer",
         choices=("auto", "unet", "warp"),
         default="auto",
-        help="unet: the paper's network, needs --load_G_name; warp: no weights; "
-        "auto: unet where its weights are, else warp (%(default)s)",
+        help="unet: the image-translation network, as published where that is, else the "
+        "embedded one; warp: no network; auto: the one that looks best of those (%(default)s)",
     )
     add(
         "--landmark_detector",
@@ -159,7 +160,7 @@ def run(options: argparse.Namespace) -> None:
     translation = translation_checkpoint(options, given)
     audio_side = {name: path for name, path in given.items() if name != "translation"}
     networks = load_audio_networks(CHECKPOINTS, audio_side, device)
-    translator = load_translator(translation, device)
+    translator = load_translator(translation, device, exact=options.as_released)
     for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
         voice = voice if path == jobs[0].voice else read_voice(path)
         keep: dict[str, np.ndarray] | None = {} if options.save_intermediates else None
@@ -279,24 +280,25 @@ def read_portrait(jpg: Path, options: argparse.Namespace) -> Portrait:
 
 
 def translation_checkpoint(options: argparse.Namespace, given: dict[str, Path]) -> Path | None:
-    """The image-translation checkpoint to render with, None for the embedded renderer."""
-    from src.weights import TRANSLATION_FILE, find_translation
+    """The image-translation checkpoint to render with, None for the warp alone."""
+    from src.weights import find_translation
 
-    if options.landmarks_only or options.renderer == "warp":
+    if options.landmarks_only:
         return None
-    path = find_translation(CHECKPOINTS, given.get("translation"))
-    if path is None and options.renderer == "unet":
-        raise InputError(
-            f"--renderer unet: needs {CHECKPOINTS / TRANSLATION_FILE} or --load_G_name"
-        )
-    return path
+    return find_translation(CHECKPOINTS, given.get("translation"), options.renderer)
 
 
-def load_translator(path: Path | None, device: torch.device) -> torch.nn.Module | None:
-    """The image-translation network, where it is to render."""
+def load_translator(
+    path: Path | None, device: torch.device, *, exact: bool
+) -> ResUnetGenerator | None:
+    """The image-translation network, where it is to render; made quick unless `exact`."""
+    if path is None:
+        return None
+    from src.networks.folding import for_inference
     from src.weights import load_translation
 
-    return None if path is None else load_translation(path, device)
+    network = load_translation(path, device)
+    return network if exact else for_inference(network, device)
 
 
 def animate(
@@ -305,7 +307,7 @@ def animate(
     voice: Voice,
     speech: Speech,
     networks: AudioNetworks,
-    translator: torch.nn.Module | None,
+    translator: ResUnetGenerator | None,
     options: argparse.Namespace,
     device: torch.device,
     speaker: np.ndarray | None,
@@ -321,12 +323,13 @@ def animate(
 
     log.info("moving the face")
     crop = FaceCrop(0, 0, CROP_SIZE) if options.as_released else face_crop(portrait.landmarks)
-    by_crop = translator is not None and not options.as_released
+    paints = translator is not None and not translator.mends
+    by_crop = paints and not options.as_released
     face = crop.to_crop(portrait.landmarks) if by_crop else portrait.landmarks
     if options.close_input_face_mouth:
         face = close_mouth(face)
-    # The network was trained on such faces; the embedded renderer takes a face as it is.
-    if translator is not None or options.as_released:
+    # The painting network was trained on such faces; the warp takes a face as it is.
+    if paints or options.as_released:
         face = slim_lips_widen_eyes(face)
     landmarks = pipeline.face_landmarks(
         speech,
@@ -367,32 +370,19 @@ def animate(
         with video.whole_file(job.out) as partial, partial.open("wb") as file:
             np.save(file, portrait.to_file(on_picture).astype(np.float32))
     else:
-        frames = render(portrait, sampled, translator, crop, device)
-        frames = progress(frames, len(sampled), "drawing frames")
-        if options.show_landmarks:
-            frames = pipeline.side_by_side(
-                portrait.picture, frames, on_picture, as_released=options.as_released
+        # Closed, so that its threads end with whatever ends the encoding.
+        with contextlib.closing(
+            pipeline.rendered_frames(portrait, on_picture, translator, crop, device)
+        ) as made:
+            frames = progress(made, len(sampled), "drawing frames")
+            if options.show_landmarks:
+                frames = pipeline.side_by_side(
+                    portrait.picture, frames, on_picture, as_released=options.as_released
+                )
+            video.write_video(
+                job.out, frames, fps, job.voice, least_seconds=pipeline.SHORTEST_VOICE
             )
-        video.write_video(job.out, frames, fps, job.voice, least_seconds=pipeline.SHORTEST_VOICE)
     log.info("wrote %s", job.out)
-
-
-def render(
-    portrait: Portrait,
-    landmarks: np.ndarray,
-    translator: torch.nn.Module | None,
-    crop,
-    device: torch.device,
-) -> Iterator[np.ndarray]:
-    """Frames for landmarks in pixels of the crop (image translation) or of the portrait."""
-    if translator is not None:
-        from src.frames.translate import TranslationRenderer
-
-        return TranslationRenderer(translator, portrait.picture, crop, device).frames(landmarks)
-    from src.frames.portrait import PortraitRenderer
-    from src.pipeline import warped_frames
-
-    return warped_frames(PortraitRenderer(portrait.picture, portrait.landmarks), landmarks)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from src.video import even_size
 if TYPE_CHECKING:
     import torch
 
-    from src.frames.portrait import PortraitRenderer
+    from src.frames.crop import FaceCrop
+    from src.networks.image_translation import ResUnetGenerator
     from src.weights import AudioNetworks
 
 log = logging.getLogger(__name__)
@@ -321,10 +322,29 @@ def sample_landmarks(landmarks: np.ndarray, fps: float, count: int) -> np.ndarra
     return (1 - share) * landmarks[before] + share * landmarks[after]
 
 
-def warped_frames(renderer: PortraitRenderer, landmarks: np.ndarray) -> Iterator[np.ndarray]:
-    """Frames of the embedded renderer for landmarks (T, 68, 3) in pixels of its portrait."""
-    for face in landmarks:
-        yield renderer.render(face)
+def rendered_frames(
+    portrait: Portrait,
+    landmarks: np.ndarray,
+    network: ResUnetGenerator | None,
+    crop: FaceCrop,
+    device: torch.device | str,
+) -> Iterator[np.ndarray]:
+    """The portrait's frames for landmarks (T, 68, 3) in its pixels: uint8 BGR (H, W, 3) each.
+
+    Args:
+        network: of image translation, which renders inside `crop`; the warp alone where None.
+        device: where the network is.
+    """
+    if network is None:
+        from src.frames.portrait import PortraitRenderer
+
+        renderer = PortraitRenderer(portrait.picture, portrait.landmarks)
+        return (renderer.render(face) for face in landmarks)
+    from src.frames.translate import TranslationRenderer
+
+    return TranslationRenderer(
+        network, portrait.picture, crop, device, landmarks=portrait.landmarks
+    ).frames(landmarks)
 
 
 def side_by_side(

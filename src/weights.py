@@ -36,6 +36,8 @@ CONTENT_FILE = "ckpt_content_branch.pth"
 SPEAKER_FILE = "ckpt_speaker_branch.pth"
 TRANSLATION_FILE = "ckpt_116_i2i_comb.pth"
 EMBEDDINGS_FILE = "emb.pickle"
+EMBEDDED_FOLDER = "embedded"
+EMBEDDED_TRANSLATION_FILE = "translation.safetensors"
 
 TARGET_FILE = "obama_emb.txt"
 STATISTICS_FILE = "MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt"
@@ -71,6 +73,10 @@ DEFAULT_FILES = {"autovc": AUTOVC_FILE, "content": CONTENT_FILE, "speaker": SPEA
 PARTS = {"autovc": "model", "content": "model_g_face_id", "speaker": "G", "translation": "G"}
 """Network to the name of its weights in a published checkpoint."""
 
+AUTO_RENDERERS = ("published", "embedded", "warp")
+"""What `--renderer auto` is, the first of them that is there: the image-translation network of the
+published checkpoint, the embedded one, or no network."""
+
 FACE = 3 * LANDMARK_COUNT  # numbers
 SHAPES = {
     "target_embedding": (EMBEDDING_SIZE,),
@@ -86,7 +92,9 @@ FED = {
     "speaker": {"window": WINDOW, "mel": MEL_BANDS, "face": FACE, "embedding": EMBEDDING_SIZE},
     "translation": {"input_nc": 6, "output_nc": 3},
 }
-"""What a network's config must say, because the pipeline feeds and wants just that."""
+"""What a network's config must say, because the pipeline feeds and wants just that.
+
+A mending image-translation network sees to its own."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,7 @@ def load_audio_networks(
         if len(missing) < len(wanted):
             names = ", ".join(path.name for path in missing)
             log.warning("the published set lacks %s: the embedded weights run instead", names)
-        embedded = folder / "embedded"
+        embedded = folder / EMBEDDED_FOLDER
         origin, constants = "embedded", _read_constants(embedded / "constants.safetensors")
         sources = {name: embedded / f"{name}.safetensors" for name in published}
     for name, path in sources.items():
@@ -155,18 +163,37 @@ def load_audio_networks(
     return AudioNetworks(**networks, **constants)
 
 
-def find_translation(folder: Path, given: Path | None) -> Path | None:
-    """The image-translation checkpoint: as given, else the published one where it is.
+def find_translation(folder: Path, given: Path | None, renderer: str) -> Path | None:
+    """The image-translation checkpoint to render with; None where none is to.
+
+    Args:
+        folder: with the published checkpoint, and the embedded one in `embedded`.
+        given: a path that the user gave; with "auto" and "unet" it is that one.
+        renderer: "auto", "unet" or "warp".
 
     Raises:
-        InputError: the given one is absent.
+        InputError: the given one is absent, or "unet" is insisted on and there is none.
     """
-    path = given or folder / TRANSLATION_FILE
-    if path.is_file():
-        return path
-    if given:
-        raise InputError(f"{given}: no such checkpoint")
-    return None
+    if renderer == "warp":
+        return None
+    if given is not None:
+        if not given.is_file():
+            raise InputError(f"{given}: no such checkpoint")
+        return given
+    places = {
+        "published": folder / TRANSLATION_FILE,
+        "embedded": folder / EMBEDDED_FOLDER / EMBEDDED_TRANSLATION_FILE,
+    }
+    for name in AUTO_RENDERERS if renderer == "auto" else places:
+        if name == "warp":
+            return None
+        if places[name].is_file():
+            return places[name]
+    if renderer == "auto":
+        return None
+    raise InputError(
+        f"--renderer unet: needs {' or '.join(map(str, places.values()))}, or --load_G_name"
+    )
 
 
 def load_translation(path: Path, device: torch.device | str) -> ResUnetGenerator:
@@ -202,7 +229,7 @@ def _load_network(name: str, path: Path) -> tuple[torch.nn.Module, dict[str, Any
         network = _network_class(name)(**config)
     except Exception as error:  # a config can hold anything
         raise _useless_config(name, path, error) from None
-    _check_config(name, network.config, path)
+    _check_config(name, network, path)
     load_weights(network, weights, path)
     network.eval().requires_grad_(False)
     try:
@@ -218,9 +245,11 @@ def _useless_config(name: str, path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: its config makes no {name} network: {reason}")
 
 
-def _check_config(name: str, config: dict[str, Any], path: Path) -> None:
+def _check_config(name: str, network: torch.nn.Module, path: Path) -> None:
     """InputError where a network's config does not go with what the pipeline feeds it."""
-    for key, wanted in FED[name].items():
+    config = network.config
+    fed = {} if getattr(network, "mends", False) else FED[name]
+    for key, wanted in fed.items():
         if config[key] != wanted:
             raise InputError(f"{path}: its config says {key} {config[key]!r}, not {wanted}")
     allowed = {

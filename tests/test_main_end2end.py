@@ -429,14 +429,16 @@ class TestWeights:
         message = fails_with(capfd, tmp_path, *arguments, "--out", tmp_path / "x.mp4")
         assert str(path) in message and "system" in message and not trace.exists()
 
-    def test_absent_files_that_were_asked_for(self, tmp_path, capfd, short_voice, face_file):
+    def test_absent_files_that_were_asked_for(
+        self, tmp_path, capfd, short_voice, face_file, monkeypatch
+    ):
         end = ["--wav", short_voice, "--landmarks", face_file, "--out", tmp_path / "x.mp4"]
         for option in ("--load_AUTOVC_name", "--load_a2l_C_name", "--load_a2l_G_name"):
             message = fails_with(capfd, tmp_path, option, tmp_path / "no.pth", *end)
             assert message.startswith(f"{tmp_path / 'no.pth'}: no such checkpoint")
-        if not (main_end2end.CHECKPOINTS / "ckpt_116_i2i_comb.pth").exists():
-            message = fails_with(capfd, tmp_path, "--renderer", "unet", *end)
-            assert "--load_G_name" in message
+        monkeypatch.setattr(main_end2end, "CHECKPOINTS", tmp_path)
+        message = fails_with(capfd, tmp_path, "--renderer", "unet", *end)
+        assert message.startswith("--renderer unet: needs ") and "--load_G_name" in message
 
     def test_someone_else_s_manner(self, tmp_path, capfd, face_file, short_voice, monkeypatch):
         path = tmp_path / "emb.pickle"

@@ -1,18 +1,32 @@
 """The image-translation renderer: what the network sees, and where its picture goes."""
 
+import threading
+
+import cv2
 import numpy as np
 import pytest
+import skimage.data
 import torch
 
-from src.frames.crop import CROP_SIZE, FaceCrop, cut
-from src.frames.draw import landmark_picture
-from src.frames.translate import TranslationRenderer
-from src.networks.image_translation import ResUnetGenerator
+from src.errors import InputError
+from src.frames import translate
+from src.frames.crop import CROP_SIZE, FaceCrop, Place, cut, face_crop, paste
+from src.frames.draw import landmark_picture, smooth_landmark_picture
+from src.frames.portrait import PortraitRenderer
+from src.frames.translate import Compositor, TranslationRenderer, in_order, thread_pool
+from src.landmarks.detect import detect_landmarks
+from src.networks.folding import folded, for_inference, quick_dtype
+from src.networks.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
 from src.weights import load_translation
+
+MENDS = {"input_nc": MENDING_INPUTS, "output_nc": MENDING_OUTPUTS}
+SMALL = {"num_downs": 4, "ngf": 8, "max_widening": 4}
 
 
 class Copies(torch.nn.Module):
-    """In the network's place: gives back three of the six channels that it sees."""
+    """In a painting network's place: gives back three of the six channels that it sees."""
+
+    mends = False
 
     def __init__(self, first: int) -> None:
         super().__init__()
@@ -25,6 +39,40 @@ class Copies(torch.nn.Module):
         return torch.atanh(wanted.clamp(max=1 - 1e-6))
 
 
+class Mends(torch.nn.Module):
+    """In a mending network's place: makes everything red, as much of it as told."""
+
+    mends = True
+    red = (0.0, 0.0, 1.0)
+
+    def __init__(self, share: float, inside: slice = slice(None)) -> None:
+        super().__init__()
+        self.share, self.inside = share, inside
+        self.seen = []
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        self.seen.append(pictures.clone())
+        change = torch.tensor(self.red)[:, None, None] * 2 - 1
+        output = torch.full((len(pictures), 4, *pictures.shape[2:]), -30.0)
+        output[:, :3] = 30 * change
+        logit = torch.logit(torch.tensor(self.share, dtype=torch.float64), eps=1e-13)
+        output[:, 3, self.inside, self.inside] = float(logit)
+        return output
+
+
+def with_statistics(**sizes) -> ResUnetGenerator:
+    """A network of random weights whose norms have seen data, in eval mode."""
+    torch.manual_seed(0)
+    network = ResUnetGenerator(**sizes)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    return network.eval().requires_grad_(False)
+
+
 @pytest.fixture
 def picture() -> np.ndarray:
     y, x = np.mgrid[0:400, 0:600]
@@ -33,60 +81,245 @@ def picture() -> np.ndarray:
 
 @pytest.fixture
 def landmarks() -> np.ndarray:
-    return np.random.default_rng(0).uniform(60, 200, (5, 68, 3))
+    """In the middle of a crop at (150, 60) of 256 pixels."""
+    return np.random.default_rng(0).uniform(60, 200, (5, 68, 3)) + (150, 60, 0)
 
 
-def test_the_portrait_comes_second_and_in_bgr(picture, landmarks):
-    crop = FaceCrop(150.0, 60.0, 256.0)
-    network = Copies(3)
-    renderer = TranslationRenderer(network, picture, crop, batch=2)
-    frames = list(renderer.frames(landmarks))
-    assert network.batches == [2, 2, 1]
-    assert len(frames) == 5 and frames[0].shape == picture.shape
-    # The network gave the portrait back, so pasting it changes nothing.
-    assert np.abs(frames[0].astype(int) - picture).max() <= 1
+CROP = FaceCrop(150.0, 60.0, 256.0)
 
 
-def test_the_drawn_landmarks_come_first(picture, landmarks):
-    renderer = TranslationRenderer(Copies(0), picture, FaceCrop(150.0, 60.0, 256.0))
-    faces = renderer.faces(landmarks)
-    assert faces.shape == (5, CROP_SIZE, CROP_SIZE, 3) and faces.dtype == np.uint8
-    for face, drawn in zip(faces, landmarks, strict=True):
-        assert np.abs(face.astype(int) - landmark_picture(drawn)).max() <= 1
+@pytest.fixture(scope="module")
+def face() -> tuple[np.ndarray, np.ndarray]:
+    """A portrait and its landmarks in pixels."""
+    picture = skimage.data.astronaut()[:300, 60:400, ::-1].copy()
+    return picture, detect_landmarks(picture, "mediapipe")
 
 
-def test_a_picture_of_256_pixels_is_the_network_s_own(landmarks):
-    picture = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
-    renderer = TranslationRenderer(Copies(0), picture, FaceCrop(0, 0, CROP_SIZE))
-    (frame,) = renderer.frames(landmarks[:1])
-    assert (frame == renderer.faces(landmarks[:1])[0]).all()
+@pytest.fixture(scope="module")
+def moved(face) -> np.ndarray:
+    """(5, 68, 3): the portrait's landmarks with the lower lip on its way."""
+    track = np.repeat(face[1][None], 5, axis=0)
+    track[:, 55:60, 1] += np.linspace(1, 5, 5)[:, None]
+    track[:, 65:68, 1] += np.linspace(1, 5, 5)[:, None]
+    return track
 
 
-def test_pixels_outside_the_crop_stay(picture, landmarks):
-    crop = FaceCrop(200.0, 100.0, 180.0)
-    (frame,) = TranslationRenderer(Copies(0), picture, crop).frames(landmarks[:1])
-    outside = np.ones(picture.shape[:2], bool)
-    outside[100:280, 200:380] = False
-    assert (frame[outside] == picture[outside]).all()
-    assert np.abs(frame[190, 290].astype(int) - picture[190, 290]).max() > 20
-    assert cut(frame, crop).mean() > 150  # mostly the white of the drawing
+def mending(network, face, **options) -> TranslationRenderer:
+    picture, landmarks = face
+    return TranslationRenderer(
+        network, picture, face_crop(landmarks), landmarks=landmarks, **options
+    )
 
 
-def test_a_file_laid_out_like_the_published_one_renders(tmp_path, picture, landmarks, caplog):
-    torch.manual_seed(0)
-    network = ResUnetGenerator().eval()
-    path = tmp_path / "ckpt_116_i2i_comb.pth"
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.5, 0.999))
-    weights = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
-    torch.save({"G": weights, "opt": optimizer, "epoch": 116}, path)
-    loaded = load_translation(path, "cpu")
-    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
-        f"{path}: not the published {path.name} (its sha256 differs), used as it is"
-    ]
-    crop = FaceCrop(150.0, 60.0, 256.0)
-    (face,) = TranslationRenderer(loaded, picture, crop).faces(landmarks[:1])
-    seen = np.concatenate([landmark_picture(landmarks[0]), cut(picture, crop)], axis=-1)
-    with torch.inference_mode():
-        colours = network(torch.from_numpy(seen).permute(2, 0, 1)[None].float() / 255).tanh()
-    expected = colours[0].permute(1, 2, 0).clamp(min=0).numpy() * 255
-    assert np.abs(face - expected).max() <= 0.51
+class TestPainting:
+    def test_the_portrait_comes_second_and_in_bgr(self, picture, landmarks):
+        network = Copies(3)
+        frames = list(TranslationRenderer(network, picture, CROP, batch=2).frames(landmarks))
+        assert sorted(network.batches) == [1, 2, 2]
+        assert len(frames) == 5 and frames[0].shape == picture.shape
+        # The network gave the portrait back, so pasting it changes nothing.
+        assert np.abs(frames[0].astype(int) - picture).max() <= 1
+
+    def test_the_drawn_landmarks_come_first(self, picture, landmarks):
+        frames = list(TranslationRenderer(Copies(0), picture, CROP).frames(landmarks))
+        assert len(frames) == 5
+        for frame, points in zip(frames, landmarks, strict=True):
+            drawn = paste(picture, CROP, landmark_picture(CROP.to_crop(points)))
+            assert np.abs(frame.astype(int) - drawn).max() <= 1
+
+    def test_a_picture_of_256_pixels_is_the_network_s_own(self, landmarks):
+        picture = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
+        renderer = TranslationRenderer(Copies(0), picture, FaceCrop(0, 0, CROP_SIZE))
+        (frame,) = renderer.frames(landmarks[:1] - (150, 60, 0))
+        assert (frame == landmark_picture(landmarks[0] - (150, 60, 0))).all()
+
+    def test_pixels_outside_the_crop_stay(self, picture, landmarks):
+        crop = FaceCrop(200.0, 100.0, 180.0)
+        (frame,) = TranslationRenderer(Copies(0), picture, crop).frames(landmarks[:1])
+        outside = np.ones(picture.shape[:2], bool)
+        outside[100:280, 200:380] = False
+        assert (frame[outside] == picture[outside]).all()
+        assert np.abs(frame[190, 290].astype(int) - picture[190, 290]).max() > 20
+        assert cut(frame, crop).mean() > 150  # mostly the white of the drawing
+
+    def test_a_file_laid_out_like_the_published_one_renders(self, tmp_path, landmarks, caplog):
+        torch.manual_seed(0)
+        network = ResUnetGenerator().eval()
+        path = tmp_path / "ckpt_116_i2i_comb.pth"
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.5, 0.999))
+        weights = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
+        torch.save({"G": weights, "opt": optimizer, "epoch": 116}, path)
+        loaded = load_translation(path, "cpu")
+        assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
+            f"{path}: not the published {path.name} (its sha256 differs), used as it is"
+        ]
+        picture = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
+        points = landmarks[:1] - (150, 60, 0)
+        (frame,) = TranslationRenderer(loaded, picture, FaceCrop(0, 0, 256)).frames(points)
+        seen = np.concatenate([landmark_picture(points[0]), picture], axis=-1)
+        with torch.inference_mode():
+            colours = network(torch.from_numpy(seen).permute(2, 0, 1)[None].float() / 255).tanh()
+        expected = colours[0].permute(1, 2, 0).clamp(min=0).numpy() * 255
+        assert np.abs(frame - expected).max() <= 0.51
+
+
+class TestMending:
+    def test_it_sees_smooth_lines_the_portrait_and_the_warped_portrait(self, face, moved):
+        picture, rest = face
+        network, crop = Mends(0.0), face_crop(rest)
+        list(mending(network, face).frames(moved[:1]))
+        (seen,) = (network.seen[0] * 255).round().byte().permute(0, 2, 3, 1).numpy()
+        warped = PortraitRenderer(picture, rest).render(moved[0])
+        np.testing.assert_array_equal(
+            seen[..., :3], smooth_landmark_picture(crop.to_crop(moved[0]))
+        )
+        np.testing.assert_array_equal(seen[..., 3:6], cut(picture, crop))
+        np.testing.assert_array_equal(seen[..., 6:], cut(warped, crop))
+
+    def test_without_a_share_the_frames_are_the_warp_s_own(self, face, moved):
+        warper = PortraitRenderer(*face)
+        for frame, points in zip(mending(Mends(0.0), face).frames(moved), moved, strict=True):
+            np.testing.assert_array_equal(frame, warper.render(points))
+
+    def test_what_is_mended_fades_in_from_the_border_of_the_crop(self, face, moved):
+        (frame,) = mending(Mends(1.0), face).frames(moved[:1])
+        warped = PortraitRenderer(*face).render(moved[0])
+        crop = face_crop(face[1])
+        y, x = np.mgrid[: frame.shape[0], : frame.shape[1]] + 0.5
+        inwards = np.min([x - crop.x, crop.x + crop.size - x, y - crop.y], axis=0)
+        inwards = np.minimum(inwards, crop.y + crop.size - y)
+        np.testing.assert_array_equal(frame[inwards < 0], warped[inwards < 0])
+        assert (frame[inwards > 0.13 * crop.size] == (0, 0, 255)).all()
+        ring = (inwards > 0.05 * crop.size) & (inwards < 0.07 * crop.size)
+        red = np.abs(frame[ring].astype(int) - (0, 0, 255)).mean()
+        assert 0.3 < red / np.abs(warped[ring].astype(int) - (0, 0, 255)).mean() < 0.7
+
+    def test_only_what_is_mended_is_changed(self, face, moved):
+        (frame,) = mending(Mends(1.0, slice(150, 190)), face).frames(moved[:1])
+        warped = PortraitRenderer(*face).render(moved[0])
+        changed = cut((frame != warped).any(-1)[..., None] * np.uint8(255), face_crop(face[1]))
+        rows, columns = np.nonzero(changed[..., 0] if changed.ndim == 3 else changed)
+        assert 145 < rows.min() < 155 and 185 < columns.max() < 195
+        assert (cut(frame, face_crop(face[1]))[160:180, 160:180] == (0, 0, 255)).all()
+
+    def test_frames_do_not_depend_on_the_batch(self, face, moved):
+        network = with_statistics(**MENDS, **SMALL)
+        one, many = (list(mending(network, face, batch=size).frames(moved)) for size in (1, 3))
+        assert len(one) == len(many) == len(moved)
+        for a, b in zip(one, many, strict=True):
+            assert np.abs(a.astype(int) - b).max() <= 1
+
+    def test_it_wants_the_portrait_s_landmarks(self, face):
+        with pytest.raises(ValueError, match="landmarks"):
+            TranslationRenderer(Mends(1.0), face[0], CROP)
+
+
+class TestQuickNetwork:
+    @pytest.mark.parametrize("sizes", [{}, MENDS], ids=["paints", "mends"])
+    def test_folding_changes_no_number(self, sizes):
+        network = with_statistics(**sizes, **SMALL)
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        quick = folded(network)
+        pictures = torch.rand(2, sizes.get("input_nc", 6), 64, 48)
+        expected, found = network(pictures), quick(pictures)
+        assert expected.std() > 0.05
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+        assert quick.mends == network.mends
+        kinds = {type(module) for module in quick.modules()}
+        assert not kinds & {torch.nn.BatchNorm2d, torch.nn.Upsample}
+        after = network.state_dict()
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_frames_are_those_of_the_plain_network(self, face, moved, monkeypatch, dtype):
+        network = with_statistics(**MENDS, **SMALL)
+        monkeypatch.setattr("src.networks.folding.quick_dtype", lambda device: dtype)
+        quick = for_inference(network, "cpu")
+        assert {weight.dtype for weight in quick.parameters()} == {dtype}
+        warped = [PortraitRenderer(*face).render(points) for points in moved]
+        for plain, fast, bare in zip(
+            mending(network, face).frames(moved),
+            mending(quick, face).frames(moved),
+            warped,
+            strict=True,
+        ):
+            inside = (plain != bare).any(-1)
+            assert inside.mean() > 0.2
+            difference = np.abs(plain.astype(int) - fast)[inside].mean()
+            assert difference < (0.01 if dtype == torch.float32 else 2.0)
+
+    def test_the_processor_s_own_numbers(self):
+        assert quick_dtype(torch.device("cpu")) in (torch.float32, torch.bfloat16)
+
+
+class TestCompositor:
+    """On a device, the same pictures as `paste` makes."""
+
+    @pytest.mark.parametrize(
+        "crop", [CROP, FaceCrop(-20.3, 30.2, 330.7), FaceCrop(301.6, 77.1, 140.4)]
+    )
+    def test_it_pastes(self, picture, crop):
+        rng = np.random.default_rng(2)
+        face = cv2.GaussianBlur(rng.integers(0, 256, (256, 256, 3)).astype(np.uint8), (0, 0), 3)
+        share = cv2.GaussianBlur(rng.random((256, 256), np.float32), (0, 0), 8)
+        share = np.clip(8 * share - 3.5, 0, 1)
+        compositor = Compositor(Place.of(picture, crop), torch.device("cpu"))
+        colours = torch.from_numpy(face).permute(2, 0, 1)[None] / 255
+        for given in (None, share):
+            there = None if given is None else torch.from_numpy(given)[None, None]
+            (frame,) = compositor([picture], colours, there)
+            difference = np.abs(frame.astype(int) - paste(picture, crop, face, given))
+            assert difference.max() <= 4 and difference.mean() < 0.1
+
+
+class TestThreads:
+    def test_only_so_much_is_taken_ahead(self):
+        taken = []
+
+        def items():
+            for number in range(50):
+                taken.append(number)
+                yield number
+
+        with thread_pool(3, 1) as pool:
+            results = in_order(pool, lambda number: number * number, items(), 4)
+            for count, result in enumerate(results):
+                assert result == count * count
+                assert len(taken) <= count + 5
+            assert len(taken) == 50
+
+    def test_large_frames_go_in_small_batches(self, monkeypatch):
+        picture = np.zeros((300, 400, 3), np.uint8)
+        monkeypatch.setattr(translate, "FRAME_BYTES", 8 * picture.nbytes)
+        renderer = TranslationRenderer(Copies(0), picture, CROP, batch=16)
+        assert renderer.batch == 2 and renderer.streams == 1
+        monkeypatch.setattr(translate, "FRAME_BYTES", 1)
+        assert TranslationRenderer(Copies(0), picture, CROP, batch=16).batch == 1
+
+    def test_they_end_with_the_frames(self, face, moved):
+        threads, computing = threading.active_count(), torch.get_num_threads()
+        frames = mending(Mends(1.0), face, batch=1).frames(np.concatenate([moved] * 4))
+        next(frames)
+        assert threading.active_count() > threads
+        frames.close()
+        assert threading.active_count() == threads
+        assert torch.get_num_threads() == computing
+
+    def test_what_goes_wrong_in_them_is_said(self, face, moved):
+        class Broken(Mends):
+            def forward(self, pictures):
+                raise RuntimeError("out of memory")
+
+        threads = threading.active_count()
+        with pytest.raises(RuntimeError, match="out of memory"):
+            list(mending(Broken(1.0), face).frames(moved))
+        assert threading.active_count() == threads
+
+
+def test_a_config_of_neither_kind_is_refused(tmp_path):
+    network = ResUnetGenerator(**SMALL)
+    path = tmp_path / "odd.pth"
+    torch.save({"G": network.state_dict(), "config": network.config | {"input_nc": 9}}, path)
+    with pytest.raises(InputError, match=r"odd\.pth: its config makes no translation network"):
+        load_translation(path, "cpu")

@@ -164,6 +164,34 @@ class Place:
         size = (self.fade.shape[1], self.fade.shape[0])
         return _resample(crop_image, first, CROP_SIZE / self.crop.size, size)
 
+    def weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """What `enlarged` multiplies with, for those who do it by matrix products.
+
+        Returns:
+            (rows, CROP_SIZE) and (columns, CROP_SIZE) float32; R @ content @ C.T is the content in
+            the picture's size.
+        """
+        step = CROP_SIZE / self.crop.size
+        identity = np.eye(CROP_SIZE, dtype=np.float32)
+        sigma = _shrink_blur(step)
+        if sigma > 0:
+            identity = cv2.GaussianBlur(
+                identity, (0, 0), 1e-3, sigmaY=sigma, borderType=cv2.BORDER_REPLICATE
+            )
+        along = np.arange(CROP_SIZE, dtype=np.float32)[None, :]
+        first = self.crop.to_crop(np.array([self.columns.start, self.rows.start]))
+        across, down = (
+            cv2.remap(
+                identity,
+                along.repeat(count, 0),
+                (start + step * np.arange(count, dtype=np.float32))[:, None].repeat(CROP_SIZE, 1),
+                cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            for start, count in zip(first, self.fade.shape[::-1], strict=True)
+        )
+        return down, across
+
 
 def _fade(start: float, size: float, length: int) -> tuple[int, np.ndarray]:
     """Along one axis: the first pixel inside a square, and the share 0-1 of the crop in each.
@@ -183,6 +211,12 @@ def _fade(start: float, size: float, length: int) -> tuple[int, np.ndarray]:
     return first, share
 
 
+def _shrink_blur(step: float) -> float:
+    """Pixels of blur (sigma) before samples `step` pixels apart are taken, 0 for next to none."""
+    sigma = _SHRINK_BLUR * float(np.sqrt(max(step * step - 1.0, 0.0)))
+    return sigma if sigma > 0.1 else 0.0
+
+
 def _resample(
     image: np.ndarray, first: np.ndarray, step: float, size: tuple[int, int]
 ) -> np.ndarray:
@@ -195,7 +229,7 @@ def _resample(
         size: (width, height) of the result.
     """
     # Only the part that is looked at is blurred, with a margin for the blur and the cubic.
-    sigma = _SHRINK_BLUR * np.sqrt(max(step * step - 1.0, 0.0))
+    sigma = _shrink_blur(step)
     margin = int(np.ceil(4 * sigma)) + 3
     low = np.floor(first).astype(int) - margin
     high = np.ceil(first + step * (np.array(size) - 1)).astype(int) + margin
@@ -205,7 +239,7 @@ def _resample(
         columns = np.clip(np.arange(low[0], high[0] + 1), 0, image.shape[1] - 1)
         rows = np.clip(np.arange(low[1], high[1] + 1), 0, image.shape[0] - 1)
         part = np.ascontiguousarray(image[rows][:, columns])
-    if sigma > 0.1:
+    if sigma > 0:
         part = cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     to_part = np.array([[step, 0.0, first[0] - low[0]], [0.0, step, first[1] - low[1]]])
     return cv2.warpAffine(
