@@ -27,9 +27,11 @@ The single steps, for all but the simplest data:
     python main_prepare_data.py --root_dir ROOT --step analyse
     python main_prepare_data.py --root_dir ROOT --step content --load_AUTOVC_name CHECKPOINT
     python main_prepare_data.py --root_dir ROOT --step speaker --load_AUTOVC_name CHECKPOINT
+    python main_prepare_data.py --root_dir ROOT --step pictures --videos DIR --stills DIR
 
 Step voices makes what main_train_voice_conversion.py reads. Step offsets measures what step clips
-takes from the manifest. Without --load_AUTOVC_name, the AutoVC of main_end2end.py converts.
+takes from the manifest. Step pictures packs the faces of tracked clips, and still faces, for
+main_train_image_translation.py. Without --load_AUTOVC_name, the AutoVC of main_end2end.py converts.
 """
 
 from __future__ import annotations
@@ -58,6 +60,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--step", choices=STEPS, default="all", help="what to do (%(default)s)")
     add("--videos", type=Path, nargs="*", default=[], help="folders of clips")
     add("--speech", type=Path, nargs="*", default=[], help="folders of recordings (voices)")
+    add("--stills", type=Path, nargs="*", default=[], help="folders of still faces (pictures)")
     add("--synthetic", nargs="*", default=[], help="voice=minutes; flite's names or espeak")
     add("--text", type=Path, help="file of sentences spoken first, one a line")
     add("--val", nargs="*", default=[], help="speakers and voices for validation only")
@@ -97,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    for folder in (*options.speech, *options.videos):
+    for folder in (*options.speech, *options.videos, *options.stills):
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
     if options.shard != (1, 1) and options.step not in CLIP_STEPS:
@@ -117,6 +120,7 @@ def do_everything(options: argparse.Namespace) -> None:
     prepare.analyse_passages(options.root_dir, options.jobs)
     do_dump(options, posed=False)
     do_dump(options, posed=True)
+    do_pictures(options)
 
 
 def do_voices(options: argparse.Namespace) -> None:
@@ -128,7 +132,7 @@ def do_voices(options: argparse.Namespace) -> None:
 def do_clips(options: argparse.Namespace, stages: tuple[str, ...]) -> None:
     from src.training import clips, prepare
 
-    sources = [source for folder in options.videos for source in clips.find_clips(folder)]
+    sources = sources_of(options)
     if not sources and "track" in stages:
         where = " ".join(map(str, options.videos)) or "none given"
         raise InputError(f"--videos {where}: no videos to track")
@@ -195,6 +199,29 @@ def do_dump(options: argparse.Namespace, posed: bool) -> None:
     )
 
 
+def do_pictures(options: argparse.Namespace) -> None:
+    from src.defaults import PICTURE_SUFFIXES
+    from src.training import pack
+
+    stills = [path for folder in options.stills for path in sorted(folder.iterdir())]
+    named = options.dump_file_name if options.step != "all" else None
+    pack.pack_folders(
+        options.root_dir,
+        sources_of(options),
+        [path for path in stills if path.suffix.lower() in PICTURE_SUFFIXES],
+        held_out_of(options).split_of,
+        options.jobs,
+        named or "pictures",
+    )
+
+
+def sources_of(options: argparse.Namespace) -> list:
+    """The clips of all folders of videos."""
+    from src.training import clips
+
+    return [source for folder in options.videos for source in clips.find_clips(folder)]
+
+
 def held_out_of(options: argparse.Namespace):
     """Who is kept for validation and tests: as said, as said before, or drawn."""
     from src.training import prepare, splits
@@ -227,6 +254,7 @@ STEPS = {
     "analyse": do_analyse,
     "content": lambda options: do_dump(options, posed=False),
     "speaker": lambda options: do_dump(options, posed=True),
+    "pictures": do_pictures,
 }
 CLIP_STEPS = ("all", "clips", "offsets")  # those that work clip by clip
 

@@ -42,6 +42,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--ngf", type=count, default=64, help="width of the network (%(default)s)")
     add("--max_widening", type=count, default=8, help="of deeper levels, times (%(default)s)")
     add("--num_downs", type=between(2, 8, int), default=6, help="levels (%(default)s)")
+    window = between(64, 256, int)
+    add("--window", type=window, default=256, help="pixels of the square trained on (%(default)s)")
+    add("--bfloat16", action="store_true", help="compute in it on a CPU too, as on CUDA always")
+    judges = ("face", "mouth")
+    add("--judges", nargs="*", choices=judges, default=judges, help="discriminators (both)")
+    add("--ndf", type=count, default=48, help="width of the discriminators (%(default)s)")
     add("--vgg", type=Path, help="torchvision's VGG-19 weights, where PyTorch's cache lacks them")
     add("--lambda_l1_loss", type=part, default=1.0, help="(%(default)s)")
     add("--lambda_perceptual_loss", type=part, default=1.0, help="of VGG-19 (%(default)s)")
@@ -90,6 +96,10 @@ def run(options: argparse.Namespace) -> None:
         batch_size=options.batch_size,
         num_frames=options.num_frames,
         num_workers=options.num_workers,
+        window=options.window,
+        judges=tuple(options.judges),
+        judge_width=options.ndf,
+        bfloat16=options.bfloat16 or training.device.type == "cuda",
         learning_rate=options.lr,
         l1_weight=options.lambda_l1_loss,
         perceptual_weight=options.lambda_perceptual_loss,

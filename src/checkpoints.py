@@ -19,8 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from src.errors import InputError
 from thirdparty.speaker_encoder import EMBEDDING_SIZE
@@ -157,6 +155,8 @@ def save_embedded(
     Raises:
         ValueError: a tensor does not fit float16, or is not finite.
     """
+    from safetensors.torch import save_file
+
     path = Path(path)
     stored = {}
     for name, tensor in state_dict.items():
@@ -284,6 +284,8 @@ def _asked_by_plain_pickle(path: Path) -> str | None:
 
 
 def _read_safetensors(path: Path) -> tuple[dict, dict]:
+    from safetensors import safe_open
+
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -12,3 +12,5 @@ AMP_POS = 0.5
 
 LARGEST_SIDE = 1024
 """Pixels of a frame; larger pictures shrink to it."""
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""Of files that are looked for as pictures."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from src.defaults import PICTURE_SUFFIXES
 from src.errors import InputError
 from src.landmarks.geometry import (
     CLOSING_LEADERS,
@@ -37,8 +38,6 @@ from src.landmarks.topology import (
     RIGHT_EYE,
 )
 from src.video import whole_file
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 FAR = 5000
 """Pixels that outside points lie beyond the picture, so that its edge hardly moves (release)."""

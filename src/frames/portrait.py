@@ -15,7 +15,6 @@ Landmarks are the 68 points of `src.landmarks.topology`; only their x and y are 
 
 import cv2
 import numpy as np
-from scipy.spatial import Delaunay
 
 from src.frames.eyes import EYES, Eyelids
 from src.frames.field import FACE_EGG, FaceFrame, Grid, HeadFollow, Sheet, egg_radius
@@ -81,9 +80,7 @@ class PortraitRenderer:
         self.upper_points = [*shared, *UPPER_OUTER, *UPPER_INNER]
         self.lower_points = [*shared, *LOWER_OUTER, *LOWER_INNER]
         still = np.array([*shared, 48, 54])
-        triangles = still[Delaunay(self.rest[still], qhull_options="QJ").simplices]
-        edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-        self.edges = np.unique(np.sort(edges, 1), axis=0).T
+        self.edges = still[delaunay_edges(self.rest[still])].T
         lengths = np.linalg.norm(np.subtract(*self.rest[self.edges]), axis=1)
         self.edge_lengths = np.maximum(lengths, 0.08 * self.frame.unit)
 
@@ -123,7 +120,7 @@ class PortraitRenderer:
         change = apply(undo, moved) - self.rest
         start, end = self.edges
         strain = np.linalg.norm(change[start] - change[end], axis=1) / self.edge_lengths
-        share = _MOST_STRAIN / max(float(strain.max()), _MOST_STRAIN)
+        share = _MOST_STRAIN / max(float(strain.max(initial=0)), _MOST_STRAIN)
         if share == 1.0:
             return moved
         lips = change[[48, 54]].mean(0)
@@ -186,6 +183,25 @@ class PortraitRenderer:
         weight = smoothstep(edge / (0.12 * self.lips.width))[..., None]
         place = part(box, self.grid.box)
         source[place] += weight * (fine - source[place])
+
+
+def delaunay_edges(points: np.ndarray) -> np.ndarray:
+    """Pairs (E, 2) of neighbours among points (N, 2) in pixels, the smaller index first.
+
+    Of points in one place only one has neighbours. Where all lie on a line there are none.
+    """
+    low, high = np.floor(points.min(0)) - 1, np.ceil(points.max(0)) + 2
+    mesh = cv2.Subdiv2D((*low.astype(int).tolist(), *(high - low).astype(int).tolist()))
+    place_of = {mesh.insert((float(x), float(y))): place for place, (x, y) in enumerate(points)}
+    corners = np.array(mesh.getTriangleList()).reshape(-1, 3, 2)
+    # OpenCV gives triangles by coordinates, in float32.
+    known = points[sorted(place_of.values())]
+    apart = np.abs(corners[:, :, None] - known[None, None]).max(-1)
+    near = apart.argmin(-1)
+    inside = (apart.min(-1) < 1e-2).all(1)
+    triangles = np.array(sorted(place_of.values()))[near[inside]]
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    return np.unique(np.sort(edges, 1), axis=0)
 
 
 def _flat(landmarks: np.ndarray) -> np.ndarray:

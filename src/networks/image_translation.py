@@ -113,6 +113,10 @@ class ResUnetGenerator(nn.Module):
         for level in range(num_downs - 1, 0, -1):
             deeper = Level(widths[level - 1], widths[level], widths[level - 1], deeper)
         self.model = Level(input_nc, widths[0], output_nc, deeper, outermost=True)
+        if self.mends:
+            # Training starts from the warped portrait as it is: what is worse than that at first
+            # would only teach the network to keep out.
+            nn.init.zeros_(self.model.model[-1].weight)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """(B, input_nc, H, W) BGR in 0-1 to (B, output_nc, H, W), for `painted` or `mended`."""

@@ -33,7 +33,7 @@ BETAS = (0.5, 0.999)  # of Adam (the paper)
 EMA_DECAY = 0.999
 JUDGED_PAIRS = 32  # portraits of the held-out side that every validation renders
 ROOM = 0.3  # of a region's size, that is weighed and judged round it
-MOUTH_SIZE = 96  # pixels of the mouth's judge
+MOUTH_SIZE = 64  # pixels of the mouth's judge
 SHEET_ROWS = 8
 VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for the weights trained on ImageNet
 
@@ -47,13 +47,17 @@ class Options:
     batch_size: int  # portraits
     num_frames: int  # targets of each
     num_workers: int  # processes that make pairs; 0: this one
+    window: int  # side in pixels of the part of the square to train on
+    judges: tuple[str, ...]  # "face", "mouth"
+    judge_width: int  # of their first layer
+    bfloat16: bool  # networks compute in it
     learning_rate: float
     l1_weight: float
     perceptual_weight: float
     style_weight: float
     adversarial_weight: float
     matching_weight: float  # of the judges' own activations
-    share_weight: float  # on how much of the frame a mending network replaces
+    share_weight: float  # on how much a mending network replaces apart from mouth and eyes
     mouth_weight: float  # of the mouth's L1, besides 1
     eye_weight: float
     sheet_every: int  # steps between sheets of pictures; 0: none
@@ -147,16 +151,19 @@ def as_planes(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def make(
-    network: nn.Module, lines: torch.Tensor, portrait: torch.Tensor, warped: torch.Tensor
+    network: nn.Module,
+    lines: torch.Tensor,
+    portrait: torch.Tensor,
+    warped: torch.Tensor,
+    bfloat16: bool = False,
 ) -> Made:
     """The frames of a batch (B, 3, H, W in 0-1 each), by a painting or a mending network."""
-    mends = network.mends
-    seen = [lines, portrait, warped] if mends else [lines, portrait]
+    seen = [lines, portrait, warped] if network.mends else [lines, portrait]
     pictures = torch.cat(seen, 1).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(pictures.device.type, torch.bfloat16, enabled=pictures.is_cuda):
+    with torch.autocast(pictures.device.type, torch.bfloat16, enabled=bfloat16):
         output = network(pictures)
     output = output.float()
-    if not mends:
+    if not network.mends:
         return Made(painted(output), None)
     colours, share = mended(output, warped)
     return Made(warped + share * (colours - warped), share)
@@ -201,9 +208,11 @@ def gram(activations: torch.Tensor) -> torch.Tensor:
     return flat @ flat.transpose(1, 2) / flat[0].numel()
 
 
-def compared(vgg: Vgg19, made: torch.Tensor, true: torch.Tensor) -> tuple[torch.Tensor, ...]:
+def compared(
+    vgg: Vgg19, made: torch.Tensor, true: torch.Tensor, bfloat16: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Perceptual and style loss of pictures (B, 3, H, W) in 0-1."""
-    with torch.autocast(made.device.type, torch.bfloat16, enabled=made.is_cuda):
+    with torch.autocast(made.device.type, torch.bfloat16, enabled=bfloat16):
         seen_made = vgg(made)
         with torch.no_grad():
             seen_true = vgg(true)
@@ -215,12 +224,17 @@ def compared(vgg: Vgg19, made: torch.Tensor, true: torch.Tensor) -> tuple[torch.
 
 
 def judged(
-    judges: nn.ModuleDict, frames: torch.Tensor, lines: torch.Tensor, landmarks: torch.Tensor
+    judges: nn.ModuleDict,
+    frames: torch.Tensor,
+    lines: torch.Tensor,
+    landmarks: torch.Tensor,
+    bfloat16: bool = False,
 ) -> list[tuple[torch.Tensor, list[torch.Tensor]]]:
     """What the judges of face and mouth say of frames, and what their layers saw."""
     pictures = torch.cat([frames, lines], 1)
-    with torch.autocast(frames.device.type, torch.bfloat16, enabled=frames.is_cuda):
-        return [judges["face"](pictures), judges["mouth"](mouths(pictures, landmarks))]
+    parts = {name: mouths(pictures, landmarks) if name == "mouth" else pictures for name in judges}
+    with torch.autocast(frames.device.type, torch.bfloat16, enabled=bfloat16):
+        return [judge(parts[name]) for name, judge in judges.items()]
 
 
 def generator_losses(
@@ -240,23 +254,24 @@ def generator_losses(
         landmarks: (B, 68, 2) of the target in pixels.
     """
     size = true.shape[-1]
-    weights = 1 + options.mouth_weight * region_mask(landmarks, LIPS, size)
-    for eye in (RIGHT_EYE, LEFT_EYE):
-        weights = weights + options.eye_weight * region_mask(landmarks, eye, size)
+    mouth = region_mask(landmarks, LIPS, size)
+    eyes = region_mask(landmarks, RIGHT_EYE, size) + region_mask(landmarks, LEFT_EYE, size)
+    weights = 1 + options.mouth_weight * mouth + options.eye_weight * eyes
     weights = weights / weights.mean()
     parts = {"l1": options.l1_weight * (weights * (made.frame - true).abs()).mean()}
     if made.share is not None and options.share_weight:
-        parts["share"] = options.share_weight * made.share.mean()
+        elsewhere = (1 - mouth - eyes).clamp(min=0)
+        parts["share"] = options.share_weight * (elsewhere * made.share).mean()
     if vgg is not None:
-        perceptual, style = compared(vgg, made.frame, true)
+        perceptual, style = compared(vgg, made.frame, true, options.bfloat16)
         parts["perceptual"] = options.perceptual_weight * perceptual
         parts["style"] = options.style_weight * style
     if judges is not None:
         with torch.no_grad():
-            known = judged(judges, true, lines, landmarks)
+            known = judged(judges, true, lines, landmarks, options.bfloat16)
         parts["adversarial"] = parts["matching"] = torch.zeros((), device=true.device)
         for (verdict, seen), (_, wanted) in zip(
-            judged(judges, made.frame, lines, landmarks), known, strict=True
+            judged(judges, made.frame, lines, landmarks, options.bfloat16), known, strict=True
         ):
             parts["adversarial"] = (
                 parts["adversarial"] - options.adversarial_weight * verdict.float().mean()
@@ -273,12 +288,13 @@ def judge_losses(
     true: torch.Tensor,
     lines: torch.Tensor,
     landmarks: torch.Tensor,
+    bfloat16: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Hinge losses of the judges of face and mouth (Lim and Ye 2017)."""
     both = zip(
         judges,
-        judged(judges, true, lines, landmarks),
-        judged(judges, made, lines, landmarks),
+        judged(judges, true, lines, landmarks, bfloat16),
+        judged(judges, made, lines, landmarks, bfloat16),
         strict=True,
     )
     return {
@@ -309,8 +325,10 @@ def train(
     learners = [learner]
     keep = {"G": average.module, "network": network, "average": average, "opt": optimizer}
     judges = None
-    if options.adversarial_weight or options.matching_weight:
-        judges = nn.ModuleDict({"face": PatchDiscriminator(), "mouth": PatchDiscriminator()})
+    if options.judges and (options.adversarial_weight or options.matching_weight):
+        judges = nn.ModuleDict(
+            {name: PatchDiscriminator(ndf=options.judge_width) for name in options.judges}
+        )
         judges.to(run.device)
         judge_optimizer = torch.optim.Adam(judges.parameters(), options.learning_rate, BETAS)
         learners.append(loop.Learner(judges, judge_optimizer, options.learning_rate, name="judges"))
@@ -318,7 +336,7 @@ def train(
     if vgg is not None:
         vgg.to(run.device).eval().requires_grad_(False)
     rng = np.random.default_rng(options.seed)
-    maker = PairMaker(pictures, options.num_frames, mends=network.mends)
+    maker = PairMaker(pictures, options.num_frames, network.mends, window=options.window)
     fixed = fixed_pairs(held_out, network.mends)
 
     def step(
@@ -326,7 +344,7 @@ def train(
     ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
         lines, portrait, warped, true = map(as_planes, tensors[:4])
         landmarks = tensors[4]
-        made = make(network, lines, portrait, warped)
+        made = make(network, lines, portrait, warped, options.bfloat16)
         if run.write and options.sheet_every and done % options.sheet_every == 0:
             rows = [portrait, warped, made.frame.detach(), true, lines]
             write_sheet(run.log / f"step_{done:06d}.jpg", [row[:SHEET_ROWS] for row in rows])
@@ -342,7 +360,10 @@ def train(
         )
         if judges is not None:
             frames = made.frame.detach()
-            yield learners[1], judge_losses(judges, frames, true, lines, landmarks)
+            yield (
+                learners[1],
+                judge_losses(judges, frames, true, lines, landmarks, options.bfloat16),
+            )
 
     def judge_average() -> dict[str, float]:
         scores, sheet = validate(average.module, fixed, run.device)

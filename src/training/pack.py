@@ -15,7 +15,7 @@ from src.errors import InputError
 from src.frames.crop import CROP_SIZE, FaceCrop, cut, face_crop
 from src.frames.picture import flatten, read_picture
 from src.landmarks.detect import detect_landmarks
-from src.training.clips import ClipSource, read_frames
+from src.training.clips import ClipSource, read_clip, read_frames
 from src.training.prepare import in_parallel
 from src.training.shards import MARGIN, PACKED_SIZE, STILLS, PackedClip, write_shards
 
@@ -34,7 +34,7 @@ def pack_folders(
     split_of: Callable[[str], str],
     processes: int,
     name: str = "pictures",
-) -> dict[str, tuple[int, int, int]]:
+) -> None:
     """Pack tracked clips and still faces into the shards of train, val and test.
 
     Args:
@@ -46,10 +46,7 @@ def pack_folders(
         processes: that work at once.
 
     Raises:
-        InputError: there is nothing to pack, or a clip is not tracked.
-
-    Returns:
-        Clips, pictures and bytes by split.
+        InputError: there is nothing to pack.
     """
     jobs = _clip_jobs(root, sources) + [(path, None, STILLS, 1) for path in sorted(stills)]
     if not jobs:
@@ -60,12 +57,11 @@ def pack_folders(
         if clip is not None:
             split = "train" if clip.speaker == STILLS else split_of(clip.speaker)
             packed.setdefault(split, []).append(clip)
-    report = {}
-    for split, clips in packed.items():
+    for split, clips in sorted(packed.items()):
         clips.sort(key=lambda clip: (clip.speaker, clip.name))
         size = write_shards(root, split, name, clips)
-        report[split] = (len(clips), sum(len(clip.jpegs) for clip in clips), size)
-    return report
+        count = sum(len(clip.jpegs) for clip in clips)
+        _log.info("%s: %d clips, %d pictures, %.1f MB", split, len(clips), count, size / 1e6)
 
 
 def _clip_jobs(root: Path, sources: list[ClipSource]) -> list[tuple]:
@@ -88,8 +84,7 @@ def _pack_one(job: tuple[Path, Path | None, str, int]) -> PackedClip | None:
         if track is None:
             picture = flatten(read_picture(path))
             return pack_still(path.stem, picture, detect_landmarks(picture, name=str(path)))
-        with np.load(track) as stored:
-            landmarks = stored["landmarks"]
+        landmarks = read_clip(track)["landmarks"]
         clip = pack_clip(path.stem, speaker, read_frames(path), landmarks, count)
     except InputError as error:
         _log.warning("passed over: %s", error)

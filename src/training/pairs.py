@@ -27,6 +27,9 @@ POSE_SOFTNESS = 0.03
 STILL_TURN, STILL_SHIFT, STILL_SCALE = 3.0, 0.025, 0.02  # degrees, widths of the jaw, share
 LANDMARK_NOISE = 0.25  # pixels
 
+# A window smaller than the square lies about the face, now and then anywhere.
+WINDOW_SHIFT = 0.06  # of the square's side, deviation
+WINDOW_ANYWHERE = 0.15  # chance
 TURN, SHIFT, SCALE = 6.0, 10.0, 0.08  # degrees, pixels, share: how the square is laid at random
 GRAY, BLURRED, COARSE, NEGATIVE_TONES = 0.06, 0.15, 0.06, 0.03  # chances of looks
 TONE = 0.15  # deviation of contrast, brightness and each colour
@@ -36,7 +39,7 @@ _RIGID = list(RIGID_POINTS)
 
 @dataclass(frozen=True)
 class Pairs:
-    """One portrait n times, with n targets: uint8 BGR (n, 256, 256, 3) each."""
+    """One portrait n times, with n targets: uint8 BGR (n, window, window, 3) each."""
 
     lines: np.ndarray  # the target's landmarks, drawn
     portrait: np.ndarray
@@ -54,6 +57,8 @@ class PairMaker:
         targets: pairs with each portrait.
         mends: landmarks are drawn for a mending network (else as the published release does).
         plain: no random looks and laying, for judging.
+        window: side in pixels of the part of the square that is cut out of each pair; less than
+            `CROP_SIZE` makes training quicker, as little but the face changes.
         seed: of all draws.
     """
 
@@ -63,8 +68,10 @@ class PairMaker:
         targets: int,
         mends: bool = True,
         plain: bool = False,
+        window: int = CROP_SIZE,
         seed: int = 0,
     ) -> None:
+        self.window = window
         self.pictures = pictures
         self.targets = targets
         self.draw = smooth_landmark_picture if mends else landmark_picture
@@ -167,14 +174,25 @@ class PairMaker:
         if flip:
             moved = moved[:, mirror_order()]
             moved[..., 0] = CROP_SIZE - 1 - moved[..., 0]
+        left, top = self._corner(moved[0], rng)
+        part = np.s_[:, top : top + self.window, left : left + self.window]
         return Pairs(
-            np.stack([self.draw(face, CROP_SIZE) for face in moved]),
-            np.stack([lay(picture) for picture in portraits]),
-            np.stack([lay(picture) for picture in warped]),
-            np.stack([lay(picture) for picture in targets]),
-            moved.astype(np.float32),
+            np.stack([self.draw(face, CROP_SIZE) for face in moved])[part],
+            np.stack([lay(picture) for picture in portraits])[part],
+            np.stack([lay(picture) for picture in warped])[part],
+            np.stack([lay(picture) for picture in targets])[part],
+            (moved - (left, top)).astype(np.float32),
             name,
         )
+
+    def _corner(self, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Where the window's left upper corner (2,) lies in the square."""
+        room = CROP_SIZE - self.window
+        if rng.random() < WINDOW_ANYWHERE:
+            return rng.integers(0, room + 1, 2)
+        middle = (landmarks.min(0) + landmarks.max(0)) / 2
+        corner = middle - self.window / 2 + rng.normal(0, WINDOW_SHIFT * CROP_SIZE, 2)
+        return np.clip(corner.round(), 0, room).astype(int)
 
 
 def jaw_width(landmarks: np.ndarray) -> float:
