@@ -59,6 +59,11 @@ MISPLACED = 0.1
 MOUTH_LINE = 0.02
 """Share of the mouth's width that the outline of a mouth without lips is thick, at least."""
 
+FRAME_CONTRAST = 20.0
+FRAME_STANDS_OUT = 4.0
+"""A line along a picture's edge is a frame where it differs from the next line by so many grey
+levels, and by so many times as much as that one from its next."""
+
 log = logging.getLogger(__name__)
 
 
@@ -479,8 +484,26 @@ def within_line(landmarks: np.ndarray) -> np.ndarray:
     return points
 
 
+def without_frame(picture: np.ndarray) -> np.ndarray:
+    """A picture (H, W, C) without a frame one pixel wide, such as careless cropping leaves.
+
+    A drawing that moves with the head shows what is beyond its edge, where the edge goes on: a line
+    along it would become a bar.
+    """
+    picture = picture.copy()
+    for turns in range(4):
+        side = np.rot90(picture, turns)  # a view
+        if len(side) < 3 or (side.shape[2] == 4 and (side[0, :, 3] < 255).any()):
+            continue
+        first, second, third = side[:3, :, :3].astype(np.float64)
+        contrast = np.abs(first - second).mean()
+        if contrast > max(FRAME_CONTRAST, FRAME_STANDS_OUT * np.abs(second - third).mean()):
+            side[0] = side[1]
+    return picture
+
+
 def mended(puppet: Puppet) -> Puppet:
-    """A puppet whose closed face lies on its drawing and is shut.
+    """A puppet whose closed face lies on its drawing and is shut, and whose drawing has no frame.
 
     The release's closed mouths stay ajar by a quarter of what was drawn, and the closed face of one
     of its puppets (roy) is from another drawing, so that its mesh folds at the ears. Its mouths
@@ -503,7 +526,12 @@ def mended(puppet: Puppet) -> Puppet:
     if puppet.inner_lip and ajar:
         landmarks = within_line(landmarks)
     return dataclasses.replace(
-        puppet, landmarks=landmarks, closed_face=shut_mouth(face), scale=scale, shift=shift
+        puppet,
+        picture=without_frame(puppet.picture),
+        landmarks=landmarks,
+        closed_face=shut_mouth(face),
+        scale=scale,
+        shift=shift,
     )
 
 

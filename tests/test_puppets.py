@@ -228,6 +228,17 @@ def test_a_closed_face_of_another_drawing_is_made_anew(clown, caplog):
     np.testing.assert_allclose(back, puppet.landmarks[:48], atol=1e-3)
 
 
+def test_a_frame_left_by_cropping_is_taken_off():
+    plain = drawing(alpha=False)
+    framed = plain.copy()
+    framed[0], framed[:, -1] = 10, 10
+    frameless = puppets.without_frame(framed)
+    assert np.abs(frameless.astype(int) - plain).max() < 20
+    assert (framed[0] == 10).all()
+    np.testing.assert_array_equal(puppets.without_frame(plain), plain)
+    np.testing.assert_array_equal(puppets.without_frame(drawing()), drawing())
+
+
 def test_the_background_shows_through_alpha_only(clown):
     puppet = puppets.read_puppet(clown)
     background = np.full((HEIGHT, WIDTH, 3), (10, 200, 60), np.uint8)
