@@ -114,8 +114,8 @@ def rotation_angle(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def head_angles(rotations: np.ndarray) -> np.ndarray:
     """Yaw, pitch and roll (T, 3) in degrees of `head_pose`'s rotations: about y, x and z.
 
-    x goes to the right of the picture, y down and z away from the viewer or towards him, as the
-    depth of the landmarks does; the sign of the angles is of no account here.
+    x goes to the right of the picture, y down, z towards the camera: a left-handed system, so the
+    signs are not those of a textbook. Spreads and speeds do not depend on them.
     """
     turn = np.swapaxes(rotations, -1, -2)  # as it multiplies columns: Rz Ry Rx
     yaw = np.arcsin(np.clip(-turn[..., 2, 0], -1, 1))

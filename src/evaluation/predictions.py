@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from src.weights import AudioNetworks
 
 REFERENCES = ("static", "loudness", "mean")
-MOST_OF_A_SPEAKER = 8  # voices of one speaker in the test of speakers
+MOST_OF_A_SPEAKER = 4  # voices of one speaker in the test of speakers
 PLAYED_SECONDS = 8.0  # of sound that all of them move the head to
 
 _log = logging.getLogger(__name__)
