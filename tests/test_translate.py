@@ -70,6 +70,8 @@ def with_statistics(**sizes) -> ResUnetGenerator:
             module.running_var.uniform_(0.5, 2)
             module.weight.data.uniform_(0.5, 1.5)
             module.bias.data.normal_(0, 0.2)
+        elif isinstance(module, torch.nn.Conv2d) and not module.weight.any():
+            module.reset_parameters()  # the last one of a mending network begins at 0
     return network.eval().requires_grad_(False)
 
 
