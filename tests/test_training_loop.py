@@ -1,8 +1,10 @@
 """The loop of the trainings: killed and gone on with, in several processes, and at a NaN."""
 
+import io
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -11,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tensorboardX.proto import event_pb2
 from torch import nn
 
 import main_train_content
 from src.errors import InputError
 from src.networks.content import ContentBranch
-from src.training import dumps, loop, parallel, runs
+from src.training import animation, dumps, loop, parallel, runs
 from tests import parallel_trainings
 from tests.test_training import clips
 
@@ -40,7 +44,7 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, capsy
     dumps.write_clips(tmp_path, "train", clips(6))
     dumps.write_clips(tmp_path, "val", clips(2, seed=5))
     sizes = {"hidden_size": 8, "lstm_layers": 2, "prior_hidden": 8, "segment_batch_size": 64}
-    often = {"nepoch": 30, "validate_every": 80, "log_every": 1, "threads": 1, "device": "cpu"}
+    often = {"nepoch": 20, "validate_every": 60, "log_every": 1, "threads": 1, "device": "cpu"}
     arguments = ["--train", "--write", "--root_dir", str(tmp_path)]
     arguments += [f"--{option}={value}" for option, value in {**sizes, **often}.items()]
 
@@ -51,20 +55,20 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, capsy
         text=True,
     )
     for line in child.stdout:
-        if line.startswith("step 86 of 270:"):  # 6 steps after a checkpoint, within an epoch
+        if line.startswith("step 66 of 180:"):  # 6 steps after a checkpoint, within an epoch
             child.kill()
             break
     child.stdout.close()
     assert child.wait() == -signal.SIGKILL
     last = tmp_path / "ckpt" / "killed" / "ckpt_last.pth"
-    assert torch.load(last)["step"] == 80
+    assert torch.load(last)["step"] == 60
 
     (last.parent / ".ckpt_last.pth.1.part").write_bytes(b"what a kill while writing leaves")
     assert main_train_content.main([*arguments, "--name", "killed", "--resume"]) == 0
     resumed = losses_by_step(capsys.readouterr().out)
     assert main_train_content.main([*arguments, "--name", "whole"]) == 0
     whole = losses_by_step(capsys.readouterr().out)
-    assert list(resumed) == list(range(81, 271))
+    assert list(resumed) == list(range(61, 181))
     assert resumed == {step: whole[step] for step in resumed}
     killed, whole = torch.load(last), torch.load(tmp_path / "ckpt" / "whole" / "ckpt_last.pth")
     assert same_tensors(killed["network"], whole["network"])
@@ -225,3 +229,68 @@ def test_a_batch_that_cannot_be_split_is_refused(monkeypatch):
     monkeypatch.setattr(parallel, "count", lambda: 3)
     with pytest.raises(InputError, match="a batch of 8 cannot be split evenly over 3 processes"):
         parallel.own(8)
+
+
+def summaries(folder: Path) -> list:
+    """The values in TensorBoard's event files, which are records with length and checksums."""
+    values = []
+    for path in sorted(folder.glob("events.*")):
+        content, at = path.read_bytes(), 0
+        while at < len(content):
+            (length,) = struct.unpack_from("<Q", content, at)
+            event = event_pb2.Event.FromString(content[at + 12 : at + 12 + length])
+            values += [(event.step, value) for value in event.summary.value]
+            at += length + 16
+    return values
+
+
+def test_tensorboard_gets_losses_rate_norm_and_a_moving_picture(dumped):
+    parallel_trainings.main(dumped, "one")
+    for name, parts in (
+        ("content", ("l1", "square", "laplacian", "motion", "gradient_norm", "learning_rate")),
+        ("speaker_aware", ("l1", "gan", "discriminator", "learning_rate_discriminator")),
+        ("voice_conversion", ("first", "refined", "code", "gradient_norm", "learning_rate")),
+    ):
+        known = {
+            value.tag: (step, value) for step, value in summaries(dumped / "log" / f"one_{name}")
+        }
+        assert {f"train/{part}" for part in parts} <= set(known)
+        assert all(np.isfinite(value.simple_value) for _, value in known.values())
+        if name != "voice_conversion":
+            step, value = known["held_out/true_and_made"]
+            assert step == parallel_trainings.STEPS
+            with Image.open(io.BytesIO(value.image.encoded_image_string)) as picture:
+                assert picture.format == "GIF"
+                assert picture.n_frames > 10
+                assert picture.size == (2 * animation.SIDE, animation.SIDE)
+
+
+def test_trainings_need_no_package_for_sound_or_faces(dumped):
+    faces = np.zeros((68, 3)), np.zeros((2, 204)), np.zeros((1, 68, 3))
+    faces[0][:] = clips(1)[0].landmarks[0].reshape(68, 3)
+    names = ("standard_face", "lip_weights", "static_faces")
+    dumps.save_npz(dumped / "dump" / "faces.npz", **dict(zip(names, faces, strict=True)))
+    code = """
+import sys
+absent = "librosa mediapipe resemblyzer soundfile pysptk tensorboardX ffmpeg imageio_ffmpeg \
+face_alignment skimage PIL matplotlib".split()
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+import main_train_content, main_train_speaker_aware, main_train_voice_conversion
+arguments = sys.argv[1:] + "--train --write --steps 2 --threads 1 --device cpu".split()
+speaker = ["--dump_file_name=autovc_retrain_mel", "--max_length=64", "--audio_layers=1"]
+assert main_train_content.main([*arguments, "--segment_batch_size=64", "--lstm_layers=1"]) == 0
+assert main_train_speaker_aware.main([*arguments, *speaker]) == 0
+assert main_train_voice_conversion.main([*arguments, "--held_out=c", "--dim_pre=64"]) == 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--root_dir", str(dumped)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == 3 * "tensorboardX is not installed: no TensorBoard log\n"

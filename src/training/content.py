@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from src.landmarks.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH
 from src.landmarks.topology import LANDMARK_COUNT
 from src.networks.content import ContentBranch
 from src.training import loop, parallel, runs
+from src.training.animation import add_animation, side_by_side
 from src.training.dumps import Clip
 from src.training.faces import static_face
 from src.training.losses import laplacian_l1, lip_square, lip_weights, weighted_l1
@@ -192,6 +194,10 @@ def train(
     ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
         yield learner, losses(network(heard, face), true, face, options)
 
+    def show(writer: Any, done: int) -> None:
+        frames = true_and_made(average.module, validation, 0, run.device)
+        add_animation(writer, "held_out/true_and_made", frames, done)
+
     return loop.train(
         run,
         [learner],
@@ -211,6 +217,7 @@ def train(
             "mel_std": torch.from_numpy(statistics_[1]),
         },
         score=lambda scores: float(np.nansum([scores["correlation"], scores["auc"]])),
+        show=show,
     )
 
 
@@ -227,6 +234,16 @@ def predict(
             heard = corpus.windows(clip, first, min(frames, first + PIECE))
             pieces.append(network(torch.from_numpy(heard.copy()).to(device), static).cpu().numpy())
     return np.concatenate(pieces)
+
+
+def true_and_made(
+    network: ContentBranch, corpus: Corpus, clip: int, device: torch.device
+) -> np.ndarray:
+    """Moving picture of a clip's true face beside what the network makes of its static face."""
+    face = corpus.static_faces[clip]
+    portrait = as_portraits(face.reshape(1, LANDMARK_COUNT, 3), corpus.depth)[0]
+    made = face + predict(network, corpus, clip, portrait, device)
+    return side_by_side(corpus.clips[clip].landmarks, made)
 
 
 def validate(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from src.landmarks.geometry import register
 from src.landmarks.topology import LANDMARK_COUNT
 from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
 from src.training import loop, parallel, runs
+from src.training.animation import add_animation, side_by_side
 from src.training.dumps import Clip
 from src.training.faces import static_face
 from src.training.losses import laplacian_l1
@@ -196,6 +198,13 @@ def train(
         yield judge, {"discriminator": judging_loss(judged_true, judged_made)}
         yield mover, losses(made, true, discriminator(made, encoding), options)
 
+    def show(writer: Any, done: int) -> None:
+        true, made = true_and_made(average.module, validation, 0, run.device)
+        face = validation.static_faces[0]
+        add_animation(
+            writer, "held_out/true_and_made", side_by_side(face + true, face + made), done
+        )
+
     return loop.train(
         run,
         [mover, judge],
@@ -216,24 +225,33 @@ def train(
             "mel_mean": torch.from_numpy(statistics[0]),
             "mel_std": torch.from_numpy(statistics[1]),
         },
+        show=show,
     )
+
+
+def true_and_made(
+    network: SpeakerBranch, corpus: Corpus, clip: int, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """Displacements (T, 204) of a clip's first sequence, and the network's; leaves it in eval."""
+    network.eval()
+    length = min(len(corpus.clips[clip].features), network.max_length)
+    heard = torch.from_numpy(corpus.windows(clip, 0, length).copy()).to(device)
+    with torch.inference_mode():
+        made, _ = network(heard, torch.from_numpy(corpus.voice(clip))[None].to(device))
+    return corpus.displacements(clip, 0, length), made.cpu().numpy()
 
 
 def validate(network: SpeakerBranch, corpus: Corpus, device: torch.device) -> dict[str, float]:
     """Error on held-out people, and spread and speed of the nose's motion over the true ones."""
-    network.eval()
     errors, made_spread, true_spread, made_speed, true_speed = [], [], [], [], []
-    with torch.inference_mode():
-        for clip, length in enumerate(corpus.lengths.clip(max=network.max_length)):
-            heard = torch.from_numpy(corpus.windows(clip, 0, length).copy()).to(device)
-            made, _ = network(heard, torch.from_numpy(corpus.voice(clip))[None].to(device))
-            made, true = made.cpu().numpy(), corpus.displacements(clip, 0, length)
-            errors.append(np.abs(made - true).mean())
-            nose = slice(90, 92)  # x and y of point 30
-            made_spread.append(made[:, nose].std(0).mean())
-            true_spread.append(true[:, nose].std(0).mean())
-            made_speed.append(np.abs(np.diff(made[:, nose], axis=0)).mean())
-            true_speed.append(np.abs(np.diff(true[:, nose], axis=0)).mean())
+    for clip in range(len(corpus.clips)):
+        true, made = true_and_made(network, corpus, clip, device)
+        errors.append(np.abs(made - true).mean())
+        nose = slice(90, 92)  # x and y of point 30
+        made_spread.append(made[:, nose].std(0).mean())
+        true_spread.append(true[:, nose].std(0).mean())
+        made_speed.append(np.abs(np.diff(made[:, nose], axis=0)).mean())
+        true_speed.append(np.abs(np.diff(true[:, nose], axis=0)).mean())
     return {
         "l1": float(np.mean(errors)),
         "spread": float(np.sum(made_spread) / np.sum(true_spread)),
