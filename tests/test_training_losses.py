@@ -1,0 +1,178 @@
+"""Every loss of the trainings against numbers worked out by hand."""
+
+import pytest
+import torch
+
+from src.landmarks.topology import LANDMARK_COUNT
+from src.networks.autovc import Generator
+from src.training import content, losses, speaker_aware, voice_conversion
+
+LIP_POINTS, OTHER_POINTS = 20, 48
+COORDINATES = 3 * LANDMARK_COUNT
+
+
+def y_of(point: int) -> int:
+    return 3 * point + 1
+
+
+def test_a_shut_mouth_weighs_ten_times_as_much_as_the_rest_of_the_face():
+    true = torch.zeros(2, COORDINATES)
+    true[1, y_of(66)] = 0.1  # the lower inner lip a tenth below the upper one
+    weights = losses.lip_weights(true)
+    # 1 / (4 * 0 + 0.1) = 10 and 1 / (4 * 0.1 + 0.1) = 2
+    assert weights[0, 3 * 48 :].tolist() == pytest.approx([10.0] * 3 * LIP_POINTS)
+    assert weights[1, 3 * 48 :].tolist() == pytest.approx([2.0] * 3 * LIP_POINTS)
+    assert weights[:, : 3 * 48].eq(1).all()
+
+
+def test_lips_that_have_crossed_weigh_as_open_ones():
+    true = torch.zeros(1, COORDINATES)
+    true[0, y_of(66)] = -0.1
+    assert losses.lip_weights(true)[0, -1].item() == pytest.approx(2.0)
+
+
+def test_weighted_l1():
+    made, true = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]])
+    # (3 * |1 - 0| + 0.5 * |2 - 4|) / 2 = 2
+    assert losses.weighted_l1(made, true, torch.tensor([[3.0, 0.5]])).item() == pytest.approx(2.0)
+
+
+def test_the_square_loss_sees_lips_only_in_their_own_scale():
+    made, true = torch.zeros(2, COORDINATES), torch.zeros(2, COORDINATES)
+    made[0, y_of(8)] = 5.0  # the chin
+    assert losses.lip_square(made, true).item() == 0
+    made[0, y_of(62)] = 0.06
+    # (0.06 / 0.03)^2 = 4 in one of 2 * 20 * 3 coordinates
+    assert losses.lip_square(made, true).item() == pytest.approx(4 / 120)
+
+
+def test_the_laplacian_of_a_straight_brow_is_zero_and_of_a_bent_one_is_not():
+    points = torch.zeros(LANDMARK_COUNT, 3)
+    points[17:22, 0] = torch.arange(5.0)
+    assert losses.laplacian(points.flatten())[18:21].abs().max().item() == 0
+    points[19, 1] = 1.0
+    bent = losses.laplacian(points.flatten())[:, 1]
+    assert bent[18:21].tolist() == [-0.5, 1.0, -0.5]  # each less the mean of its neighbours
+    assert bent.abs().sum().item() == 2.0  # and no other curve has point 19
+
+
+def test_the_laplacian_closes_eyes_and_lips_and_mirrors_the_ends_of_brows():
+    points = torch.zeros(LANDMARK_COUNT, 3)
+    points[36, 1] = 1.0  # first of the six points of an eye; 37 and 41 are beside it
+    points[17, 1] = 1.0  # the end of a brow; 18 is beside it, and has 19 on its other side
+    bent = losses.laplacian(points.flatten())[:, 1]
+    assert {index: bent[index].item() for index in bent.nonzero().flatten().tolist()} == {
+        **{36: 1.0, 37: -0.5, 41: -0.5},
+        **{17: 1.0, 18: -0.5},
+    }
+
+
+def test_the_laplacian_loss():
+    made, true = torch.zeros(2, COORDINATES), torch.zeros(2, COORDINATES)
+    made[0, y_of(19)] = 1.0
+    true[1], made[1] = 0.3, 0.8  # the same shift of all points has no Laplacian
+    # |1| + |-0.5| + |-0.5| = 2 in 2 * 204 coordinates
+    assert losses.laplacian_l1(made, true).item() == pytest.approx(2 / 408)
+
+
+def content_options(**weights: float) -> content.Options:
+    every = {"l1_weight": 1.0, "square_weight": 1.0, "laplacian_weight": 1.0, "motion_weight": 1.0}
+    return content.Options(
+        segment_batch_size=8,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        mel_noise=0.0,
+        shares={},
+        seed=0,
+        **{**every, **weights},
+    )
+
+
+def test_the_losses_of_the_content_branch():
+    true = torch.zeros(2 * content.RUN, COORDINATES)
+    made = torch.full_like(true, 0.03)
+    made[content.RUN :] += 0.01 * torch.arange(content.RUN)[:, None]
+    face = torch.zeros_like(true)
+    parts = content.losses(made, true, face, content_options(l1_weight=2.0, motion_weight=3.0))
+    # Of the first run every difference is 0.03, of the second 0.03, 0.04, 0.05, 0.06: 0.0375 in the
+    # mean. A coordinate weighs (48 * 1 + 20 * 10) / 68 in the mean, as the lips are shut.
+    weight = (OTHER_POINTS + 10 * LIP_POINTS) / LANDMARK_COUNT
+    assert parts["l1"].item() == pytest.approx(2.0 * 0.0375 * weight)
+    # Squares in units of 0.03: four times 1, then 1, (4/3)^2, (5/3)^2 and 2^2.
+    assert parts["square"].item() == pytest.approx((4 + 1 + 16 / 9 + 25 / 9 + 4) / 8, rel=1e-5)
+    assert parts["laplacian"].item() == pytest.approx(0.0, abs=1e-8)
+    # Steps within a run: three of 0 and three of 0.01; the step from run to run does not count.
+    assert parts["motion"].item() == pytest.approx(3.0 * 0.005, rel=1e-4)
+
+
+def test_weights_of_lips_come_from_the_true_face():
+    true, face = torch.zeros(content.RUN, COORDINATES), torch.zeros(content.RUN, COORDINATES)
+    true[:, y_of(66)] = 0.06
+    face[:, y_of(66)] = 0.04  # open by 0.1 together: lips weigh 2
+    parts = content.losses(true + 0.5, true, face, content_options())
+    weight = (OTHER_POINTS + 2 * LIP_POINTS) / LANDMARK_COUNT
+    assert parts["l1"].item() == pytest.approx(0.5 * weight)
+
+
+def test_moments_are_spread_and_speed():
+    true = torch.zeros(1, 3, COORDINATES)
+    made = torch.zeros_like(true)
+    made[0, :, 0] = torch.tensor([0.0, 1.0, 2.0])
+    # One coordinate of 204 has deviation 1 (unbiased) and a mean step of 1, which counts 10 times.
+    assert speaker_aware.moment_loss(made, true).item() == pytest.approx((1 + 10 * 1) / COORDINATES)
+    # The same motion backwards has the same moments.
+    assert speaker_aware.moment_loss(made.flip(1), made).item() == pytest.approx(0.0, abs=1e-7)
+
+
+def test_the_least_squares_gan():
+    true, made = torch.tensor([[1.0, 0.5]]), torch.tensor([[0.5, 0.0]])
+    # mean(0^2, 0.5^2) + mean(0.5^2, 0^2)
+    assert speaker_aware.judging_loss(true, made).item() == pytest.approx(0.25)
+
+
+def test_the_losses_of_the_speaker_aware_branch():
+    true = torch.zeros(1, 4, COORDINATES)
+    made = true.clone()
+    made[..., y_of(19)] = 0.2  # always: no motion
+    options = speaker_aware.Options(
+        sequences=1,
+        learning_rate=1e-3,
+        discriminator_rate=1e-3,
+        laplacian_weight=3.0,
+        gan_weight=0.5,
+        moment_weight=1.0,
+        mel_noise=0.0,
+        shares={},
+        seed=0,
+    )
+    parts = speaker_aware.losses(made, true, torch.tensor([[0.0, 0.6]]), options)
+    assert parts["l1"].item() == pytest.approx(0.2 / COORDINATES)
+    assert parts["laplacian"].item() == pytest.approx(3.0 * 0.4 / COORDINATES)
+    assert parts["moments"].item() == pytest.approx(0.0, abs=1e-7)
+    assert parts["gan"].item() == pytest.approx(0.5 * (1.0 + 0.16) / 2)
+
+
+def test_the_losses_of_voice_conversion():
+    network = Generator(dim_neck=4, dim_pre=32, freq=8)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.zero_()
+        network.decoder.linear_projection.linear_layer.bias.fill_(0.2)
+        network.postnet.convolutions[-1][1].bias.fill_(0.1)
+    mel, f0 = torch.full((2, 16, 80), 0.5), torch.zeros(2, 16, 257)
+    parts = voice_conversion.losses(network, mel, mel, f0, torch.zeros(2, 256), code_weight=0.0)
+    # 0.2 everywhere before the post-net, which adds 0.1: 0.3^2 and 0.2^2 from 0.5
+    assert {key: value.item() for key, value in parts.items()} == pytest.approx(
+        {"first": 0.09, "refined": 0.04}
+    )
+
+
+def test_the_loss_of_the_code_compares_what_is_heard_with_what_is_said_again():
+    torch.manual_seed(0)
+    network = Generator(dim_neck=4, dim_pre=32, freq=8).eval()
+    heard, f0, embedding = torch.rand(2, 16, 80), torch.rand(2, 16, 257), torch.rand(2, 256)
+    parts = voice_conversion.losses(network, heard, heard, f0, embedding, code_weight=0.5)
+    _, refined, _ = network(heard, embedding, f0, embedding, f0)
+    difference = (network(refined, embedding) - network(heard, embedding)).abs().mean()
+    assert difference.item() > 1e-4
+    assert parts["code"].item() == pytest.approx(0.5 * difference.item(), rel=1e-5)
