@@ -40,10 +40,15 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src.command_line import OneLineParser, between, run_command
 from src.errors import InputError
 from src.training.options import numbers_by_name
+
+if TYPE_CHECKING:
+    from src.training.prepare import Converter
+    from src.training.splits import HeldOut
 
 CHECKPOINTS = Path(__file__).resolve().parent / "examples" / "ckpt"
 
@@ -71,7 +76,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default="mediapipe",
         help="fan downloads its weights on first use; auto: fan where they are (%(default)s)",
     )
-    add("--load_AUTOVC_name", type=Path, help="AutoVC checkpoint of a training of yours")
+    add("--load_AUTOVC_name", type=Path, help="AutoVC of a training with --step voices")
     add("--plain_mel", action="store_true", help="keep the log-mel of each voice, no AutoVC")
     add("--target_voice", default="LJ", help="speaker that all voices become, then (%(default)s)")
     add("--dump_file_name", help="start of the dump's name (content and speaker)")
@@ -111,15 +116,17 @@ def run(options: argparse.Namespace) -> None:
 def do_everything(options: argparse.Namespace) -> None:
     from src.training import prepare
 
+    joins = options.shard == (1, 1)
+    convert = converter_of(options) if joins else None  # what is wrong with it, is said at once
     do_clips(options, prepare.CLIP_STAGES)
-    if options.shard != (1, 1):
+    if not joins:
         return
     held_out = held_out_of(options)
     prepare.write_report(options.root_dir, held_out)
     prepare.measure_faces(options.root_dir, held_out)
     prepare.analyse_passages(options.root_dir, options.jobs)
-    do_dump(options, posed=False)
-    do_dump(options, posed=True)
+    do_dump(options, convert, posed=False)
+    do_dump(options, convert, posed=True)
     do_pictures(options)
 
 
@@ -177,19 +184,13 @@ def do_analyse(options: argparse.Namespace) -> None:
     prepare.analyse_passages(options.root_dir, options.jobs)
 
 
-def do_dump(options: argparse.Namespace, posed: bool) -> None:
+def do_dump(options: argparse.Namespace, convert: Converter | None, posed: bool) -> None:
     """The dump of the content branch, or with head motion that of the speaker-aware branch."""
     from src.training import prepare
 
-    root = options.root_dir
-    prepare.load_faces(root)
-    convert = None
-    if not options.plain_mel:
-        checkpoint, voice = options.load_AUTOVC_name, options.target_voice
-        convert = prepare.converter(root, CHECKPOINTS, checkpoint, voice)
     named = options.dump_file_name if options.step != "all" else None
     prepare.write_dumps(
-        root,
+        options.root_dir,
         named or ("speaker_aware" if posed else "autovc_retrain_mel"),
         posed,
         convert,
@@ -197,6 +198,23 @@ def do_dump(options: argparse.Namespace, posed: bool) -> None:
         held_out_of(options),
         options.jobs,
     )
+
+
+def do_one_dump(options: argparse.Namespace, posed: bool) -> None:
+    from src.training import prepare
+
+    prepare.load_faces(options.root_dir)
+    do_dump(options, converter_of(options), posed)
+
+
+def converter_of(options: argparse.Namespace) -> Converter | None:
+    """AutoVC as the options want it, None for the plain log-mel."""
+    from src.training import prepare
+
+    if options.plain_mel:
+        return None
+    checkpoint, voice = options.load_AUTOVC_name, options.target_voice
+    return prepare.converter(options.root_dir, CHECKPOINTS, checkpoint, voice)
 
 
 def do_pictures(options: argparse.Namespace) -> None:
@@ -222,7 +240,7 @@ def sources_of(options: argparse.Namespace) -> list:
     return [source for folder in options.videos for source in clips.find_clips(folder)]
 
 
-def held_out_of(options: argparse.Namespace):
+def held_out_of(options: argparse.Namespace) -> HeldOut:
     """Who is kept for validation and tests: as said, as said before, or drawn."""
     from src.training import prepare, splits
 
@@ -252,8 +270,8 @@ STEPS = {
     "synthetic": do_synthetic,
     "faces": do_faces,
     "analyse": do_analyse,
-    "content": lambda options: do_dump(options, posed=False),
-    "speaker": lambda options: do_dump(options, posed=True),
+    "content": lambda options: do_one_dump(options, posed=False),
+    "speaker": lambda options: do_one_dump(options, posed=True),
     "pictures": do_pictures,
 }
 CLIP_STEPS = ("all", "clips", "offsets")  # those that work clip by clip

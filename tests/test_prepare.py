@@ -353,7 +353,7 @@ def test_a_killed_run_goes_on(prepared, videos, tmp_path):
     command += ["--videos", videos, "--jobs", 1]
     child = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        first = tmp_path / "analysed" / "ann_talks.npz"
+        first = tmp_path / "clips" / "ann_talks.npz"
         until = time.monotonic() + 60
         while not first.is_file() and time.monotonic() < until and child.poll() is None:
             time.sleep(0.02)

@@ -101,7 +101,10 @@ def read_frames(path: Path, rate: float = VIDEO_RATE) -> Iterator[np.ndarray]:
     import cv2
     import ffmpeg
 
-    capture = cv2.VideoCapture(str(path))
+    from thirdparty.quiet import quiet_stderr
+
+    with quiet_stderr():  # what is wrong with the file is said below, in one line
+        capture = cv2.VideoCapture(str(path))
     width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
     height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     capture.release()

@@ -122,9 +122,9 @@ def work_on_clips(
     ]
     done = in_parallel(_work_on_clip, work, processes)
     try:
-        for line in progress(done, len(work), "clips"):
+        for number, line in enumerate(progress(done, len(work), "clips"), 1):
             if line:
-                _log.info("%s", line)
+                _log.info("%d/%d %s", number, len(work), line)
     except clips_module.DetectorMissing as problem:
         raise InputError(str(problem)) from None
 
@@ -155,23 +155,37 @@ def _work_on_clip(work: ClipWork) -> str:
         clip = clips_module.track_clip(work.source, work.detector)
         said.append(f"{len(clip['landmarks'])} frames")
     problem = clips_module.problem_of(clip)
-    if "offset" in work.stages and "offset_correlation" not in clip and not problem:
+    if not problem:
+        try:
+            said += _listen(clip, work)
+        except (ValueError, InputError) as error:
+            reason = " ".join(str(error).splitlines())
+            clip["unreadable"] = np.array(f"cannot be analysed: {reason}")
+            problem = clips_module.problem_of(clip)
+            said.append("analysed in vain")
+    if said:
+        dumps.save_npz(work.target, **clip)
+    if problem and said:
+        said.append(f"left out: {problem}")
+    return f"{work.target.stem}: {', '.join(said)}" if said else ""
+
+
+def _listen(clip: dict[str, np.ndarray], work: ClipWork) -> list[str]:
+    """The offset goes into the clip, spectrum and embedding into a file; says what was done."""
+    said = []
+    if "offset" in work.stages and "offset_correlation" not in clip:
         clip |= _measured_offset(clip, work.weights)
         said.append(
             f"picture leads by {clip['offset_frames']:+d} frames"
             f" (correlation {clip['offset_correlation']:.2f})"
         )
-    if said:
-        dumps.save_npz(work.target, **clip)
-    if "analyse" in work.stages and not problem:
+    if "analyse" in work.stages:
         _, wav = _clip_in_step(clip)
         target = work.analysed / work.target.name
         if not _is_of(target, wav):
             _analyse_one((wav, target))
             said.append("analysed")
-    if problem and said:
-        said.append(f"left out: {problem}")
-    return f"{work.target.stem}: {', '.join(said)}" if said else ""
+    return said
 
 
 @functools.cache
@@ -217,6 +231,7 @@ def write_report(root: Path, held_out: HeldOut) -> None:
         problem = clips_module.problem_of(clip)
         speaker = str(clip["speaker"])
         seen = np.isfinite(clip["landmarks"]).all((1, 2))
+        corr = float(clip.get("offset_correlation", np.nan))
         rows.append(
             {
                 "clip": path.stem,
@@ -225,9 +240,7 @@ def write_report(root: Path, held_out: HeldOut) -> None:
                 "seconds": f"{len(seen) / clips_module.VIDEO_RATE:.2f}",
                 "face_in": f"{seen.mean() if len(seen) else 0.0:.3f}",
                 "av_offset_frames25": clip.get("offset_frames", ""),
-                "offset_corr": f"{clip['offset_correlation']:.3f}"
-                if "offset_correlation" in clip
-                else "",
+                "offset_corr": f"{corr:.3f}" if np.isfinite(corr) else "",
                 "speech_synced": "" if problem else int(clip["synced"]),
                 "problem": problem,
             }
