@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -31,6 +31,9 @@ from src.training.shards import Pictures
 
 BETAS = (0.5, 0.999)  # of Adam (the paper)
 EMA_DECAY = 0.999
+# Parts of a training before which meddling costs nothing, and from which it costs in full: a
+# network that is made to keep out before it can mend never learns to.
+SHARE_FREE, SHARE_FULL = 0.3, 0.6
 JUDGED_PAIRS = 32  # portraits of the held-out side that every validation renders
 ROOM = 0.3  # of a region's size, that is weighed and judged round it
 MOUTH_SIZE = 64  # pixels of the mouth's judge
@@ -354,10 +357,9 @@ def train(
                 G=average.module.state_dict(),
                 config=network.config,
             )
-        yield (
-            learner,
-            generator_losses(made, true, lines, landmarks, options, vgg, judges),
-        )
+        ramp = (done / run.steps - SHARE_FREE) / (SHARE_FULL - SHARE_FREE)
+        now = replace(options, share_weight=options.share_weight * min(max(ramp, 0.0), 1.0))
+        yield learner, generator_losses(made, true, lines, landmarks, now, vgg, judges)
         if judges is not None:
             frames = made.frame.detach()
             yield (

@@ -16,7 +16,7 @@ from src.frames.crop import CROP_SIZE
 from src.frames.draw import landmark_picture, smooth_landmark_picture
 from src.frames.plane import LUMINANCE, apply, similarity
 from src.frames.portrait import PortraitRenderer
-from src.landmarks.topology import JAW, RIGID_POINTS, mirror_order
+from src.landmarks.topology import JAW, LIPS, RIGID_POINTS, mirror_order
 from src.training.shards import PACKED_SIZE, STILLS, Pictures
 
 STILL_SHARE = 0.3  # of all portraits
@@ -27,8 +27,8 @@ POSE_SOFTNESS = 0.03
 STILL_TURN, STILL_SHIFT, STILL_SCALE = 3.0, 0.025, 0.02  # degrees, widths of the jaw, share
 LANDMARK_NOISE = 0.25  # pixels
 
-# A window smaller than the square lies about the face, now and then anywhere.
-WINDOW_SHIFT = 0.06  # of the square's side, deviation
+# A window smaller than the square lies about the mouth, now and then anywhere.
+WINDOW_SHIFT = 0.05  # of the square's side, deviation
 WINDOW_ANYWHERE = 0.15  # chance
 TURN, SHIFT, SCALE = 6.0, 10.0, 0.08  # degrees, pixels, share: how the square is laid at random
 GRAY, BLURRED, COARSE, NEGATIVE_TONES = 0.06, 0.15, 0.06, 0.03  # chances of looks
@@ -58,7 +58,7 @@ class PairMaker:
         mends: landmarks are drawn for a mending network (else as the published release does).
         plain: no random looks and laying, for judging.
         window: side in pixels of the part of the square that is cut out of each pair; less than
-            `CROP_SIZE` makes training quicker, as little but the face changes.
+            `CROP_SIZE` makes training quicker, as little needs mending but the mouth.
         seed: of all draws.
     """
 
@@ -190,8 +190,9 @@ class PairMaker:
         room = CROP_SIZE - self.window
         if rng.random() < WINDOW_ANYWHERE:
             return rng.integers(0, room + 1, 2)
-        middle = (landmarks.min(0) + landmarks.max(0)) / 2
-        corner = middle - self.window / 2 + rng.normal(0, WINDOW_SHIFT * CROP_SIZE, 2)
+        corner = (
+            landmarks[LIPS].mean(0) - self.window / 2 + rng.normal(0, WINDOW_SHIFT * CROP_SIZE, 2)
+        )
         return np.clip(corner.round(), 0, room).astype(int)
 
 

@@ -1,0 +1,401 @@
+"""Image translation trains: packed faces, pairs, losses against numbers by hand, whole commands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from matplotlib import cbook
+
+import main_prepare_data
+import main_train_image_translation
+from src.errors import InputError
+from src.frames.crop import CROP_SIZE
+from src.frames.draw import landmark_picture, smooth_landmark_picture
+from src.frames.portrait import PortraitRenderer
+from src.landmarks.detect import detect_landmarks
+from src.landmarks.topology import LIPS, mirror_order
+from src.networks.image_translation import ResUnetGenerator
+from src.networks.vgg import Vgg19
+from src.training import image_translation, pack, shards
+from src.training.dumps import save_npz
+from src.training.pairs import PairMaker, turned_apart
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ["--ngf", "4", "--max_widening", "2", "--window", "64", "--batch_size", "2"]
+TINY += ["--num_frames", "2", "--num_workers", "0", "--threads", "1", "--device", "cpu"]
+TINY += ["--lambda_perceptual_loss", "0", "--lambda_style_loss", "0", "--mends"]
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Two portraits with their landmarks."""
+    hopper = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    astronaut = skimage.data.astronaut()[:, :, ::-1].copy()
+    return [(picture, detect_landmarks(picture, "mediapipe")) for picture in (hopper, astronaut)]
+
+
+def opened(landmarks: np.ndarray, share: float) -> np.ndarray:
+    """The mouth opened by a share of its width."""
+    moved = landmarks.copy()
+    gap = share * (landmarks[54, 0] - landmarks[48, 0])
+    moved[[65, 66, 67], 1] += gap
+    moved[[55, 56, 57, 58, 59], 1] += gap
+    return moved
+
+
+def moving(picture: np.ndarray, landmarks: np.ndarray, count: int = 8):
+    """A clip: the mouth opens more and more."""
+    track = np.stack([opened(landmarks, 0.05 * step) for step in range(count)])
+    renderer = PortraitRenderer(picture, landmarks)
+    return [renderer.render(face) for face in track], track
+
+
+@pytest.fixture(scope="module")
+def root(faces, tmp_path_factory):
+    """Shards: a clip of either face and both as stills to train on, one clip held out."""
+    folder = tmp_path_factory.mktemp("root")
+    clips = [
+        pack.pack_clip(name, name, *moving(*face), most=6)
+        for name, face in zip(("hopper", "astronaut"), faces, strict=True)
+    ]
+    stills = [pack.pack_still(f"still{i}", *face) for i, face in enumerate(faces)]
+    shards.write_shards(folder, "train", "pictures", clips + stills)
+    shards.write_shards(folder, "val", "pictures", clips[:1])
+    return folder
+
+
+def test_packed_faces_come_back_where_they_were(root, faces):
+    pictures = shards.read_shards(root, "train", "pictures")
+
+    assert pictures.names == ["hopper", "astronaut", "still0", "still1"]
+    assert pictures.speakers == ["hopper", "astronaut", "still", "still"]
+    assert pictures.starts.tolist() == [0, 6, 12, 13, 14]
+    packed = pictures.decode(12)
+    assert packed.shape == (shards.PACKED_SIZE, shards.PACKED_SIZE, 3)
+    # The face found again in the packed picture lies where its packed landmarks are.
+    again = detect_landmarks(packed, "mediapipe")[:, :2]
+    apart = np.linalg.norm(again - pictures.landmarks[12][:, :2], axis=1).mean()
+    assert apart < 0.02 * np.ptp(again[:, 0])
+    # All frames of a clip are cut at one place: what does not move stays.
+    first, last = pictures.landmarks[0], pictures.landmarks[5]
+    assert np.abs(first[:48] - last[:48]).max() < 1e-3
+    assert last[66, 1] - first[66, 1] > 5
+
+
+def test_an_even_share_of_frames_is_taken_of_every_speaker():
+    speakers = {f"a{i:02d}": "a" for i in range(40)} | {"b0": "b", "b1": "b"}
+    chosen = pack.frames_of_each(speakers, most=30)
+
+    assert {name: count for name, count in chosen.items() if name[0] == "b"} == {"b0": 15, "b1": 15}
+    of_a = {name: count for name, count in chosen.items() if name[0] == "a"}
+    assert of_a == {"a00": 6, "a10": 6, "a20": 6, "a29": 6, "a39": 6}
+
+
+def test_small_or_unseen_faces_are_not_packed(faces):
+    picture, landmarks = faces[0]
+    unseen = np.full((3, 68, 3), np.nan)
+    small = cv2.resize(picture, None, fx=0.1, fy=0.1)
+
+    assert pack.pack_clip("a", "a", [picture] * 3, unseen, 3) is None
+    assert pack.pack_clip("a", "a", [small], landmarks[None] * 0.1, 3) is None
+
+
+@pytest.mark.parametrize("broken", ["text", "other", "short"])
+def test_a_file_that_is_no_shard_is_named(tmp_path, root, broken):
+    path = tmp_path / "dump" / "pictures_train_000.npz"
+    path.parent.mkdir()
+    if broken == "text":
+        path.write_text("no pictures")
+    elif broken == "other":
+        save_npz(path, mel=np.zeros(3))
+    else:
+        with np.load(root / "dump" / path.name) as data:
+            arrays = dict(data)
+        save_npz(path, **{**arrays, "landmarks": arrays["landmarks"][:3]})
+
+    with pytest.raises(InputError, match=r"pictures_train_000\.npz: not a shard"):
+        shards.read_shards(tmp_path, "train", "pictures")
+    with pytest.raises(InputError, match="--step pictures"):
+        shards.read_shards(tmp_path, "val", "pictures")
+
+
+def test_writing_fewer_shards_takes_the_old_ones_away(tmp_path, faces, monkeypatch):
+    stills = [pack.pack_still(str(i), *faces[0]) for i in range(3)]
+    monkeypatch.setattr(shards, "SHARD_BYTES", 1)
+    shards.write_shards(tmp_path, "train", "pictures", stills)
+    assert len(shards.shard_paths(tmp_path, "train", "pictures")) == 3
+
+    shards.write_shards(tmp_path, "train", "pictures", stills[:1])
+    assert shards.read_shards(tmp_path, "train", "pictures").names == ["0"]
+
+
+def test_pairs_of_a_number_are_always_the_same(root):
+    pictures = shards.read_shards(root, "train", "pictures")
+    one, other = (PairMaker(pictures, 2, seed=4)(17) for _ in range(2))
+
+    for field in ("lines", "portrait", "warped", "target", "landmarks"):
+        assert np.array_equal(getattr(one, field), getattr(other, field))
+    assert not np.array_equal(one.target, PairMaker(pictures, 2, seed=4)(18).target)
+
+
+def test_plain_pairs_are_the_packed_pictures(root):
+    pictures = shards.read_shards(root, "val", "pictures")
+    pairs = PairMaker(pictures, 3, plain=True)(0)
+    square = np.s_[shards.MARGIN : -shards.MARGIN, shards.MARGIN : -shards.MARGIN]
+    known = [pictures.decode(i)[square] for i in range(len(pictures.jpegs))]
+
+    for number in range(3):
+        errors = [np.abs(frame.astype(int) - pairs.target[number]).max() for frame in known]
+        place = int(np.argmin(errors))
+        assert errors[place] == 0
+        landmarks = pictures.landmarks[place, :, :2] - shards.MARGIN
+        assert np.abs(pairs.landmarks[number] - landmarks).max() < 1e-3
+        assert np.array_equal(pairs.lines[number], smooth_landmark_picture(landmarks))
+    # The portrait is a frame of the clip too, and its warp is nearer to the target than it is.
+    assert min(np.abs(frame.astype(int) - pairs.portrait[0]).max() for frame in known) == 0
+    error = [np.abs(pairs.target.astype(int) - x).mean() for x in (pairs.warped, pairs.portrait)]
+    assert error[0] < error[1]
+
+
+def test_a_stills_target_is_the_still_and_its_portrait_has_another_face(root):
+    pictures = shards.read_shards(root, "train", "pictures")
+    maker = PairMaker(pictures, 1, plain=True)
+    pairs = next(p for p in map(maker, range(50)) if p.name == "still0")
+    square = np.s_[shards.MARGIN : -shards.MARGIN, shards.MARGIN : -shards.MARGIN]
+
+    assert np.array_equal(pairs.target[0], pictures.decode(12)[square])
+    error = [np.abs(pairs.target.astype(int) - x).mean() for x in (pairs.warped, pairs.portrait)]
+    assert error[1] > 1 and error[0] < error[1]
+
+
+def test_windows_follow_the_pictures(root):
+    pictures = shards.read_shards(root, "train", "pictures")
+    for number in range(12):
+        pairs = PairMaker(pictures, 1, mends=False, window=96)(number)
+        assert pairs.target.shape == (1, 96, 96, 3)
+        # The lines drawn over the window itself: those of the square, whose part it is.
+        whole = np.full((CROP_SIZE + 192, CROP_SIZE + 192, 3), 255, np.uint8)
+        whole[96:192, 96:192] = pairs.lines[0]
+        known = landmark_picture(pairs.landmarks[0] + 96, whole.shape[:2])[96:192, 96:192]
+        assert (known != pairs.lines[0]).any(-1).mean() < 0.02  # whole pixels are cut off
+
+
+def test_half_of_the_pairs_are_mirrored_with_left_and_right_exchanged(root):
+    pictures = shards.read_shards(root, "val", "pictures")
+    makers = [PairMaker(pictures, 1)(number) for number in range(24)]
+    # The jaw begins at the subject's right, the picture's left, mirrored or not.
+    assert all(pairs.landmarks[0, 0, 0] < pairs.landmarks[0, 16, 0] for pairs in makers)
+    parting = [np.mean(p.target[0, :60, :128]) - np.mean(p.target[0, :60, 128:]) for p in makers]
+    assert 5 <= sum(x > 0 for x in parting) <= 19
+    assert sorted(mirror_order()) == list(range(68))
+
+
+def test_turned_apart_sees_turning_and_nothing_else(faces):
+    face = faces[0][1]
+    angle = np.deg2rad(20)
+    turn = np.array(
+        [(np.cos(angle), 0, np.sin(angle)), (0, 1, 0), (-np.sin(angle), 0, np.cos(angle))]
+    )
+    roll = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
+    flat = face[:, :2]
+    moved = [1.3 * flat @ roll.T + 7, (face @ turn.T)[:, :2]]
+
+    same, turned = turned_apart(np.stack(moved), flat)
+    assert same < 1e-9 and turned > 0.03
+
+
+def test_regions_weigh_mouth_and_eyes():
+    landmarks = torch.full((1, 68, 2), 10.0)
+    landmarks[0, LIPS] = torch.tensor([40.0, 50.0])
+    landmarks[0, 48], landmarks[0, 54] = torch.tensor([30.0, 50.0]), torch.tensor([50.0, 50.0])
+
+    centre, half = image_translation.region(landmarks, LIPS)
+    # 20 wide: half of it with 0.3 of room, and three quarters of that in height.
+    assert centre.tolist() == [[40.0, 50.0]]
+    assert half.tolist() == [pytest.approx([13.0, 9.75])]
+    mask = image_translation.region_mask(landmarks, LIPS, 100)[0, 0]
+    assert mask[50, 40] > 0.999 and mask[50, 60] < 0.01 and mask[65, 40] < 0.01
+    # At the border of the region the sigmoid is a half.
+    assert mask[50, 53] == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_mouths_judge_sees_the_mouth():
+    landmarks = torch.zeros(1, 68, 2)
+    landmarks[0, LIPS] = torch.tensor([40.0, 50.0])
+    landmarks[0, 48], landmarks[0, 54] = torch.tensor([30.0, 50.0]), torch.tensor([50.0, 50.0])
+    across = torch.arange(100.0).expand(1, 1, 100, 100)
+
+    seen = image_translation.mouths(across, landmarks)
+    size = image_translation.MOUTH_SIZE
+    assert seen.shape == (1, 1, size, size)
+    # 26 pixels about column 40, whose pixels' outer edges are 27 and 53.
+    steps = 27 + (torch.arange(size) + 0.5) * 26 / size
+    assert torch.allclose(seen[0, 0, 5], steps, atol=1e-3)
+
+
+def options(**changed) -> image_translation.Options:
+    given = {field: 0 for field in image_translation.Options.__dataclass_fields__}
+    given |= {"l1_weight": 1.0, "bfloat16": False}
+    return image_translation.Options(**{**given, **changed})
+
+
+def test_losses_by_hand():
+    true = torch.zeros(1, 3, 8, 8)
+    frame = true.clone()
+    frame[..., 0, 0] = 0.8
+    landmarks = torch.full((1, 68, 2), -100.0)  # no region in the picture
+    made = image_translation.Made(frame, torch.full((1, 1, 8, 8), 0.25))
+
+    parts = image_translation.generator_losses(
+        made, true, true, landmarks, options(l1_weight=2.0, share_weight=4.0)
+    )
+    assert parts["l1"].item() == pytest.approx(2 * 0.8 / 64)
+    assert parts["share"].item() == pytest.approx(4 * 0.25)
+    # One channel [1, 2], one [3, 4]: products 5, 11, 25, over 2 channels x 2 places.
+    gram = image_translation.gram(torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]]))
+    assert gram.tolist() == [[[5 / 4, 11 / 4], [11 / 4, 25 / 4]]]
+    # 20 dB is an error of a tenth.
+    assert image_translation.decibels(torch.tensor([0.01, 0.01])) == pytest.approx(20)
+
+
+class Fixed(torch.nn.Module):
+    """A judge that says the first channel's mean and saw just the picture."""
+
+    def forward(self, pictures):
+        return pictures[:, :1].mean((2, 3), keepdim=True), [pictures[:, :3]]
+
+
+def test_judges_by_hand():
+    judges = torch.nn.ModuleDict({"face": Fixed()})
+    made, true = torch.full((2, 3, 8, 8), 0.25), torch.full((2, 3, 8, 8), 0.75)
+    lines, landmarks = torch.zeros(2, 3, 8, 8), torch.zeros(2, 68, 2)
+
+    # Hinge: what is true falls short of 1 by 0.25, what is made exceeds -1 by 1.25.
+    parts = image_translation.judge_losses(judges, made, true, lines, landmarks)
+    assert parts["judge_face"].item() == pytest.approx(0.25 + 1.25)
+    parts = image_translation.generator_losses(
+        image_translation.Made(made, None),
+        true,
+        lines,
+        landmarks,
+        options(l1_weight=0.0, adversarial_weight=2.0, matching_weight=3.0),
+        judges=judges,
+    )
+    assert parts["adversarial"].item() == pytest.approx(-2 * 0.25)
+    assert parts["matching"].item() == pytest.approx(3 * 0.5)
+
+
+def test_vgg_has_torchvisions_names_and_layers():
+    vgg = Vgg19()
+    weights = {key: tuple(value.shape) for key, value in vgg.state_dict().items()}
+    assert weights["features.0.weight"] == (64, 3, 3, 3)
+    assert weights["features.28.weight"] == (512, 512, 3, 3)
+    assert len(weights) == 2 * 13
+    seen = vgg(torch.rand(1, 3, 32, 32))
+    assert [tuple(x.shape[1:]) for x in seen] == [
+        (64, 32, 32),
+        (128, 16, 16),
+        (256, 8, 8),
+        (512, 4, 4),
+        (512, 2, 2),
+    ]
+    same = image_translation.compared(vgg, torch.ones(1, 3, 32, 32), torch.ones(1, 3, 32, 32))
+    assert [x.item() for x in same] == [0, 0]
+    other = image_translation.compared(vgg, torch.ones(1, 3, 32, 32), torch.zeros(1, 3, 32, 32))
+    assert all(x.item() > 0 for x in other)
+
+
+def test_without_vggs_weights_a_line_says_what_is_off(monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert image_translation.find_vgg(None) is None
+    assert "perceptual and the style loss are off" in caplog.text
+    torch.save(Vgg19().state_dict(), tmp_path / "vgg.pth")
+    assert isinstance(image_translation.find_vgg(tmp_path / "vgg.pth"), Vgg19)
+    torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"other\.pth"):
+        image_translation.find_vgg(tmp_path / "other.pth")
+
+
+def test_a_mending_network_begins_with_the_warped_portrait():
+    network = ResUnetGenerator(9, 4, num_downs=3, ngf=4, max_widening=2)
+    pictures = [torch.rand(2, 3, 32, 32) for _ in range(3)]
+    made = image_translation.make(network, *pictures)
+
+    assert torch.allclose(made.frame, pictures[2], atol=1e-6)
+    assert torch.allclose(made.share, torch.tensor(0.5))
+    with pytest.raises(ValueError, match="9 channels and makes 3"):
+        ResUnetGenerator(9, 3)
+
+
+def trained(root: Path, name: str, *arguments: str) -> dict:
+    given = ["--train", "--write", "--root_dir", str(root), "--name", name, *TINY, *arguments]
+    assert main_train_image_translation.main(given) == 0
+    return torch.load(root / "ckpt" / name / "ckpt_last.pth", weights_only=True)
+
+
+def test_training_goes_down_and_on_after_a_stop_as_without_one(root, capsys):
+    judges = ["--lambda_adversarial_loss", "0.1", "--lambda_matching_loss", "1", "--ndf", "4"]
+    often = ["--steps", "6", "--log_every", "1", "--jpg_freq", "3", "--ckpt_last_freq", "3"]
+    whole = trained(root, "whole", *judges, *often, "--ckpt_epoch_freq", "1")
+    capsys.readouterr()
+    # Killed after three steps: the schedule is that of six.
+    script = (
+        "import sys, torch, src.training.runs as runs, main_train_image_translation as main\n"
+        "save = runs.save_run\n"
+        "def stop(path, **contents):\n"
+        "    save(path, **contents)\n"
+        "    if contents.get('step') == 3 and path.name == 'ckpt_last.pth':\n"
+        "        sys.exit(9)\n"
+        "runs.save_run = stop\n"
+        "main.main(sys.argv[1:])\n"
+    )
+    given = ["--train", "--write", "--root_dir", str(root), "--name", "halves"]
+    command = [sys.executable, "-c", script, *given, *TINY, *judges, *often]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 9
+    halves = trained(root, "halves", *judges, *often, "--resume")
+
+    assert whole["step"] == halves["step"] == 6
+    for part in ("G", "network", "judges"):
+        assert all(torch.equal(value, halves[part][key]) for key, value in whole[part].items())
+    sheet = cv2.imread(str(root / "log" / "whole" / "step_000003.jpg"))
+    assert sheet.shape == (4 * 64, 5 * 64, 3)
+    assert (root / "log" / "whole" / "held_out.jpg").is_file()
+
+
+def test_training_makes_the_loss_fall(root, capsys):
+    paints = [option for option in TINY if option != "--mends"]
+    given = ["--train", "--root_dir", str(root), "--name", "longer", *paints, "--steps", "30"]
+    given += ["--log_every", "1", "--lr", "0.03", "--jpg_freq", "0"]
+    assert main_train_image_translation.main(given) == 0
+    losses = re.findall(r"^step .* of .*: l1 ([\d.]+)", capsys.readouterr().out, re.M)
+    l1 = [float(loss) for loss in losses]
+
+    assert len(l1) == 30
+    assert np.mean(l1[-6:]) < 0.8 * np.mean(l1[:6])
+    assert not (root / "ckpt" / "longer").exists()
+
+
+def test_validation_alone_and_the_painting_network(root, capsys):
+    arguments = ["--root_dir", str(root), *TINY[:-1]]
+    assert main_train_image_translation.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "mouth_psnr" in said and "warped_psnr" in said
+
+
+def test_packing_is_a_step_of_the_preparation(tmp_path, faces, capsys):
+    stills = tmp_path / "stills"
+    stills.mkdir()
+    cv2.imwrite(str(stills / "hopper.png"), faces[0][0])
+    cv2.imwrite(str(stills / "nobody.png"), np.full((64, 64, 3), 127, np.uint8))
+    (stills / "notes.txt").write_text("no picture")
+    arguments = ["--root_dir", str(tmp_path), "--step", "pictures", "--stills", str(stills)]
+
+    assert main_prepare_data.main([*arguments, "--jobs", "1"]) == 0
+    assert "nobody.png" in "".join(capsys.readouterr())
+    assert shards.read_shards(tmp_path, "train", "pictures").names == ["hopper"]
