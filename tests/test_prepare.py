@@ -330,42 +330,38 @@ def arrays_of(folder: Path) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def test_shards_together_are_the_whole(prepared, videos, tmp_path, capsys):
-    arguments = ["--root_dir", tmp_path, "--videos", videos, "--jobs", 1, "--shard"]
-    parts = []
-    for part in ("1/3", "2/3", "3/3"):
-        before = {path.name for path in (tmp_path / "clips").glob("*.npz")}
-        assert main_prepare_data.main([str(one) for one in (*arguments, part)]) == 0
-        parts.append({path.name for path in (tmp_path / "clips").glob("*.npz")} - before)
-    assert [len(part) for part in parts] == [3, 3, 2]
-    assert not (tmp_path / "clips.csv").exists()
-    assert main_prepare_data.main([str(one) for one in arguments[:-1]]) == 0
-    for folder in ("clips", "analysed"):
-        assert arrays_of(tmp_path / folder) == arrays_of(prepared / folder)
-    for name in ("clips.csv", "splits.json"):
-        assert (tmp_path / name).read_text() == (prepared / name).read_text()
-    for path in (prepared / "dump").glob("*.pickle"):
-        assert (tmp_path / "dump" / path.name).read_bytes() == path.read_bytes()
+def test_shards_of_which_one_was_killed_together_are_the_whole(prepared, videos, tmp_path):
+    clips_there = tmp_path / "clips"
 
+    def times() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in clips_there.glob("*.npz")}
 
-def test_a_killed_run_goes_on(prepared, videos, tmp_path):
-    command = [sys.executable, "-W", "ignore", "main_prepare_data.py", "--root_dir", tmp_path]
-    command += ["--videos", videos, "--jobs", 1]
-    child = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=subprocess.DEVNULL)
+    arguments = ["--root_dir", tmp_path, "--videos", videos, "--jobs", 1, "--shard", "1/2"]
+    arguments = [str(argument) for argument in arguments]
+    command = [sys.executable, "-W", "ignore", "main_prepare_data.py", *arguments]
+    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        first = tmp_path / "clips" / "ann_talks.npz"
-        until = time.monotonic() + 60
-        while not first.is_file() and time.monotonic() < until and child.poll() is None:
+        until = time.monotonic() + 120
+        while not times() and time.monotonic() < until and child.poll() is None:
             time.sleep(0.02)
     finally:
         child.kill()
         child.wait()
-    finished = {p: p.stat().st_mtime_ns for p in (tmp_path / "clips").glob("*.npz")}
-    assert 1 <= len(finished) < 8
-    arguments = ["--root_dir", tmp_path, "--videos", videos, "--jobs", 1]
-    assert main_prepare_data.main([str(one) for one in arguments]) == 0
-    assert {p: p.stat().st_mtime_ns for p in finished} == finished
-    assert arrays_of(tmp_path / "clips") == arrays_of(prepared / "clips")
+    finished = times()
+    assert 1 <= len(finished) < 4
+    assert main_prepare_data.main(arguments) == 0
+    first = times()
+    assert len(first) == 4
+    assert {name: first[name] for name in finished} == finished
+    assert not (tmp_path / "clips.csv").exists()
+
+    assert main_prepare_data.main([*arguments[:-1], "2/2"]) == 0
+    assert len(times()) == 8
+    assert main_prepare_data.main(arguments[:-2]) == 0
+    for folder in ("clips", "analysed"):
+        assert arrays_of(tmp_path / folder) == arrays_of(prepared / folder)
+    for name in ("clips.csv", "splits.json"):
+        assert (tmp_path / name).read_text() == (prepared / name).read_text()
     for path in (prepared / "dump").glob("*.pickle"):
         assert (tmp_path / "dump" / path.name).read_bytes() == path.read_bytes()
 
