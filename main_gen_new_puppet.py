@@ -34,6 +34,7 @@ CHECKPOINTS = ROOT / "examples" / "ckpt"
 
 WIDE_OPEN = 1.6  # how far the last preview goes from the closed to the drawn mouth and beyond
 LEAST_OPENING = 0.3  # of the mouth's width: what the last preview opens a mouth that was drawn shut
+PLAIN_FACE = 0.5  # of the picture's shorter side: how wide the face is that --edit may begin with
 DRAWN_SHUT = 0.05  # of the mouth's width: less of an opening shows no inside
 
 log = logging.getLogger("src.main_gen_new_puppet")
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         find_picture,
         new_puppet,
         read_landmarks,
-        read_standard_depth,
+        read_standard_face,
         write_puppet,
     )
     from src.video import check_writable, whole_file
@@ -102,10 +103,17 @@ def run(options: argparse.Namespace) -> None:
         check_writable(path)
 
     picture = read_picture(source)
+    standard = read_standard_face(CHECKPOINTS)
     if given is not None:
         landmarks = read_landmarks(given)
     else:
-        landmarks = find_landmarks(picture, options.landmark_detector, source)
+        try:
+            landmarks = find_landmarks(picture, options.landmark_detector, source)
+        except InputError as problem:
+            if not options.edit:
+                raise
+            log.warning("%s; a plain face to begin with", str(problem).partition(": give")[0])
+            landmarks = plain_face(picture, standard)
     if options.edit:
         landmarks = edited(picture, landmarks)
     check_inside(landmarks, picture, given or source)
@@ -120,7 +128,7 @@ def run(options: argparse.Namespace) -> None:
         target.stem,
         picture,
         landmarks,
-        read_standard_depth(CHECKPOINTS),
+        standard[:, 2],
         inner_lip=options.inner_lip,
         as_released=options.as_released,
     )
@@ -152,6 +160,16 @@ def find_landmarks(picture: np.ndarray, detector: str, source: Path) -> np.ndarr
         raise InputError(
             f"{problem}: give the 68 points by --landmarks FILE (.pts, or 68 lines of x y)"
         ) from None
+
+
+def plain_face(picture: np.ndarray, standard: np.ndarray) -> np.ndarray:
+    """The standard face in the middle of a picture: (68, 2) pixels, for `--edit` to begin with."""
+    import numpy as np
+
+    height, width = picture.shape[:2]
+    middle = np.array([width - 1, height - 1]) / 2
+    face = standard[:, :2] - (standard[:, :2].min(0) + standard[:, :2].max(0)) / 2
+    return middle + face * (PLAIN_FACE * min(width, height) / np.ptp(face[:, 0]))
 
 
 def check_inside(landmarks: np.ndarray, picture: np.ndarray, name: Path) -> None:

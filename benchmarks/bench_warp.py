@@ -33,7 +33,7 @@ from src.puppets import (  # noqa: E402
     mesh_vertices,
     new_puppet,
     read_puppet,
-    read_standard_depth,
+    read_standard_face,
 )
 
 CARTOONS = ROOT / "examples_cartoon"
@@ -65,7 +65,7 @@ def sized_puppet(name: str, width: int, height: int) -> tuple[Puppet, np.ndarray
     ]
     factor = np.array([width, height]) / drawn.picture.shape[1::-1]
     landmarks = (drawn.landmarks + 0.5) * factor - 0.5
-    depth = read_standard_depth(ROOT / "examples" / "ckpt")
+    depth = read_standard_face(ROOT / "examples" / "ckpt")[:, 2]
     return new_puppet(name, pictures[0], landmarks, depth), pictures[1]
 
 

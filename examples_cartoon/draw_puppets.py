@@ -1,6 +1,7 @@
 """Draw the puppets of this folder again, with their backgrounds and puppet files.
 
     python -m examples_cartoon.draw_puppets [NAME ...]
+    python -m examples_cartoon.draw_puppets --pictures docs/puppets    # of the README, too
 
 The landmarks are those that the drawing was made from, so they are exact; so is the closed mouth.
 """
@@ -16,12 +17,13 @@ import numpy as np
 from PIL import Image
 
 from examples_cartoon.drawings.pencils import Canvas, closed_mouth
-from src.puppets import new_puppet, read_standard_depth, write_puppet
+from src.puppets import new_puppet, read_standard_face, write_puppet
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "examples" / "ckpt"
 NAMES = ("maestro", "captain", "clara", "yuki", "leo", "count")
 JPEG_QUALITY = 86
+PICTURE_SIDE = 200  # pixels of a README's picture
 # Colours in steps of 4: no eye sees it, and grain takes half the bytes.
 KEPT_BITS = 0xFC
 
@@ -34,10 +36,13 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} (all)")
     parser.add_argument("--folder", type=Path, default=HERE, help="where they go (%(default)s)")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="small ones for a README")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in options.names or NAMES:
         draw_puppet(name, options.folder)
+        if options.pictures:
+            draw_picture(options.folder / f"{name}.png", options.pictures)
         log.info("drew %s", name)
 
 
@@ -54,11 +59,22 @@ def draw_puppet(name: str, folder: Path) -> None:
         name,
         np.asarray(picture),
         face,
-        read_standard_depth(CHECKPOINTS),
+        read_standard_face(CHECKPOINTS)[:, 2],
         closed=closed_mouth(face),
         inner_lip=style.INNER_LIP,
     )
     write_puppet(puppet, path)
+
+
+def draw_picture(path: Path, folder: Path) -> None:
+    """A small picture of a puppet before its background."""
+    drawing = Image.open(path)
+    picture = Image.open(path.with_name(f"{path.stem}_bg.jpg")).convert("RGBA")
+    picture.alpha_composite(drawing)
+    side = min(picture.size)
+    small = picture.convert("RGB").crop((0, 0, side, side)).resize((PICTURE_SIDE, PICTURE_SIDE))
+    folder.mkdir(parents=True, exist_ok=True)
+    small.save(folder / f"{path.stem}.jpg", quality=JPEG_QUALITY, optimize=True)
 
 
 def finished(drawing: Canvas | Image.Image) -> Image.Image:

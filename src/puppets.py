@@ -40,7 +40,8 @@ from src.landmarks.topology import (
 from src.video import whole_file
 
 FAR = 5000
-"""Pixels that outside points lie beyond the picture, so that its edge hardly moves (release)."""
+"""Pixels that outside points lie beyond the picture: so far that its edge goes with the head
+(release)."""
 
 OUTER_LIP_COUNT = OUTER_LIPS.stop - OUTER_LIPS.start
 FULL_COUNTS = (12, 8)
@@ -391,8 +392,8 @@ def read_landmarks(path: Path) -> np.ndarray:
     return np.array(table, np.float64)
 
 
-def read_standard_depth(checkpoints: Path) -> np.ndarray:
-    """Depth (68,) of the standard face, which a drawing does not tell.
+def read_standard_face(checkpoints: Path) -> np.ndarray:
+    """The standard face (68, 3), normalised, whose depth serves drawings, which tell none.
 
     Args:
         checkpoints: the folder with the published files, or with the embedded weights.
@@ -404,12 +405,12 @@ def read_standard_depth(checkpoints: Path) -> np.ndarray:
 
     published = checkpoints / "STD_FACE_LANDMARKS.txt"
     if published.is_file():
-        return read_numbers(published, 3, LANDMARK_COUNT)[:, 2]
+        return read_numbers(published, 3, LANDMARK_COUNT)
     embedded = checkpoints / "embedded" / "constants.safetensors"
     tensors, _ = read_checkpoint(embedded)
     if "standard_face" not in tensors or tuple(tensors["standard_face"].shape) != (68, 3):
         raise InputError(f"{embedded}: no standard_face of shape (68, 3) in it")
-    return tensors["standard_face"].double().numpy()[:, 2]
+    return tensors["standard_face"].double().numpy()
 
 
 def scale_and_shift(landmarks: np.ndarray, name: object) -> tuple[float, np.ndarray]:

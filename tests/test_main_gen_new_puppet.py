@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import main_gen_new_puppet
+from main_gen_new_puppet import plain_face
 from src import puppets
 from src.frames.cutout import cut_out
 from src.frames.picture import read_picture
@@ -178,6 +179,23 @@ def test_the_jaw_is_laid_on_the_drawn_outline():
     steps = np.linalg.norm(np.diff(after[:17], axis=0), axis=1)
     assert steps.max() < 1.1 * steps.min()
     assert abs(after[[0, 16], 1].mean() - drawn[36:48, 1].mean()) < 0.05 * width
+
+
+@needs_weights
+def test_where_no_face_is_found_a_plain_one_can_be_dragged(tmp_path, monkeypatch, capsys):
+    picture = np.full((120, 200, 3), 128, np.uint8)
+    face = plain_face(picture, puppets.read_standard_face(EMBEDDED.parent))
+    assert np.ptp(face[:, 0]) == pytest.approx(60, abs=1)
+    assert (face > (60, 20)).all() and (face < (140, 100)).all()
+    assert face[8, 1] > face[57, 1] > face[30, 1] > face[36, 1]
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    cv2.imwrite(str(tmp_path / "wall.png"), picture)
+    assert main_gen_new_puppet.main([str(tmp_path / "wall.png"), "--edit"]) == 2
+    error = capsys.readouterr().err
+    assert "wall.png: no face found; a plain face to begin with" in error
+    assert "there is no screen" in error
 
 
 def test_a_puppet_that_is_there_is_not_lost(tmp_path, capsys):
