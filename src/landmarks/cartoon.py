@@ -24,7 +24,7 @@ is above 8 Hz, and 0.05 % with 11 frames."""
 
 SPOKEN_OPENING = 0.06
 """Gap between the inner lips in an open vowel at `--amp_lip_y 2`, in widths of the jaw: the median
-over eight puppets with the embedded weights."""
+over thirteen puppets with the embedded weights."""
 
 OPENED_BY_VOWELS = 0.5
 """How much of the drawn opening an open vowel shows; the widest ones then reach all of it."""

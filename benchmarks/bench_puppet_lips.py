@@ -1,0 +1,92 @@
+"""Measure whether the lips of puppets close for p, b and m, by phones whose times are known.
+
+    python benchmarks/bench_puppet_lips.py
+    python benchmarks/bench_puppet_lips.py maestro puppets/wilk.png --sentences 10 --amp_lip_y 3
+
+Needs flite, which speaks sentences with its voice slt (no embedded network has heard it) and tells
+when each phone sounds. Open/shut AUC is the probability that the widest gap in an open vowel is
+wider than the least one in a p, b or m; gaps are those of the landmarks of the video's frames,
+between points 62 and 66.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from src import pipeline  # noqa: E402  (the folder is not a package)
+from src.audio import SAMPLE_RATE  # noqa: E402
+from src.defaults import AMP_LIP_X, AMP_LIP_Y, AMP_POS  # noqa: E402
+from src.evaluation.measures import open_shut_auc  # noqa: E402
+from src.evaluation.rendered import phone_gaps  # noqa: E402
+from src.landmarks.cartoon import finish_puppet, opening_gain, resting_face  # noqa: E402
+from src.puppets import find_picture, mended, read_puppet  # noqa: E402
+from src.training.sentences import sentences  # noqa: E402
+from src.training.synthesis import speak_flite  # noqa: E402
+from src.weights import load_audio_networks  # noqa: E402
+
+CARTOONS = ROOT / "examples_cartoon"
+OURS = ("maestro", "captain", "clara", "yuki", "leo", "count")
+TEXTS = 77  # the seed of the sentences
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("puppets", nargs="*", default=OURS, metavar="PUPPET", help="(those of examples_cartoon/)")
+    add("--sentences", type=int, default=30, help="(%(default)s)")
+    add("--amp_lip_y", type=float, default=AMP_LIP_Y, help="(%(default)s)")
+    options = parser.parse_args()
+    device = torch.device("cpu")
+    networks = load_audio_networks(ROOT / "examples" / "ckpt", {}, device)
+    spoken = []
+    for text in itertools.islice(sentences(TEXTS), options.sentences):
+        speech = speak_flite(text, "slt")
+        features = pipeline.speech_features(pipeline.Voice(speech.wav, silent=False), networks)
+        spoken.append((speech, features))
+    print("puppet            AUC   open vowels   median p b m   closed to a tenth of a vowel")
+    for name in options.puppets:
+        puppet = mended(read_puppet(find_picture(name, CARTOONS)))
+        face = resting_face(puppet, networks.standard_face[:, 2], as_released=False)
+        mouth = np.linalg.norm(puppet.landmarks[54] - puppet.landmarks[48])
+        opened, shut = [], []
+        for speech, features in spoken:
+            predicted = pipeline.moving_face(
+                features,
+                face,
+                networks,
+                amp_lip_x=AMP_LIP_X,
+                amp_lip_y=options.amp_lip_y * opening_gain(puppet),
+                amp_pos=AMP_POS,
+                as_released=False,
+                device=device,
+            )
+            landmarks = finish_puppet(predicted, puppet, as_released=False)
+            count = pipeline.frame_count(len(speech.wav) / SAMPLE_RATE, pipeline.FPS)
+            video = pipeline.sample_landmarks(landmarks, pipeline.FPS, count)
+            gap = np.linalg.norm(video[:, 66, :2] - video[:, 62, :2], axis=1)
+            widest, least = phone_gaps(gap, speech.phones, pipeline.FPS)
+            opened += widest
+            shut += least
+        vowel = np.median(opened)
+        closed = np.mean(np.array(shut) < 0.1 * vowel)
+        auc = open_shut_auc(opened, shut)
+        print(
+            f"{puppet.name:15} {auc:6.3f}   {vowel / mouth:4.0%} of mouth   "
+            f"{np.median(shut) / vowel:5.1%} of that   {closed:4.0%} of them",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
