@@ -7,6 +7,7 @@ stop at what is no number, going on exactly after a stop, and several processes.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -139,13 +140,7 @@ def train(
             resume from.
     """
     best, done = math.inf if lowest else -math.inf, 0
-    for learner in learners:
-        parallel.share_batch_norms(learner.network)
-        parallel.take_from_first(learner.network)
-        if learner.average is not None:
-            parallel.take_from_first(learner.average)
-    if parallel.count() > 1:
-        torch.manual_seed(torch.initial_seed() + parallel.rank())  # dropout of its own
+    _join(learners)
     if run.resume:
         state = runs.load_run(run.last, extra["config"])
         _restore(state, keep, generators, run)
@@ -175,7 +170,8 @@ def train(
         )
 
     _set_training(learners)
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    with contextlib.closing(writer) if writer else contextlib.nullcontext(), pool:
         coming = [pool.submit(next_batch) for _ in range(min(AHEAD, run.steps - done))]
         while done < run.steps:
             batch, states = coming.pop(0).result()
@@ -184,9 +180,7 @@ def train(
                 coming.append(pool.submit(next_batch))
             tensors = [x.to(run.device, non_blocking=True) for x in batch.tensors]
             parts, norms = {}, {}
-            for learner in learners:
-                for group in learner.optimizer.param_groups:
-                    group["lr"] = learner.rate * learner.schedule(done, run.steps)
+            _set_rates(learners, done, run.steps)
             for learner, losses in step(done, *tensors):
                 norm = learner.descend(sum(losses.values()))
                 refuse_nan(norm, done, batch.names)
@@ -207,7 +201,6 @@ def train(
                 _log.info("step %d of %d: %s; %.2f steps/s", done, run.steps, texts, report.rate)
                 _log_step(writer, done, numbers, norms, learners)
             if done % run.validate_every == 0 or ending:
-                random = parallel.gathered(_random_states(run.device)) if run.write else []
                 if first:
                     scores = validate()
                     texts = ", ".join(f"{key} {value:.5f}" for key, value in scores.items())
@@ -215,6 +208,7 @@ def train(
                     _log_scores(writer, done, scores)
                     if writer is not None and show is not None:
                         show(writer, done)
+                random = parallel.gathered(_random_states(run.device)) if run.write else []
                 if writing:
                     reached = score(scores) if score else math.nan
                     if reached < best if lowest else reached > best:
@@ -224,8 +218,6 @@ def train(
                 _set_training(learners)
                 report.aside += time.monotonic() - begun - report.seconds
                 report.seconds = time.monotonic() - begun
-    if writer is not None:
-        writer.close()
     return report
 
 
@@ -238,6 +230,23 @@ def refuse_nan(value: torch.Tensor, step: int, names: list[str]) -> None:
     if not torch.isfinite(value):
         named = ", ".join(dict.fromkeys(names))
         raise InputError(f"step {step}: the loss is not a number; the batch was {named}")
+
+
+def _join(learners: list[Learner]) -> None:
+    """Begin alike in all processes, but for dropout."""
+    for learner in learners:
+        parallel.share_batch_norms(learner.network)
+        parallel.take_from_first(learner.network)
+        if learner.average is not None:
+            parallel.take_from_first(learner.average)
+    if parallel.count() > 1:
+        torch.manual_seed(torch.initial_seed() + parallel.rank())
+
+
+def _set_rates(learners: list[Learner], step: int, steps: int) -> None:
+    for learner in learners:
+        for group in learner.optimizer.param_groups:
+            group["lr"] = learner.rate * learner.schedule(step, steps)
 
 
 def _set_training(learners: list[Learner]) -> None:
