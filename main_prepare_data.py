@@ -245,7 +245,9 @@ def held_out_of(options: argparse.Namespace) -> HeldOut:
     from src.training import prepare, splits
 
     root = options.root_dir
-    return splits.decide(root, options.val, options.test, lambda: prepare.usable_clips(root))
+    return splits.decide(
+        root, options.val, options.test, lambda: prepare.speakers_to_draw_from(root)
+    )
 
 
 def sentences_of(path: Path) -> list[str]:

@@ -197,6 +197,31 @@ def test_three_speakers_are_enough_and_two_are_split_by_clips(caplog):
     assert "clips are held out, not people" in caplog.text
 
 
+def test_a_cut_is_seen_and_a_lively_head_let_pass():
+    track = np.repeat(100 * face()[None], 50, 0)
+    eyes = np.linalg.norm(track[0, 45, :2] - track[0, 36, :2])
+    wav = (3000 * np.sin(np.arange(32000) / 9)).astype(np.int16)
+    track[20:, :, 0] += 0.9 * eyes
+    assert clips.problem_of({"landmarks": track, "wav": wav}) == ""
+    track[30:, :, 1] -= 1.1 * eyes
+    assert clips.problem_of({"landmarks": track, "wav": wav}).startswith("the face jumps")
+    track[29:32] = np.nan  # and where nobody was seen meanwhile, it may go farther
+    assert clips.problem_of({"landmarks": track, "wav": wav}) == ""
+    assert clips.problem_of({"landmarks": track, "wav": wav // 4000}) == "silence"
+
+
+def test_those_in_sync_are_drawn(tmp_path):
+    times = np.arange(50 * SAMPLE_RATE // 25)
+    track = np.repeat(100 * face()[None], 50, 0)
+    wav = (3000 * np.sin(times / 9)).astype(np.int16)
+    for name, synced in zip("abcdef", (1, 1, 1, 0, 0, 0), strict=True):
+        clip = {"landmarks": track, "wav": wav, "speaker": name, "offset": 0.0}
+        dumps.save_npz(tmp_path / "clips" / f"{name}1.npz", synced=bool(synced), **clip)
+    assert prepare.speakers_to_draw_from(tmp_path) == {"a1": "a", "b1": "b", "c1": "c"}
+    dumps.save_npz(tmp_path / "clips" / "a1.npz", synced=False, **(clip | {"speaker": "a"}))
+    assert len(prepare.speakers_to_draw_from(tmp_path)) == 6
+
+
 def test_what_was_decided_stays(tmp_path):
     def never() -> dict[str, str]:
         raise AssertionError("asked")

@@ -28,7 +28,7 @@ LEAST_TRACKED = 0.8  # share of frames with a face, below which a clip is refuse
 CROWD_EVERY = 25  # frames between two that are searched for more than one face
 SURE_FACE = 0.6  # score of a box that counts as a face there
 MOST_CROWDED = 0.2  # share of the frames looked at that may show several people
-LONGEST_JUMP = 0.5  # distances of the eyes that a face may go in a frame
+LONGEST_JUMP = 1.0  # distances of the eyes that a face may go in a frame; a lively one goes 0.6
 SMOOTHING = (5, 2)  # Savitzky-Golay window (frames of VIDEO_RATE) and order: detector jitter
 
 

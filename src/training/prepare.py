@@ -213,14 +213,20 @@ def _measured_offset(clip: dict[str, np.ndarray], weights: Path) -> dict[str, np
     }
 
 
-def usable_clips(root: Path) -> dict[str, str]:
-    """Speakers of the tracked clips that can be learned from, by the clips' names."""
-    known = (
-        (path, clips_module.read_clip(path)) for path in sorted((root / "clips").glob("*.npz"))
-    )
-    return {
-        path.stem: str(clip["speaker"]) for path, clip in known if not clips_module.problem_of(clip)
-    }
+def speakers_to_draw_from(root: Path) -> dict[str, str]:
+    """Speakers, by the clips' names, of whom some may be held out.
+
+    They are those who have clips in sync, so that no split of the content branch is empty; with
+    fewer than three of them, all who have a clip that can be learned from.
+    """
+    known, in_sync = {}, {}
+    for path in sorted((root / "clips").glob("*.npz")):
+        clip = clips_module.read_clip(path)
+        if not clips_module.problem_of(clip):
+            known[path.stem] = str(clip["speaker"])
+            if clip["synced"]:
+                in_sync[path.stem] = str(clip["speaker"])
+    return in_sync if len(set(in_sync.values())) >= 3 else known
 
 
 def write_report(root: Path, held_out: HeldOut) -> None:

@@ -43,7 +43,7 @@ def decide(
     Args:
         val: speakers that are named for validation.
         test: speakers that are named for tests.
-        speakers: gives those of all clips that can be used, by the clips' names.
+        speakers: gives those who may be drawn, by the clips' names.
 
     Raises:
         InputError: a name is in both, or the file is none of ours.
