@@ -30,14 +30,28 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--steps", type=count, default=2500, help="optimizer steps (%(default)s)")
     add("--nepoch", type=between(1, 10**6, int), help="epochs over all windows instead of --steps")
     add("--segment_batch_size", type=between(4, 10**6, int), default=512, help="(%(default)s)")
+    run_length = between(2, 10**4, int)
+    add("--run_length", type=run_length, default=4, help="frames of a clip at once (%(default)s)")
     add("--lr", type=part, default=1e-3, help="peak learning rate (%(default)s; paper: 1e-4)")
     add("--reg_lr", type=part, default=1e-6, help="weight decay (%(default)s)")
     add("--lambda_l1_loss", type=part, default=1.0, help="weighted L1 (%(default)s)")
     add("--lambda_square_loss", type=part, default=0.5, help="(%(default)s; paper: 0)")
     add("--lambda_laplacian_smooth_loss", type=part, default=1.0, help="(%(default)s)")
     add("--lambda_motion_loss", type=part, default=1.0, help="(%(default)s; paper: 0)")
+    add(
+        "--lambda_correlation_loss",
+        type=part,
+        default=0.0,
+        help="on 1 - correlation of the lip gap over a run; wants a --run_length of 32 or more"
+        " (%(default)s, as the paper)",
+    )
     add("--mel_noise", type=part, default=0.1, help="noise on the features (%(default)s)")
     add("--share", nargs="*", default=[], help="speaker prefix=part of each batch, e.g. rms=0.2")
+    add(
+        "--even_clips",
+        action="store_true",
+        help="draw the clips of a share equally often, not by their length",
+    )
     add("--hidden_size", type=count, default=256, help="width of the LSTM (%(default)s)")
     add("--lstm_layers", type=count, default=3, help="(%(default)s)")
     add("--prior_hidden", type=count, default=256, help="(%(default)s)")
@@ -92,14 +106,17 @@ def run(options: argparse.Namespace) -> None:
         training = dataclasses.replace(training, steps=options.nepoch * epoch)
     settings = content.Options(
         segment_batch_size=options.segment_batch_size,
+        run_length=options.run_length,
         learning_rate=options.lr,
         weight_decay=options.reg_lr,
         l1_weight=options.lambda_l1_loss,
         square_weight=options.lambda_square_loss,
         laplacian_weight=options.lambda_laplacian_smooth_loss,
         motion_weight=options.lambda_motion_loss,
+        correlation_weight=options.lambda_correlation_loss,
         mel_noise=options.mel_noise,
         shares=numbers_by_name("--share", options.share),
+        even_clips=options.even_clips,
         seed=options.seed,
     )
     corpus = content.Corpus.of(clips, *statistics, lead)

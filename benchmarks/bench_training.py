@@ -95,14 +95,17 @@ def main() -> int:
         reading = time.monotonic() - began
         settings = content.Options(
             segment_batch_size=options.batch,
+            run_length=4,
             learning_rate=1e-3,
             weight_decay=1e-6,
             l1_weight=1.0,
             square_weight=0.5,
             laplacian_weight=1.0,
             motion_weight=1.0,
+            correlation_weight=0.0,
             mel_noise=0.1,
             shares={},
+            even_clips=False,
             seed=0,
         )
         run = runs.begin(
@@ -118,11 +121,12 @@ def main() -> int:
         report = content.train(dataclasses.replace(run, steps=options.steps), *learn)
         after = anonymous_bytes()
 
-        chances = sampling.clip_chances(clips, {}, content.RUN)
+        chances = sampling.clip_chances(clips, {}, settings.run_length)
+        batch = (options.batch, settings.run_length, settings.mel_noise)
         rng = np.random.default_rng(0)
         began = time.thread_time()
         for _ in range(10):
-            content.batch(corpus, chances, rng, options.batch, settings.mel_noise)
+            content.batch(corpus, chances, rng, *batch)
         drawing = (time.thread_time() - began) / 10
     frames = sum(len(clip.features) for clip in clips)
     arrays = frames * 4 * (80 + 3 * LANDMARK_COUNT)

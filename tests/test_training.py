@@ -436,6 +436,31 @@ def test_each_group_of_speakers_gets_its_share_of_the_batches():
     assert chances == pytest.approx([0.6, 0.2, 0.2 * 50 / 55, 0, 0.2 * 5 / 55])
 
 
+def test_clips_of_a_group_can_be_drawn_equally_often_however_long_they_are():
+    known = clips_of(s0__a=30, s0__b=10, s1__c=50, s1__d=3, s2__e=5)
+    chances = sampling.clip_chances(known, {"s0": 0.8}, least=4, even=True)
+    assert chances == pytest.approx([0.4, 0.4, 0.1, 0, 0.1])
+
+
+def test_a_batch_is_made_of_runs_of_the_length_asked_for():
+    data = clips()
+    corpus = content.Corpus.of(data, *content.statistics(data), lead=2)
+    chances = sampling.clip_chances(data, {}, 32)
+    heard, face, moved = content.batch(corpus, chances, np.random.default_rng(0), 96, 32).tensors
+    assert [len(part) for part in (heard, face, moved)] == [96, 96, 96]
+    starts = []
+    for run in moved.numpy().reshape(3, 32, 204):
+        # Each run is 32 consecutive frames of one clip.
+        places = [
+            (clip, start)
+            for clip in range(len(data))
+            for start in range(len(data[clip].features) - 31)
+            if np.array_equal(corpus.displacements(clip, start, start + 32), run)
+        ]
+        starts += places[:1]
+    assert len(starts) == 3
+
+
 def test_a_share_for_nobody_is_refused():
     with pytest.raises(InputError, match="--share zz"):
         sampling.clip_chances(clips_of(s0__a=9), {"zz": 0.5}, least=4)
@@ -465,14 +490,17 @@ def content_run(folder: Path, steps: int) -> dict:
     corpus = content.Corpus.of(data, *statistics, lead=2)
     options = content.Options(
         segment_batch_size=64,
+        run_length=4,
         learning_rate=5e-3,
         weight_decay=1e-6,
         l1_weight=1.0,
         square_weight=0.5,
         laplacian_weight=1.0,
         motion_weight=1.0,
+        correlation_weight=0.0,
         mel_noise=0.1,
         shares={},
+        even_clips=False,
         seed=0,
     )
     content.train(a_run(folder, steps), network, corpus, corpus, {}, options, statistics)

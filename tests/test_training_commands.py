@@ -89,6 +89,8 @@ def test_content_training_from_the_command_line(tmp_path, capsys):
     assert said.endswith("of another network: lstm_size is 16 there and 24 here\n")
     said = refusal(main_train_content, *train, "--share", "zz=0.5")
     assert said.startswith("--share zz")
+    said = refusal(main_train_content, *train, "--run_length", "33")
+    assert said == "--run_length 33: longer than a batch of 32 windows\n"
     said = refusal(main_train_content, *train, "--share", "zz")
     assert said == "--share: expected name=number, not zz\n"
     broken = tmp_path / "broken.pth"
@@ -113,6 +115,7 @@ def test_content_training_from_the_command_line(tmp_path, capsys):
     [
         (main_train_content, ["--segment_batch_size", "3"]),
         (main_train_content, ["--window_lead", "18"]),
+        (main_train_content, ["--run_length", "1"]),
         (main_train_speaker_aware, ["--window_lead", "-1"]),
         (main_train_voice_conversion, ["--freq", "12"]),
     ],

@@ -44,8 +44,9 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, capsy
     dumps.write_clips(tmp_path, "train", clips(6))
     dumps.write_clips(tmp_path, "val", clips(2, seed=5))
     sizes = {"hidden_size": 8, "lstm_layers": 2, "prior_hidden": 8, "segment_batch_size": 64}
+    sizes |= {"run_length": 16, "lambda_correlation_loss": 1}
     often = {"nepoch": 20, "validate_every": 60, "log_every": 1, "threads": 1, "device": "cpu"}
-    arguments = ["--train", "--write", "--root_dir", str(tmp_path)]
+    arguments = ["--train", "--write", "--even_clips", "--root_dir", str(tmp_path)]
     arguments += [f"--{option}={value}" for option, value in {**sizes, **often}.items()]
 
     child = subprocess.Popen(

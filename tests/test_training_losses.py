@@ -9,6 +9,7 @@ from src.training import content, losses, speaker_aware, voice_conversion
 
 LIP_POINTS, OTHER_POINTS = 20, 48
 COORDINATES = 3 * LANDMARK_COUNT
+RUN = 4
 
 
 def y_of(point: int) -> int:
@@ -77,21 +78,24 @@ def test_the_laplacian_loss():
 
 def content_options(**weights: float) -> content.Options:
     every = {"l1_weight": 1.0, "square_weight": 1.0, "laplacian_weight": 1.0, "motion_weight": 1.0}
+    every["correlation_weight"] = 0.0  # as the paper
     return content.Options(
         segment_batch_size=8,
+        run_length=RUN,
         learning_rate=1e-3,
         weight_decay=0.0,
         mel_noise=0.0,
         shares={},
+        even_clips=False,
         seed=0,
         **{**every, **weights},
     )
 
 
 def test_the_losses_of_the_content_branch():
-    true = torch.zeros(2 * content.RUN, COORDINATES)
+    true = torch.zeros(2 * RUN, COORDINATES)
     made = torch.full_like(true, 0.03)
-    made[content.RUN :] += 0.01 * torch.arange(content.RUN)[:, None]
+    made[RUN:] += 0.01 * torch.arange(RUN)[:, None]
     face = torch.zeros_like(true)
     parts = content.losses(made, true, face, content_options(l1_weight=2.0, motion_weight=3.0))
     # Of the first run every difference is 0.03, of the second 0.03, 0.04, 0.05, 0.06: 0.0375 in the
@@ -103,10 +107,60 @@ def test_the_losses_of_the_content_branch():
     assert parts["laplacian"].item() == pytest.approx(0.0, abs=1e-8)
     # Steps within a run: three of 0 and three of 0.01; the step from run to run does not count.
     assert parts["motion"].item() == pytest.approx(3.0 * 0.005, rel=1e-4)
+    assert set(parts) == {"l1", "square", "laplacian", "motion"}
+
+
+def gaps(*runs: list[float]) -> torch.Tensor:
+    """Displacements (R, L, 204) that open the mouth by these gaps, half of it by each lip."""
+    moved = torch.zeros(len(runs), len(runs[0]), COORDINATES)
+    moved[..., y_of(66)] = 0.5 * torch.tensor(runs)
+    moved[..., y_of(62)] = -0.5 * torch.tensor(runs)
+    return moved
+
+
+def test_the_loss_of_the_correlation_of_the_gap():
+    true = gaps([0.0, 0.1, 0.0, 0.1])  # a deviation of 0.05, at and beyond 0.03 a run counts fully
+    floor = losses.STILL_GAP**2
+
+    def loss(made: list[float]) -> float:
+        return losses.gap_correlation(gaps(made), true).item()
+
+    alike = 0.05**2 / (0.05**2 + floor)  # hardly less than 1
+    assert loss([0.0, 0.1, 0.0, 0.1]) == pytest.approx(1 - alike, abs=1e-6)
+    assert loss([0.1, 0.0, 0.1, 0.0]) == pytest.approx(1 + alike, abs=1e-6)
+    # How wide the mouth opens, and from where, makes no difference but for that floor.
+    wide = 0.05 * 0.1 / ((0.05**2 + floor) * (0.1**2 + floor)) ** 0.5
+    assert loss([0.3, 0.5, 0.3, 0.5]) == pytest.approx(1 - wide, abs=1e-6)
+    # Neither does a mouth that stays still, or moves when the true one does not, correlate.
+    assert loss([0.1, 0.1, 0.1, 0.1]) == pytest.approx(1.0)
+    assert loss([0.1, 0.1, 0.0, 0.0]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_run_counts_for_the_correlation_by_how_much_its_mouth_moves():
+    made = gaps([0.1, 0.1, 0.0, 0.0], [0.1, 0.1, 0.0, 0.0], [0.1, 0.1, 0.0, 0.0])
+    # Correlations of 0; deviations of 0.05 (counts 1), of 0.015 (half as much as 0.03) and of 0.
+    true = gaps([0.1, 0.0, 0.1, 0.0], [0.03, 0.0, 0.03, 0.0], [0.2, 0.2, 0.2, 0.2])
+    assert losses.gap_correlation(made, true).item() == pytest.approx(1.5 / 3, abs=1e-6)
+
+
+def test_the_correlation_loss_has_a_gradient_where_no_mouth_moves():
+    made = gaps([0.2, 0.2, 0.2, 0.2]).requires_grad_()
+    losses.gap_correlation(made, gaps([0.0, 0.1, 0.0, 0.1])).backward()
+    assert made.grad.isfinite().all()
+    assert made.grad[0, :, y_of(66)].sign().tolist() == [1.0, -1.0, 1.0, -1.0]
+
+
+def test_the_content_branch_takes_the_correlation_within_runs():
+    true = gaps([0.0, 0.1, 0.0, 0.1], [0.5, 0.5, 0.6, 0.6])
+    made = gaps([0.0, 0.1, 0.0, 0.1], [0.6, 0.6, 0.5, 0.5])  # correlations of 1 and of -1
+    options = content_options(correlation_weight=3.0)
+    flat = [runs.flatten(0, 1) for runs in (made, true, torch.zeros_like(true))]
+    parts = content.losses(*flat, options)
+    assert parts["correlation"].item() == pytest.approx(3.0 * (0 + 2) / 2, rel=1e-3)
 
 
 def test_weights_of_lips_come_from_the_true_face():
-    true, face = torch.zeros(content.RUN, COORDINATES), torch.zeros(content.RUN, COORDINATES)
+    true, face = torch.zeros(RUN, COORDINATES), torch.zeros(RUN, COORDINATES)
     true[:, y_of(66)] = 0.06
     face[:, y_of(66)] = 0.04  # open by 0.1 together: lips weigh 2
     parts = content.losses(true + 0.5, true, face, content_options())

@@ -12,6 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from src.audio import FRAME_RATE
+from src.errors import InputError
 from src.evaluation import measures
 from src.landmarks.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH
 from src.landmarks.topology import LANDMARK_COUNT
@@ -20,10 +21,15 @@ from src.training import loop, parallel, runs
 from src.training.animation import add_animation, side_by_side
 from src.training.dumps import Clip
 from src.training.faces import static_face
-from src.training.losses import laplacian_l1, lip_square, lip_weights, weighted_l1
+from src.training.losses import (
+    gap_correlation,
+    laplacian_l1,
+    lip_square,
+    lip_weights,
+    weighted_l1,
+)
 from src.training.sampling import clip_chances, noise, windows_of
 
-RUN = 4  # consecutive windows taken from a clip at a time: short, so that a batch has many voices
 EMA_DECAY = 0.99
 OWN_FACE = 0.4  # share of the runs that see the clip's own static face, not somebody else's
 FACE_NOISE = 0.01  # deviation added to static faces, normalised units
@@ -37,14 +43,17 @@ class Options:
     """What a run is made of."""
 
     segment_batch_size: int  # windows a step
+    run_length: int  # of them taken from a clip at a time, at least 2
     learning_rate: float
     weight_decay: float
     l1_weight: float
     square_weight: float
     laplacian_weight: float
     motion_weight: float  # on differences of consecutive frames
+    correlation_weight: float  # on 1 - correlation of the lip gap over a run
     mel_noise: float  # deviation of noise on standardised features
     shares: dict[str, float]  # of the batches, by prefix of the speaker's name
+    even_clips: bool  # within a share, clips are drawn equally often, not by their length
     seed: int
 
 
@@ -115,32 +124,37 @@ def turned(faces: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def batch(
-    corpus: Corpus, chances: np.ndarray, rng: np.random.Generator, size: int, mel_noise: float = 0.0
+    corpus: Corpus,
+    chances: np.ndarray,
+    rng: np.random.Generator,
+    size: int,
+    run_length: int,
+    mel_noise: float = 0.0,
 ) -> loop.Batch:
-    """This process's part of a batch of ``size`` windows in runs of ``RUN``.
+    """This process's part of a batch of ``size`` windows in runs of ``run_length``.
 
     Returns:
         Windows (N, 18, 80), static faces (N, 204) and displacements (N, 204).
     """
-    chosen = rng.choice(len(chances), size // RUN, p=chances)
+    chosen = rng.choice(len(chances), size // run_length, p=chances)
     starts, seen = [], []
     for clip in chosen:
-        starts.append(int(rng.integers(0, len(corpus.clips[clip].features) - RUN + 1)))
+        starts.append(int(rng.integers(0, len(corpus.clips[clip].features) - run_length + 1)))
         seen.append(clip if rng.random() < OWN_FACE else rng.integers(len(corpus.static_faces)))
     faces = corpus.static_faces[seen].reshape(-1, LANDMARK_COUNT, 3)
     portraits = as_portraits(turned(faces, rng), corpus.depth)
-    face = np.repeat(portraits, RUN, axis=0)
+    face = np.repeat(portraits, run_length, axis=0)
     face = face + FACE_NOISE * rng.standard_normal(face.shape, dtype=np.float32)
     mine = parallel.own(len(chosen))
     pieces = list(zip(chosen[mine], starts[mine], strict=True))
-    heard = np.stack([corpus.windows(clip, start, start + RUN) for clip, start in pieces])
+    heard = np.stack([corpus.windows(clip, start, start + run_length) for clip, start in pieces])
     if mel_noise:
         heard += mel_noise * noise(rng.integers(2**63, size=len(chosen))[mine], heard.shape[1:])
-    moved = [corpus.displacements(clip, start, start + RUN) for clip, start in pieces]
+    moved = [corpus.displacements(clip, start, start + run_length) for clip, start in pieces]
     return loop.Batch(
         (
             torch.from_numpy(heard.reshape(-1, *heard.shape[2:])),
-            torch.from_numpy(face[mine.start * RUN : mine.stop * RUN]),
+            torch.from_numpy(face[mine.start * run_length : mine.stop * run_length]),
             torch.from_numpy(np.concatenate(moved)),
         ),
         [corpus.clips[clip].name for clip, _ in pieces],
@@ -150,16 +164,20 @@ def batch(
 def losses(
     made: torch.Tensor, true: torch.Tensor, face: torch.Tensor, options: Options
 ) -> dict[str, torch.Tensor]:
-    """Weighted L1, Laplacian and motion of displacements (N, 204) that come in runs."""
-    steps_made = made.unflatten(0, (-1, RUN)).diff(dim=1)
-    steps_true = true.unflatten(0, (-1, RUN)).diff(dim=1)
+    """The losses, each by its weight, of displacements (N, 204) that come in runs."""
+    runs_made = made.unflatten(0, (-1, options.run_length))
+    runs_true = true.unflatten(0, (-1, options.run_length))
+    steps = runs_made.diff(dim=1) - runs_true.diff(dim=1)
     weights = lip_weights(face + true)
-    return {
+    parts = {
         "l1": options.l1_weight * weighted_l1(made, true, weights),
         "square": options.square_weight * lip_square(made, true),
         "laplacian": options.laplacian_weight * laplacian_l1(made, true),
-        "motion": options.motion_weight * (steps_made - steps_true).abs().mean(),
+        "motion": options.motion_weight * steps.abs().mean(),
     }
+    if options.correlation_weight:
+        parts["correlation"] = options.correlation_weight * gap_correlation(runs_made, runs_true)
+    return parts
 
 
 def train(
@@ -176,8 +194,14 @@ def train(
     Args:
         phones: phone times of those validation clips that are synthetic, by name.
         statistics_: mean and deviation of the features, stored with the weights.
+
+    Raises:
+        InputError: as ``loop.train``, or a batch has no room for a run.
     """
-    chances = clip_chances(corpus.clips, options.shares, RUN)
+    size, run_length = options.segment_batch_size, options.run_length
+    if run_length > size:
+        raise InputError(f"--run_length {run_length}: longer than a batch of {size} windows")
+    chances = clip_chances(corpus.clips, options.shares, run_length, options.even_clips)
     network.to(run.device)
     average = loop.moving_average(network, EMA_DECAY)
     optimizer = torch.optim.AdamW(
@@ -187,7 +211,7 @@ def train(
     rng = np.random.default_rng(options.seed)
 
     def draw() -> loop.Batch:
-        return batch(corpus, chances, rng, options.segment_batch_size, options.mel_noise)
+        return batch(corpus, chances, rng, size, run_length, options.mel_noise)
 
     def step(
         _done: int, heard: torch.Tensor, face: torch.Tensor, true: torch.Tensor

@@ -8,6 +8,7 @@ from src.landmarks.topology import LANDMARK_COUNT, LIPS, curve_neighbours
 
 LIP_SLOPE, LIP_FLOOR = 4.0, 0.1  # a mouth open by g weighs 1 / (LIP_SLOPE * g + LIP_FLOOR)
 LIP_SCALE = 0.03  # deviation of the lips of a talking face, normalised units
+STILL_GAP = 0.003  # deviation of the gap of a mouth that as good as rests, normalised units
 
 
 def lip_weights(true: torch.Tensor) -> torch.Tensor:
@@ -35,6 +36,27 @@ def lip_square(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     """
     difference = (made - true).unflatten(-1, (LANDMARK_COUNT, 3))[..., LIPS, :]
     return (difference / LIP_SCALE).square().mean()
+
+
+def gap_correlation(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Mean of 1 - correlation of the lip gap over runs of displacements (R, L, 204).
+
+    It asks when a mouth opens, not how far: people open theirs differently wide, which no voice
+    tells. A run counts by how much its true gap moves, up to ``LIP_SCALE``; a mouth at rest has
+    no correlation to speak of.
+    """
+    made_off, true_off = _gap_off_mean(made), _gap_off_mean(true)
+    made_square, true_square = made_off.square().mean(-1), true_off.square().mean(-1)
+    norm = ((made_square + STILL_GAP**2) * (true_square + STILL_GAP**2)).sqrt()
+    weight = (true_square.sqrt() / LIP_SCALE).clamp_max(1.0)
+    return (weight * (1.0 - (made_off * true_off).mean(-1) / norm)).mean()
+
+
+def _gap_off_mean(landmarks: torch.Tensor) -> torch.Tensor:
+    """Gap of the inner lips less its mean over the run: (R, L, 204) -> (R, L)."""
+    y = landmarks.unflatten(-1, (LANDMARK_COUNT, 3))[..., 1]
+    gap = y[..., 66] - y[..., 62]
+    return gap - gap.mean(-1, keepdim=True)
 
 
 def laplacian(landmarks: torch.Tensor) -> torch.Tensor:

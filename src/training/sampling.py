@@ -9,14 +9,18 @@ from src.features import WINDOW, standardise
 from src.training.dumps import Clip
 
 
-def clip_chances(clips: list[Clip], shares: dict[str, float], least: int) -> np.ndarray:
-    """Chance of each clip, in proportion to its length within the share of its group.
+def clip_chances(
+    clips: list[Clip], shares: dict[str, float], least: int, even: bool = False
+) -> np.ndarray:
+    """Chance of each clip within the share of its group.
 
     Args:
         clips: their names begin with their speakers' names.
         shares: part of all draws by prefix of the name; the longest prefix that matches counts.
             Clips that none matches are one more group with what is left of 1.
         least: frames; shorter clips are never drawn.
+        even: draw all clips of a group equally often, not in proportion to their length. Where
+            each person has a clip, the longest does not then speak for all.
 
     Raises:
         InputError: a prefix matches no clip, or no clip can be drawn.
@@ -25,7 +29,7 @@ def clip_chances(clips: list[Clip], shares: dict[str, float], least: int) -> np.
         (C,) chances that sum to 1.
     """
     lengths = np.array([len(clip.features) for clip in clips])
-    able = np.where(lengths >= least, lengths, 0).astype(np.float64)
+    able = np.where(lengths >= least, 1 if even else lengths, 0).astype(np.float64)
     groups = np.full(len(able), "", object)
     for prefix in sorted(shares, key=len):
         members = [i for i, clip in enumerate(clips) if clip.name.startswith(prefix)]
