@@ -32,6 +32,12 @@ TINY += ["--num_frames", "2", "--num_workers", "0", "--threads", "1", "--device"
 TINY += ["--lambda_perceptual_loss", "0", "--lambda_style_loss", "0", "--mends"]
 
 
+@pytest.fixture(autouse=True)
+def few_pairs(monkeypatch):
+    """Judging 32 pairs is what takes the time."""
+    monkeypatch.setattr(image_translation, "JUDGED_PAIRS", 2)
+
+
 @pytest.fixture(scope="module")
 def faces():
     """Two portraits with their landmarks."""
@@ -346,7 +352,9 @@ def test_training_goes_down_and_on_after_a_stop_as_without_one(root, capsys):
     capsys.readouterr()
     # Killed after three steps: the schedule is that of six.
     script = (
-        "import sys, torch, src.training.runs as runs, main_train_image_translation as main\n"
+        "import sys, src.training.runs as runs, main_train_image_translation as main\n"
+        "import src.training.image_translation as training\n"
+        "training.JUDGED_PAIRS = 2\n"
         "save = runs.save_run\n"
         "def stop(path, **contents):\n"
         "    save(path, **contents)\n"

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -367,11 +368,17 @@ def train(
                 judge_losses(judges, frames, true, lines, landmarks, options.bfloat16),
             )
 
+    sheet: list[torch.Tensor] = []
+
     def judge_average() -> dict[str, float]:
-        scores, sheet = validate(average.module, fixed, run.device)
+        scores, sheet[:] = validate(average.module, fixed, run.device)
         if run.write:
             write_sheet(run.log / "held_out.jpg", [row[:SHEET_ROWS] for row in sheet])
         return scores
+
+    def show(writer: Any, done: int) -> None:
+        picture = side_by_side([row[:SHEET_ROWS] for row in sheet])
+        writer.add_image("held_out", picture[..., ::-1], done, dataformats="HWC")
 
     return loop.train(
         run,
@@ -384,6 +391,7 @@ def train(
         extra={"config": network.config},
         score=lambda scores: scores["l1"],
         lowest=True,
+        show=show,
     )
 
 
@@ -435,12 +443,16 @@ def decibels(errors: torch.Tensor) -> float:
     return (-10 * torch.log10(errors.clamp(min=1e-10))).mean().item()
 
 
+def side_by_side(columns: list[torch.Tensor]) -> np.ndarray:
+    """Pictures (B, 3, H, W) in 0-1, given by columns, as one: uint8 (B H, columns W, 3)."""
+    rows = torch.cat([column.float() for column in columns], 3)
+    picture = torch.cat(list(rows), 1).clamp(0, 1).permute(1, 2, 0)
+    return (255 * picture).round().to(torch.uint8).cpu().numpy()
+
+
 def write_sheet(path: Path, columns: list[torch.Tensor]) -> None:
     """Write pictures (B, 3, H, W) in 0-1, given by columns, side by side as one picture."""
-    stacked = torch.cat([column.float() for column in columns], 3)
-    sheet = torch.cat(list(stacked), 1).clamp(0, 1).permute(1, 2, 0)
-    picture = (255 * sheet).round().to(torch.uint8).cpu().numpy()
-    encoded = cv2.imencode(path.suffix, picture)[1]
+    encoded = cv2.imencode(path.suffix, side_by_side(columns))[1]
     replace_file(path, lambda file: file.write(encoded.tobytes()))
 
 
