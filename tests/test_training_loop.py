@@ -45,7 +45,7 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, capsy
     dumps.write_clips(tmp_path, "val", clips(2, seed=5))
     sizes = {"hidden_size": 8, "lstm_layers": 2, "prior_hidden": 8, "segment_batch_size": 64}
     sizes |= {"run_length": 16, "lambda_correlation_loss": 1}
-    often = {"nepoch": 20, "validate_every": 60, "log_every": 1, "threads": 1, "device": "cpu"}
+    often = {"nepoch": 12, "validate_every": 40, "log_every": 1, "threads": 1, "device": "cpu"}
     arguments = ["--train", "--write", "--even_clips", "--root_dir", str(tmp_path)]
     arguments += [f"--{option}={value}" for option, value in {**sizes, **often}.items()]
 
@@ -56,20 +56,20 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path, capsy
         text=True,
     )
     for line in child.stdout:
-        if line.startswith("step 66 of 180:"):  # 6 steps after a checkpoint, within an epoch
+        if line.startswith("step 49 of 108:"):  # 9 steps after a checkpoint, within an epoch
             child.kill()
             break
     child.stdout.close()
     assert child.wait() == -signal.SIGKILL
     last = tmp_path / "ckpt" / "killed" / "ckpt_last.pth"
-    assert torch.load(last)["step"] == 60
+    assert torch.load(last)["step"] == 40
 
     (last.parent / ".ckpt_last.pth.1.part").write_bytes(b"what a kill while writing leaves")
     assert main_train_content.main([*arguments, "--name", "killed", "--resume"]) == 0
     resumed = losses_by_step(capsys.readouterr().out)
     assert main_train_content.main([*arguments, "--name", "whole"]) == 0
     whole = losses_by_step(capsys.readouterr().out)
-    assert list(resumed) == list(range(61, 181))
+    assert list(resumed) == list(range(41, 109))
     assert resumed == {step: whole[step] for step in resumed}
     killed, whole = torch.load(last), torch.load(tmp_path / "ckpt" / "whole" / "ckpt_last.pth")
     assert same_tensors(killed["network"], whole["network"])
