@@ -3,6 +3,7 @@
     python main_evaluate.py --root_dir ROOT --name NAME [NAME ...]
     python main_evaluate.py --root_dir ROOT --load_a2l_C_name FILE --load_a2l_G_name FILE
     python main_evaluate.py --root_dir ROOT --videos DIR [DIR ...]
+    python main_evaluate.py --root_dir ROOT --videos DIR --measure pictures [--renderer unet]
 
 ROOT is what main_prepare_data.py has filled.
 
@@ -30,6 +31,11 @@ taken as the gap (loudness) and, with --ceiling, for the warp renderer given the
 (ceiling). Options that are not listed here are handed on to main_end2end.py. Videos in --out_dir
 (ROOT/evaluation) are kept and used again as long as options, weights, code, picture and sound are
 the same.
+
+--measure pictures (with --videos): from one frame and the true landmarks of each clip, frames by
+both renderers or the one that --renderer says, three in a row every so often: PSNR and SSIM of the
+face's square, PSNR and sharpness of the mouth's, distance of the lips found again, and flicker.
+Writes pictures.md and pictures.json to --out_dir (ROOT/evaluation).
 """
 
 from __future__ import annotations
@@ -39,13 +45,21 @@ import sys
 from pathlib import Path
 
 from src import defaults
-from src.command_line import OneLineParser, between, finite, run_command
+from src.command_line import (
+    OneLineParser,
+    between,
+    find_input,
+    finite,
+    progress,
+    run_command,
+)
 from src.errors import InputError
 
 HERE = Path(__file__).resolve().parent
-CHECKPOINTS = HERE / "examples" / "ckpt"
+EXAMPLES = HERE / "examples"
+CHECKPOINTS = EXAMPLES / "ckpt"
 # Its lips are shut, so that a gap which is found in a p, b or m was put there.
-PORTRAIT = HERE / "examples" / "grace_hopper.jpg"
+PORTRAIT = EXAMPLES / "grace_hopper.jpg"
 # Set by this script for every video, so they cannot be handed on.
 TAKEN = ("--jpg", "--wav", "--out", "--output_folder", "--fps", "--save_intermediates")
 TAKEN += ("--landmarks", "--landmarks_only", "--show_landmarks")
@@ -86,6 +100,10 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     add("--speakers", nargs="*", default=held_out, help=f"({' '.join(held_out)})")
     add("--voices", nargs="*", default=["slt"], help="synthetic voices (slt)")
     add("--portrait", type=Path, default=PORTRAIT, help=f"for the voices ({PORTRAIT.name})")
+    add("--every", type=count, default=9, help="frames between those judged by pictures (9)")
+    renderers = ("auto", "unet", "warp")
+    add("--renderer", choices=renderers, help="as in main_end2end.py; pictures: only this one")
+    add("--load_G_name", metavar="FILE", help="checkpoint of the image-translation network")
     add("--ceiling", action="store_true", help="also what renderer and detection allow at best")
     add("--fresh", action="store_true", help="render again what is there already")
     add("--json", type=Path, help="file that gets all figures")
@@ -93,6 +111,8 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
 
     options, handed_on = parser.parse_known_args(arguments)
     options.measure = options.measure or ("videos" if options.videos else "landmarks")
+    if options.measure == "pictures" and not options.videos:
+        parser.error("--measure pictures: needs --videos DIR")
     if options.measure != "videos" and handed_on:
         parser.error(f"unrecognized arguments: {' '.join(handed_on)}")
     for word in handed_on:
@@ -102,6 +122,7 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
         parser.error(f"unrecognized arguments: {handed_on[0]}")
     if options.measure == "videos":
         shared = (*(f"load_{middle}_name" for middle in NETWORKS.values()), *FACTORS, "device")
+        shared += ("renderer", "load_G_name")
         values = {name: getattr(options, name) for name in shared}
         handed_on += [
             f"--{name}={as_text(value)}" for name, value in values.items() if value is not None
@@ -200,7 +221,44 @@ def judge_videos(options: argparse.Namespace, handed_on: list[str]) -> None:
         video_report.write_json(options.json, clips, speech, handed_on)
 
 
-MEASURES = {"landmarks": judge_landmarks, "videos": judge_videos}
+def judge_pictures(options: argparse.Namespace, _handed_on: list[str]) -> None:
+    import torch
+
+    from src.device import pick_device
+    from src.evaluation import pictures
+    from src.networks.folding import for_inference
+    from src.training.dumps import replace_file
+    from src.video import check_writable
+    from src.weights import find_translation, load_translation
+
+    root = options.root_dir
+    folder = options.out_dir or root / "evaluation"
+    outputs = {"pictures.md": pictures.markdown, "pictures.json": pictures.as_json}
+    for name in outputs:
+        check_writable(folder / name)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = pick_device(options.device or "auto")
+    renderers: dict[str, pictures.Renderer] = {"warp": pictures.warped}
+    weights = None
+    if options.renderer != "warp":
+        given = options.load_G_name and find_input(options.load_G_name, EXAMPLES, "checkpoint")
+        weights = find_translation(CHECKPOINTS, given, "unet")
+        network = for_inference(load_translation(weights, device), device)
+        renderers["unet"] = pictures.translated(network, device)
+        if options.renderer == "unet":
+            del renderers["warp"]
+    clips = list(pictures.clips(root, options.speakers, options.videos, options.every))
+    rows = []
+    for clip in progress(clips, len(clips), "clips to judge"):
+        rows += pictures.judge(clip, renderers)
+    for name, contents in outputs.items():
+        text = contents(rows, weights)
+        replace_file(folder / name, lambda file, text=text: file.write(text.encode()))
+    sys.stdout.write(pictures.markdown(rows, weights))
+
+
+MEASURES = {"landmarks": judge_landmarks, "videos": judge_videos, "pictures": judge_pictures}
 
 
 if __name__ == "__main__":

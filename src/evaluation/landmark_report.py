@@ -283,7 +283,7 @@ def markdown(judged: Judged, weights: str, factors: Factors) -> str:
                 for kind, m in _motion_keys()
             ]
             cells.append([f"{name} / true", *(f"{ratio:.2f}" for ratio in ratios)])
-        lines += _aligned(["", *header], cells)
+        lines += aligned(["", *header], cells)
     if judged.speakers:
         lines += ["One sound played with many voices, same person against different people:", ""]
         header = ["", "voices", "people", "nose apart, %", "AUC", "statistics apart, factor", "AUC"]
@@ -300,7 +300,7 @@ def markdown(judged: Judged, weights: str, factors: Factors) -> str:
                     f"{one['statistics_auc']:.3f}",
                 ]
             )
-        lines += _aligned(header, cells)
+        lines += aligned(header, cells)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -317,14 +317,14 @@ def _table(rows: dict[str, dict[str, float]], columns: tuple[str, ...]) -> list[
         ]
         for method in rows
     ]
-    return _aligned(header, cells)
+    return aligned(header, cells)
 
 
 def _number(value: float, places: int) -> str:
     return f"{value:.{places}f}" if np.isfinite(value) else "-"
 
 
-def _aligned(header: list[str], rows: list[list[str]]) -> list[str]:
+def aligned(header: list[str], rows: list[list[str]]) -> list[str]:
     """A Markdown table whose columns stand under each other, and a blank line."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * max(width, 3) for width in widths]

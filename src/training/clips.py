@@ -124,8 +124,8 @@ def read_frames(path: Path, rate: float = VIDEO_RATE) -> Iterator[np.ndarray]:
         while len(data := process.stdout.read(width * height * 3)) == width * height * 3:
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
     finally:
+        process.kill()  # first, or it complains of the pipe that is shut
         process.stdout.close()
-        process.kill()
         process.wait()
 
 

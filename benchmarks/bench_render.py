@@ -1,0 +1,246 @@
+"""Time image translation: one frame after the other in float32, and as this repository does it.
+
+    python benchmarks/bench_render.py
+    python benchmarks/bench_render.py --device cpu --threads 2 --turns 5
+
+Random weights, which take as long as trained ones. *Plain* is the loop of the published release:
+draw, network, picture, one frame at a time, float32. The others are `TranslationRenderer` with the
+network as `src.networks.folding` makes it. They take turns, and the best turn of each counts; time
+of the processor's cores tells more than the clock where other programs run. Encoding is not in it.
+Needs torch, numpy, scipy and opencv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from src.frames.crop import CROP_SIZE, FaceCrop, cut, face_crop, paste  # noqa: E402  (no package)
+from src.frames.draw import landmark_picture, smooth_landmark_picture  # noqa: E402
+from src.frames.portrait import PortraitRenderer  # noqa: E402
+from src.frames.translate import TranslationRenderer, in_order, thread_pool  # noqa: E402
+from src.networks.folding import folded, for_inference  # noqa: E402
+from src.networks.image_translation import (  # noqa: E402
+    MENDING_INPUTS,
+    MENDING_OUTPUTS,
+    ResUnetGenerator,
+    mended,
+    painted,
+)
+
+DRAWING = ROOT / "examples_cartoon" / "maestro"
+EMBEDDED = {
+    "input_nc": MENDING_INPUTS,
+    "output_nc": MENDING_OUTPUTS,
+    "ngf": 32,
+    "max_widening": 5,
+}
+FACE_PART = 0.65  # of the picture's side is the face's square
+
+Frames = Callable[[int], Iterator]
+"""Gives so many frames, one after the other."""
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--device", choices=("all", "cpu", "cuda"), default="all", help="(%(default)s)")
+    add("--threads", type=int, help="processor cores to use (all)")
+    add("--turns", type=int, default=3, help="of each version (%(default)s)")
+    add("--seconds", type=float, default=1.0, help="that a turn takes, about (%(default)s)")
+    return parser.parse_args()
+
+
+def portrait(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A face (side, side, 3) and its landmarks (68, 2) in pixels; a bundled drawing will do."""
+    picture = cv2.imread(f"{DRAWING}.png")
+    landmarks = np.loadtxt(f"{DRAWING}_face_open_mouth.txt")[:, :2]
+    face = face_crop(landmarks)
+    size = face.size / FACE_PART
+    corner = np.array([face.x, face.y]) - (size - face.size) / 2
+    square = FaceCrop(float(corner[0]), float(corner[1]), size)
+    return cut(picture, square, side), (landmarks + 0.5 - corner) * side / size - 0.5
+
+
+def motion(landmarks: np.ndarray, frames: int) -> np.ndarray:
+    """Landmarks (frames, 68, 2) of a head that nods while its lower lip goes up and down."""
+    width = landmarks[16, 0] - landmarks[0, 0]
+    phase = 2 * np.pi * np.arange(frames)[:, None] / 40
+    moved = np.repeat(landmarks[None], frames, 0)
+    moved += 0.03 * width * np.stack([np.sin(phase / 3), np.sin(phase)], -1)
+    lower_lip = [*range(55, 60), 65, 66, 67]
+    moved[:, lower_lip, 1] += 0.03 * width * np.sin(3 * phase)
+    return moved
+
+
+def tensor(picture: np.ndarray, device: torch.device) -> torch.Tensor:
+    """uint8 (H, W, C) as (1, C, H, W) in 0-1, contiguous."""
+    whole = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 255
+    return whole.contiguous()
+
+
+def plain_painting(network: ResUnetGenerator, device: torch.device) -> Frames:
+    """The release's loop over a portrait of the network's size."""
+    picture, landmarks = portrait(CROP_SIZE)
+
+    def frames(count: int) -> Iterator[np.ndarray]:
+        for face in motion(landmarks, count):
+            seen = np.concatenate([landmark_picture(face, CROP_SIZE), picture], axis=-1)
+            with torch.no_grad():
+                colours = painted(network(tensor(seen, device)))
+            yield (colours[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+
+    return frames
+
+
+def plain_mending(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
+    """The same for a mending network, with the warp before and the paste after it."""
+    picture, landmarks = portrait(side)
+    crop, warper = face_crop(landmarks), PortraitRenderer(picture, landmarks)
+    still = cut(picture, crop)
+
+    def frames(count: int) -> Iterator[np.ndarray]:
+        for face in motion(landmarks, count):
+            whole = warper.render(face)
+            drawn, warped = smooth_landmark_picture(crop.to_crop(face)), cut(whole, crop)
+            seen = tensor(np.concatenate([drawn, still, warped], axis=-1), device)
+            with torch.no_grad():
+                colours, share = mended(network(seen), seen[:, 6:])
+            colours = (colours[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+            yield paste(whole, crop, colours, share[0, 0].cpu().numpy())
+
+    return frames
+
+
+def ours(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
+    """The renderer, on the whole picture where the network paints one of its own size."""
+    picture, landmarks = portrait(side)
+    crop = face_crop(landmarks) if network.mends else FaceCrop(0, 0, CROP_SIZE)
+    renderer = TranslationRenderer(network, picture, crop, device, landmarks=landmarks)
+    return lambda count: renderer.frames(motion(landmarks, count))
+
+
+def network_alone(network: ResUnetGenerator, device: torch.device) -> Frames:
+    """The renderer's threads and batches without what comes before and after the network."""
+    picture, landmarks = portrait(CROP_SIZE)
+    crop = face_crop(landmarks)
+    renderer = TranslationRenderer(network, picture, crop, device, landmarks=landmarks)
+    batch, dtype = renderer.batch, next(network.parameters()).dtype
+    pictures = torch.rand(batch, CROP_SIZE, CROP_SIZE, network.config["input_nc"])
+    pictures = pictures.permute(0, 3, 1, 2).to(device, dtype)
+
+    def run(number: int) -> int:
+        with torch.inference_mode():
+            network(pictures)[0, 0, 0, 0].item()
+        return number
+
+    def frames(count: int) -> Iterator[int]:
+        threads = torch.get_num_threads()
+        streams = min(renderer.streams, threads)
+        with thread_pool(streams, threads // streams) as pool:
+            yield from in_order(pool, run, range(-(-count // batch)), streams)
+
+    return frames
+
+
+def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
+    """What is timed on a device; the first version of each table is what the others are beside."""
+    torch.manual_seed(0)
+    official, embedded = ResUnetGenerator().eval(), ResUnetGenerator(**EMBEDDED).eval()
+    quick = for_inference(official, device), for_inference(embedded, device)
+    dtype = next(quick[0].parameters()).dtype
+    name = f"ours, {str(dtype).removeprefix('torch.')}"
+    tables: dict[str, dict[str, Frames]] = {}
+    official.to(device), embedded.to(device)
+    painting = {"plain": plain_painting(official, device)}
+    if device.type == "cpu" and dtype != torch.float32:
+        in_float32 = folded(official).to(memory_format=torch.channels_last)
+        painting["ours, float32"] = ours(in_float32, CROP_SIZE, device)
+    painting[name] = ours(quick[0], CROP_SIZE, device)
+    tables[f"official size, {millions(official)}, portrait of 256 x 256"] = painting
+    for side in (256, 512):
+        tables[f"embedded size, {millions(embedded)}, portrait of {side} x {side}"] = {
+            "plain": plain_mending(embedded, side, device),
+            name: ours(quick[1], side, device),
+        }
+    tables["embedded size, the network alone"] = {name: network_alone(quick[1], device)}
+    return tables
+
+
+def millions(network: ResUnetGenerator) -> str:
+    """How many parameters a network has."""
+    return f"{sum(weight.numel() for weight in network.parameters()) / 1e6:.1f} M parameters"
+
+
+def timed(frames: Frames, count: int) -> tuple[float, float]:
+    """Seconds a frame, and seconds of all processor cores together a frame."""
+    began, worked = time.perf_counter(), time.process_time()
+    for _ in frames(count):
+        pass
+    return (time.perf_counter() - began) / count, (time.process_time() - worked) / count
+
+
+def report(device: torch.device, turns: int, seconds: float) -> None:
+    """Time all versions on a device, turn by turn, and print them."""
+    tables = compared(device)
+    # Whole batches, and at least one for each thread.
+    least = 8 if device.type == "cpu" else 128
+    counts = {}
+    for title, versions in tables.items():
+        for name, frames in versions.items():
+            step = 1 if name == "plain" else least
+            list(frames(step))  # the first run of all is slow
+            times = seconds / timed(frames, step)[0] / step
+            counts[title, name] = step * int(np.clip(times, 2 if step == 1 else 1, 512))
+    turned = {key: [] for key in counts}
+    for _ in range(turns):
+        for (title, name), count in counts.items():
+            turned[title, name].append(timed(tables[title][name], count))
+    for title, versions in tables.items():
+        print(f"  {title}")
+        first = None
+        for name in versions:
+            taken, worked = np.min(turned[title, name], axis=0)
+            first = first or (taken, worked)
+            line = (
+                f"    {name:16}{1 / taken:8.1f} frames/s, {1000 * worked:7.1f} ms of cores a frame"
+            )
+            if "plain" in versions:
+                line += f"; {first[0] / taken:5.2f} and {first[1] / worked:5.2f} times plain"
+            print(line)
+
+
+def main() -> int:
+    options = parse()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+        cv2.setNumThreads(options.threads)
+    kinds = ("cpu", "cuda") if options.device == "all" else (options.device,)
+    for kind in kinds:
+        if kind == "cuda" and not torch.cuda.is_available():
+            if options.device == "cuda":
+                sys.exit("no CUDA device")
+            continue
+        device = torch.device(kind)
+        where = torch.cuda.get_device_name() if kind == "cuda" else "CPU"
+        print(
+            f"{where}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}", flush=True
+        )
+        report(device, options.turns, options.seconds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""How like the truth rendered pictures are: measures with known answers, and the whole command."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+import main_evaluate
+from src.checkpoints import save_embedded
+from src.errors import InputError
+from src.evaluation import pictures
+from src.evaluation.rendering import write_wav
+from src.frames.portrait import PortraitRenderer
+from src.landmarks.detect import detect_landmarks
+from src.networks.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
+from src.video import write_video
+
+FRAMES = 9
+
+
+@pytest.fixture(scope="module")
+def clip() -> tuple[list[np.ndarray], np.ndarray]:
+    """Frames of a face that talks and moves, and their landmarks (9, 68, 3)."""
+    picture = skimage.data.astronaut()[:300, 60:400, ::-1].copy()
+    still = detect_landmarks(picture, "mediapipe")
+    track = np.repeat(still[None], FRAMES, 0)
+    track[:, [65, 66, 67, 55, 56, 57, 58, 59], 1] += 6 * np.sin(np.arange(FRAMES) / 2)[:, None] ** 2
+    track[:, :, 0] += np.sin(np.arange(FRAMES))[:, None]
+    renderer = PortraitRenderer(picture, still)
+    return [renderer.render(points) for points in track], track
+
+
+def measured(clip, made) -> dict[str, float]:
+    frames, track = clip
+    return pictures.compare(zip(frames, made, strict=True), track)
+
+
+def test_the_truth_is_as_sharp_and_as_restless_as_itself(clip):
+    found = measured(clip, clip[0])
+    assert found["ssim"] == found["sharpness"] == found["flicker"] == 1
+    assert np.isnan(found["psnr"]) and np.isnan(found["mouth_psnr"])
+    assert found["lip_error"] < 2
+
+
+def test_noise_of_known_size_is_measured(clip):
+    rng = np.random.default_rng(0)
+    noisy = [
+        np.clip(np.round(frame + rng.normal(0, 8, frame.shape)), 0, 255).astype(np.uint8)
+        for frame in clip[0]
+    ]
+    found = measured(clip, noisy)
+    # The square of 256 pixels is larger than the face: enlarging smooths some of the noise.
+    assert 10 * np.log10(255**2 / 64) < found["psnr"] < 10 * np.log10(255**2 / 64) + 4
+    assert found["flicker"] > 1.5 and found["sharpness"] > 1.5 and found["ssim"] < 0.95
+
+
+def test_a_blur_is_less_sharp_and_a_shift_moves_the_lips(clip):
+    blurred = [cv2.GaussianBlur(frame, (0, 0), 2.0) for frame in clip[0]]
+    assert measured(clip, blurred)["sharpness"] < 0.5
+    jaw = np.linalg.norm(clip[1][0, 16, :2] - clip[1][0, 0, :2])
+    shifted = [np.roll(frame, 8, axis=1) for frame in clip[0]]
+    assert measured(clip, shifted)["lip_error"] == pytest.approx(100 * 8 / jaw, rel=0.25)
+
+
+@pytest.fixture(scope="module")
+def root(clip, tmp_path_factory):
+    """ROOT with one tracked clip of a speaker, and its video beside it."""
+    folder = tmp_path_factory.mktemp("root")
+    (folder / "clips").mkdir()
+    sound = np.zeros(FRAMES * 640, np.int16)
+    np.savez(
+        folder / "clips" / "talk.npz",
+        landmarks=clip[1].astype(np.float32),
+        wav=sound,
+        speaker="ann",
+        synced=True,
+        offset=0.0,
+    )
+    write_wav(folder / "sound.wav", sound)
+    write_video(folder / "talk.mp4", iter(clip[0]), 25, folder / "sound.wav")
+    return folder
+
+
+def test_both_renderers_side_by_side(root, tmp_path, capsys):
+    network = ResUnetGenerator(MENDING_INPUTS, MENDING_OUTPUTS, 4, 8, 2)
+    weights = tmp_path / "translation.safetensors"
+    save_embedded(weights, network.state_dict(), network.config)
+    arguments = ["--root_dir", str(root), "--videos", str(root), "--speakers", "ann"]
+    arguments += ["--measure", "pictures", "--every", "3", "--out_dir", str(tmp_path / "out")]
+    assert main_evaluate.main([*arguments, "--load_G_name", str(weights)]) == 0
+    printed = capsys.readouterr().out
+    assert (tmp_path / "out" / "pictures.md").read_text() in printed
+    found = json.loads((tmp_path / "out" / "pictures.json").read_text())
+    assert list(found["means"]) == ["warp", "unet", pictures.TRUTH]
+    assert found["weights"] == str(weights)
+    warp, unet = found["means"]["warp"], found["means"]["unet"]
+    # The network has learnt nothing and changes nothing; the clip itself was made by the warp.
+    assert warp["psnr"] > 33 and abs(unet["psnr"] - warp["psnr"]) < 3
+    assert [row["frames"] for row in found["clips"]] == [FRAMES] * 3
+    assert main_evaluate.main([*arguments, "--renderer", "warp"]) == 0
+    assert "| unet " not in capsys.readouterr().out
+
+
+def test_what_is_missing_is_named(root, tmp_path):
+    with pytest.raises(InputError, match="no tracked clip of bob"):
+        list(pictures.clips(root, ["bob"], [root], 3))
+    with pytest.raises(InputError, match="no video of the tracked clip talk"):
+        list(pictures.clips(root, ["ann"], [tmp_path], 3))
