@@ -158,7 +158,8 @@ def find_landmarks(picture: np.ndarray, detector: str, source: Path) -> np.ndarr
         return detect_drawn(picture, detector, str(source))
     except InputError as problem:
         raise InputError(
-            f"{problem}: give the 68 points by --landmarks FILE (.pts, or 68 lines of x y) or --edit"
+            f"{problem}: give the 68 points by --landmarks FILE (.pts, or 68 lines of x y), "
+            "or drag them by --edit"
         ) from None
 
 
