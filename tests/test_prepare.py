@@ -19,6 +19,7 @@ from src.landmarks.topology import RIGID_POINTS
 from src.training import clips, dumps, faces, prepare, splits, sync
 from src.video import write_video
 from tests.test_training import face
+from thirdparty import fan
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -389,6 +390,20 @@ def test_shards_of_which_one_was_killed_together_are_the_whole(prepared, videos,
         assert (tmp_path / name).read_text() == (prepared / name).read_text()
     for path in (prepared / "dump").glob("*.pickle"):
         assert (tmp_path / "dump" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_detector_that_cannot_run_ends_it_in_one_line(videos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    fan.weights_folder().mkdir(parents=True)
+    for name in fan.WEIGHT_FILES:
+        (fan.weights_folder() / name).write_bytes(b"something else")
+    arguments = ["--root_dir", tmp_path / "root", "--videos", videos, "--jobs", 1]
+    arguments += ["--landmark_detector", "fan", "--step", "clips"]
+    assert main_prepare_data.main([str(one) for one in arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("the fan landmark detector cannot run: ")
+    assert said.count("\n") == 1
+    assert not list((tmp_path / "root").rglob("*.npz"))
 
 
 def test_clips_of_one_name_are_refused(tmp_path):
