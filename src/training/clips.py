@@ -117,7 +117,7 @@ def read_frames(path: Path, rate: float = VIDEO_RATE) -> Iterator[np.ndarray]:
         .video.filter("fps", rate)
         .filter("scale", width, height)
         .output("pipe:", format="rawvideo", pix_fmt="bgr24")
-        .global_args("-nostdin", "-loglevel", "error")
+        .global_args("-nostdin", "-loglevel", "fatal")
         .run_async(cmd=ffmpeg_path(), pipe_stdout=True)
     )
     try:
