@@ -218,6 +218,20 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_batch(tmp_pat
     assert not list(tmp_path.glob("*.pth"))
 
 
+def test_a_broken_clip_ends_the_command_by_its_name(tmp_path, capsys):
+    broken = clips(6)
+    broken[3].landmarks[40:60] = np.nan
+    dumps.write_clips(tmp_path, "train", broken)
+    dumps.write_clips(tmp_path, "val", clips(2, seed=5))
+    sizes = ["--hidden_size=8", "--lstm_layers=1", "--prior_hidden=8", "--threads=1"]
+    arguments = ["--root_dir", str(tmp_path), "--train", "--write", *sizes]
+    assert main_train_content.main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("step 0: the loss is not a number; the batch was ")
+    assert "s1/3+0" in message and message.count("\n") == 1
+    assert not (tmp_path / "ckpt").exists()
+
+
 def test_the_best_checkpoint_is_kept(tmp_path):
     run = a_run(tmp_path, 4, validate_every=1)
     # The weight goes 1, -0.6, 1, -0.6, ...: |w - 0.2| doubles the rate that would end it at once.

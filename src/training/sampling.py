@@ -1,4 +1,4 @@
-"""How often each clip of a corpus is drawn."""
+"""What is drawn from a corpus: which clips, which of their windows, what noise on them."""
 
 from __future__ import annotations
 
