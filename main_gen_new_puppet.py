@@ -51,7 +51,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--landmarks", metavar="FILE", help="68 points: a .pts file or 68 lines of x y in pixels")
     add("--out_dir", metavar="FOLDER", help="where the puppet goes (beside the picture)")
     add("--overwrite", action="store_true", help="replace the files of a puppet that is there")
-    add("--inner_lip", action="store_true", help="leave outer lips out: for mouths without lips")
+    add("--inner_lip", action="store_true", help="for mouths without lips: leave outer lips out")
     add("--cutout", action="store_true", help="cut the drawing out of a plain background")
     add("--edit", action="store_true", help="drag the points in a window before they are used")
     add("--as_released", action="store_true", help="close the mouth, and triangles, as the release")
@@ -72,12 +72,14 @@ def run(options: argparse.Namespace) -> None:
     import cv2
 
     from src.frames.picture import read_picture
+    from src.landmarks.drawings import lips_on_outline
     from src.puppets import (
         PuppetFiles,
         find_picture,
         new_puppet,
         read_landmarks,
         read_standard_face,
+        within_line,
         write_puppet,
     )
     from src.video import check_writable, whole_file
@@ -109,6 +111,8 @@ def run(options: argparse.Namespace) -> None:
     else:
         try:
             landmarks = find_landmarks(picture, options.landmark_detector, source)
+            if options.inner_lip:
+                landmarks = within_line(lips_on_outline(picture, landmarks))
         except InputError as problem:
             if not options.edit:
                 raise

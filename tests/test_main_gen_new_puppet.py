@@ -11,7 +11,7 @@ from main_gen_new_puppet import plain_face
 from src import puppets
 from src.frames.cutout import cut_out
 from src.frames.picture import read_picture
-from src.landmarks.drawings import detect_drawn, lay_jaw
+from src.landmarks.drawings import detect_drawn, lay_jaw, lips_on_outline
 
 ROOT = Path(__file__).resolve().parents[1]
 CARTOONS = ROOT / "examples_cartoon"
@@ -159,6 +159,26 @@ def test_a_beard_is_no_face():
     found = detect_drawn(drawn.picture, "mediapipe", "captain")
     width = drawn.landmarks[16, 0] - drawn.landmarks[0, 0]
     assert np.linalg.norm(found - drawn.landmarks, axis=1).mean() < 0.06 * width
+
+
+def test_a_mouth_without_lips_is_as_large_as_its_outline():
+    drawn = puppets.read_puppet(CARTOONS / "clara.png").landmarks
+    width = drawn[16, 0] - drawn[0, 0]
+    middle = drawn[48:60].mean(0)
+    turn = np.linspace(0, 2 * np.pi, 300)
+    outline = middle + width * np.stack([0.15 * np.cos(turn), 0.1 * np.sin(turn)], 1)
+    picture = np.full((680, 640, 3), (150, 180, 230), np.uint8)
+    cv2.fillPoly(picture, [np.round(outline).astype(np.int32)], (60, 40, 160))
+    seen = drawn.copy()
+    seen[48:60] = middle + 1.15 * (
+        outline[np.linspace(150, 449, 13)[:-1].astype(int) % 300] - middle
+    )
+    bare = lips_on_outline(picture, seen)
+    np.testing.assert_array_equal(bare[:60], seen[:60])
+    off = np.linalg.norm(bare[60:, None] - outline, axis=-1).min(1)
+    assert off.max() < 0.012 * width
+    assert bare[60, 0] < bare[61, 0] < bare[62, 0] < bare[63, 0] < bare[64, 0]
+    assert (bare[61:64, 1] < bare[[67, 66, 65], 1] - 0.1 * width).all()
 
 
 def test_the_jaw_is_laid_on_the_drawn_outline():

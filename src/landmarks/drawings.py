@@ -17,7 +17,14 @@ from scipy.interpolate import CubicSpline
 from src.errors import InputError
 from src.frames.picture import flatten
 from src.landmarks.detect import detect_landmarks
-from src.landmarks.topology import JAW, LEFT_EYE, RIGHT_EYE, mirror_order
+from src.landmarks.topology import (
+    INNER_LIPS,
+    JAW,
+    LEFT_EYE,
+    OUTER_LIPS,
+    RIGHT_EYE,
+    mirror_order,
+)
 from thirdparty import face_mesh, fan
 
 LOOKS = tuple(itertools.product((640, 320), (0.0, 1 / 430, 1 / 215), (0.0, 0.5)))
@@ -41,6 +48,8 @@ SAME_SIZE = 1.6  # factor between them at most
 # The jaw's outline is looked for along normals of the detected jaw; lengths in widths of the jaw.
 NORMALS = 81
 REACH = np.arange(-0.10, 0.26, 0.006)  # along a normal, outwards
+MOUTH_REACH = np.arange(-0.06, 0.03, 0.003)
+RING = 72  # normals round a mouth without lips
 ABOVE = 0.15  # how far the detected jaw is prolonged upwards
 END = 0.02  # how far above the eyes' middle points 0 and 16 are
 SOFT = 0.008  # blur of the picture
@@ -172,7 +181,7 @@ def lay_jaw(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     if ((start - face.mean(0)) * outwards).sum() < 0:
         outwards = -outwards
     places = start[:, None] + width * REACH[:, None] * outwards[:, None]
-    path = REACH[least_path(jaw_costs(picture, places, width))]
+    path = REACH[least_path(outline_costs(picture, places, width, REACH))]
     path = cv2.blur(path[:, None], (1, 7), borderType=cv2.BORDER_REPLICATE)
     outline = start + width * path * outwards
 
@@ -185,8 +194,40 @@ def lay_jaw(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     return face
 
 
-def jaw_costs(picture: np.ndarray, places: np.ndarray, width: float) -> np.ndarray:
-    """What each place (N, M, 2) costs an outline: little on clear edges along it; (N, M)."""
+def lips_on_outline(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Landmarks (68, 2) of a mouth without lips: the inner ones go to the outline drawn nearby.
+
+    Detectors expect lips, so they see the drawn outline as their outer edge, and the inner edge
+    somewhere inside the mouth. A new array; the corners of the inner lips move, too.
+    """
+    face = np.array(face, np.float64)
+    width = np.linalg.norm(face[16] - face[0])
+    # The ring thrice, so that its path ends where it begins.
+    ring = evenly(np.concatenate([face[OUTER_LIPS], face[OUTER_LIPS][:1]]), RING + 1)[:-1]
+    along = np.roll(ring, -3, axis=0) - np.roll(ring, 3, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    outwards = np.column_stack([along[:, 1], -along[:, 0]])
+    places = ring[:, None] + width * MOUTH_REACH[:, None] * outwards[:, None]
+    costs = outline_costs(flatten(picture), places, width, MOUTH_REACH)
+    path = MOUTH_REACH[least_path(np.tile(costs, (3, 1)))][RING : 2 * RING]
+    outline = ring + width * path[:, None] * outwards
+    nearest = np.linalg.norm(ring[:, None] - face[OUTER_LIPS], axis=2).argmin(0)
+    knots = outline[np.append(nearest, nearest[0])]
+    # Twelve outer points for eight inner ones, both from corner to corner and round.
+    place = np.linspace(0, 12, 8, endpoint=False)
+    face[INNER_LIPS] = np.column_stack(
+        [np.interp(place, np.arange(13), knots[:, axis]) for axis in (0, 1)]
+    )
+    return face
+
+
+def outline_costs(
+    picture: np.ndarray, places: np.ndarray, width: float, reach: np.ndarray
+) -> np.ndarray:
+    """What each place (N, M, 2) costs an outline: little on clear edges along it; (N, M).
+
+    `width` is the jaw's; `reach` (M,) is how many of it places lie off the outline detected.
+    """
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
     lab = cv2.GaussianBlur(lab, (0, 0), max(0.5, SOFT * width))
     colours = cv2.remap(
@@ -195,7 +236,7 @@ def jaw_costs(picture: np.ndarray, places: np.ndarray, width: float) -> np.ndarr
     colours = cv2.blur(colours, (1, 5), borderType=cv2.BORDER_REPLICATE)
     edge = np.linalg.norm(colours[:, 4:] - colours[:, :-4], axis=2)
     edge = np.pad(edge, ((0, 0), (2, 2)))
-    return LEAVING * np.abs(REACH) - edge / (edge + CLEAR_EDGE)
+    return LEAVING * np.abs(reach) - edge / (edge + CLEAR_EDGE)
 
 
 def least_path(costs: np.ndarray) -> np.ndarray:
