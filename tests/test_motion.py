@@ -275,6 +275,16 @@ def test_rest_is_the_shut_mouth_also_for_the_upper_lip():
     assert release[1, 62, 1] > 0.04  # the upper lip hangs down where the mouth is shut
 
 
+def test_rest_is_the_mean_of_two_fifths_of_the_frames_and_of_one_where_there_are_few():
+    moves = np.zeros((10, 68, 3), np.float32)
+    moves[:, 65:68, 1] = np.array([0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, 0.4, 0.5, 1.0])[:, None]
+    calibrated = motion.calibrate_at_rest(moves.reshape(10, -1)).reshape(10, 68, 3)
+    # The four least gaps are 0.1, 0.2, 0.3 and 0.4.
+    assert calibrated[:, 66, 1] == pytest.approx(moves[:, 66, 1] - 0.25, abs=1e-6)
+    two = motion.calibrate_at_rest(moves[:2].reshape(2, -1)).reshape(2, 68, 3)
+    assert two[:, 66, 1] == pytest.approx([0.8, 0.0], abs=1e-6)
+
+
 def test_as_released_with_a_network_of_short_sequences():
     torch.manual_seed(0)
     network = SpeakerBranch(

@@ -43,6 +43,12 @@ JOINED_SMOOTHING = (5, 3)
 FINAL_SMOOTHING = (15, 3)
 FINAL_LIP_SMOOTHING = (5, 3)
 
+REST_SHARE = 0.4
+"""Share of the frames, those with the mouth shut most, whose mean is the rest position.
+
+More leaves lips shut too long, fewer leave them ajar in a p, b or m.
+"""
+
 MIRRORED = 48
 """Windows that the default repeats backwards before the first and after the last one."""
 
@@ -165,10 +171,10 @@ def calibrate(displacement: np.ndarray) -> np.ndarray:
 
 
 def calibrate_at_rest(displacement: np.ndarray) -> np.ndarray:
-    """Take the rest position out: the mean face of the half of the frames with the mouth shut most.
+    """Take the rest position out: the mean face of those frames with the mouth shut most.
 
-    The release takes each coordinate's smaller half by itself, which for the upper lip, whose y is
-    smallest when it is raised, is the open mouth.
+    They are `REST_SHARE` of all. The release takes each coordinate's smaller half by itself, which
+    for the upper lip, whose y is smallest when it is raised, is the open mouth.
 
     Args:
         displacement: (T, 204).
@@ -176,9 +182,9 @@ def calibrate_at_rest(displacement: np.ndarray) -> np.ndarray:
     Returns:
         (T, 204), dtype kept.
     """
-    half = max(len(displacement) // 2, 1)
+    count = max(int(REST_SHARE * len(displacement)), 1)
     gap = inner_lip_gap(displacement.reshape(-1, LANDMARK_COUNT, 3))
-    return displacement - displacement[np.argsort(gap)[:half]].mean(axis=0)
+    return displacement - displacement[np.argsort(gap)[:count]].mean(axis=0)
 
 
 def speaker_displacement(
