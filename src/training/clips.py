@@ -214,9 +214,23 @@ def count_people(frame: np.ndarray) -> int:
 
 def problem_of(clip: dict[str, np.ndarray]) -> str:
     """Why a clip of ``<root_dir>/clips`` cannot be learned from; empty where it can."""
+    if problem := problem_of_face(clip):
+        return problem
+    wav = clip["wav"]
+    if not len(wav):
+        return "no sound"
+    if loudness(wav) < SILENCE:
+        return "silence"
+    if len(wav) / SAMPLE_RATE < SHORTEST_CLIP:
+        return f"too little sound: {len(wav) / SAMPLE_RATE:.1f} s"
+    return ""
+
+
+def problem_of_face(clip: dict[str, np.ndarray]) -> str:
+    """Why a clip's pictures cannot be learned from; empty where they can."""
     if clip.get("unreadable", ""):
         return str(clip["unreadable"])
-    landmarks, wav = clip["landmarks"], clip["wav"]
+    landmarks = clip["landmarks"]
     seconds = len(landmarks) / VIDEO_RATE
     if seconds < SHORTEST_CLIP:
         return f"too short: {seconds:.1f} s, at least {SHORTEST_CLIP:g}"
@@ -233,12 +247,6 @@ def problem_of(clip: dict[str, np.ndarray]) -> str:
     gaps = np.diff(np.flatnonzero(seen))
     if len(jumps) and (jumps / gaps).max() > LONGEST_JUMP:
         return "the face jumps: a cut, or another person"
-    if not len(wav):
-        return "no sound"
-    if loudness(wav) < SILENCE:
-        return "silence"
-    if len(wav) / SAMPLE_RATE < SHORTEST_CLIP:
-        return f"too little sound: {len(wav) / SAMPLE_RATE:.1f} s"
     return ""
 
 

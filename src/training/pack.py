@@ -15,7 +15,7 @@ from src.errors import InputError
 from src.frames.crop import CROP_SIZE, FaceCrop, cut, face_crop
 from src.frames.picture import flatten, read_picture
 from src.landmarks.detect import detect_landmarks
-from src.training.clips import ClipSource, read_clip, read_frames
+from src.training.clips import ClipSource, problem_of_face, read_clip, read_frames
 from src.training.prepare import in_parallel
 from src.training.shards import MARGIN, PACKED_SIZE, STILLS, PackedClip, write_shards
 
@@ -31,7 +31,7 @@ def pack_folders(
     root: Path,
     sources: list[ClipSource],
     stills: list[Path],
-    split_of: Callable[[str], str],
+    split_of: Callable[[str, str], str],
     processes: int,
     name: str = "pictures",
 ) -> None:
@@ -40,9 +40,8 @@ def pack_folders(
     Args:
         root: with ``clips/``, where every clip is tracked.
         sources: the clips' videos.
-        stills: pictures of faces; those without a face are named and passed over. All of them are
-            for training.
-        split_of: train, val or test by speaker.
+        stills: pictures of faces; those without a face are named and passed over.
+        split_of: train, val or test by speaker and by the clip's or still's own name.
         processes: that work at once.
 
     Raises:
@@ -55,8 +54,7 @@ def pack_folders(
     work = in_parallel(_pack_one, jobs, processes)
     for clip in progress(work, len(jobs), "packing"):
         if clip is not None:
-            split = "train" if clip.speaker == STILLS else split_of(clip.speaker)
-            packed.setdefault(split, []).append(clip)
+            packed.setdefault(split_of(clip.speaker, clip.name), []).append(clip)
     for split, clips in sorted(packed.items()):
         clips.sort(key=lambda clip: (clip.speaker, clip.name))
         size = write_shards(root, split, name, clips)
@@ -84,8 +82,10 @@ def _pack_one(job: tuple[Path, Path | None, str, int]) -> PackedClip | None:
         if track is None:
             picture = flatten(read_picture(path))
             return pack_still(path.stem, picture, detect_landmarks(picture, name=str(path)))
-        landmarks = read_clip(track)["landmarks"]
-        clip = pack_clip(path.stem, speaker, read_frames(path), landmarks, count)
+        tracked = read_clip(track)
+        if problem := problem_of_face(tracked):
+            raise InputError(f"{path}: {problem}")
+        clip = pack_clip(path.stem, speaker, read_frames(path), tracked["landmarks"], count)
     except InputError as error:
         _log.warning("passed over: %s", error)
         return None
