@@ -114,3 +114,23 @@ def test_texts_that_cannot_be_used(tmp_path):
         weights._read_texts(tmp_path / "target", path, tmp_path / "face")
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
         weights._read_numbers(tmp_path, 160)
+
+
+def test_the_published_image_translation_then_the_embedded_one_then_none(tmp_path):
+    assert weights.find_translation(tmp_path, None, "auto") is None
+    with pytest.raises(InputError, match="--renderer unet: needs .*--load_G_name"):
+        weights.find_translation(tmp_path, None, "unet")
+    embedded = tmp_path / "embedded" / "translation.safetensors"
+    embedded.parent.mkdir()
+    embedded.touch()
+    assert weights.find_translation(tmp_path, None, "unet") == embedded
+    chosen = weights.find_translation(tmp_path, None, "auto")
+    assert chosen == (embedded if "embedded" in weights.AUTO_RENDERERS else None)
+    published = tmp_path / "ckpt_116_i2i_comb.pth"
+    published.touch()
+    for renderer in ("auto", "unet"):
+        assert weights.find_translation(tmp_path, None, renderer) == published
+    assert weights.find_translation(tmp_path, embedded, "unet") == embedded
+    assert weights.find_translation(tmp_path, embedded, "warp") is None
+    with pytest.raises(InputError, match="other: no such checkpoint"):
+        weights.find_translation(tmp_path, tmp_path / "other", "auto")
