@@ -33,6 +33,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--lambda_laplacian_smooth_loss", type=part, default=1.0, help="(%(default)s)")
     add("--lambda_gan_loss", type=part, default=0.02, help="(%(default)s)")
     add("--lambda_moment_loss", type=part, default=1.0, help="(%(default)s; paper: 0)")
+    add("--lambda_pose_loss", type=part, default=0.0, help="(%(default)s; paper: 0)")
     add("--mel_noise", type=part, default=0.1, help="noise on the features (%(default)s)")
     add("--motion_gain", type=part, default=1.0, help="factor on the true motion (%(default)s)")
     add("--share", nargs="*", default=[], help="speaker prefix=part of each batch, e.g. grid=0.1")
@@ -92,6 +93,7 @@ def run(options: argparse.Namespace) -> None:
         laplacian_weight=options.lambda_laplacian_smooth_loss,
         gan_weight=options.lambda_gan_loss,
         moment_weight=options.lambda_moment_loss,
+        pose_weight=options.lambda_pose_loss,
         mel_noise=options.mel_noise,
         shares=numbers_by_name("--share", options.share),
         seed=options.seed,

@@ -65,6 +65,7 @@ def train_speaker_aware(root: Path, name: str) -> None:
         laplacian_weight=1.0,
         gan_weight=0.1,
         moment_weight=1.0,
+        pose_weight=1.0,
         mel_noise=0.1,
         shares={},
         seed=0,

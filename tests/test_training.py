@@ -568,6 +568,7 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
         laplacian_weight=1.0,
         gan_weight=0.02,
         moment_weight=1.0,
+        pose_weight=1.0,
         mel_noise=0.05,
         shares={},
         seed=0,

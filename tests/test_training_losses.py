@@ -1,5 +1,6 @@
 """Every loss of the trainings against numbers worked out by hand."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -178,6 +179,27 @@ def test_moments_are_spread_and_speed():
     assert speaker_aware.moment_loss(made.flip(1), made).item() == pytest.approx(0.0, abs=1e-7)
 
 
+def test_the_pose_of_a_head_is_read_off_its_displacement():
+    face = np.random.default_rng(0).uniform(-0.5, 0.5, (LANDMARK_COUNT, 3))
+    face[0], face[16] = (-0.8, 0, 0), (0.8, 0, 0)
+    poses = speaker_aware.pose_matrix(face)
+
+    def pose_of(moved: np.ndarray) -> list[float]:
+        return (torch.from_numpy((moved - face).astype(np.float32)).flatten() @ poses).tolist()
+
+    # A shift by (0.16, -0.08) is a tenth and a twentieth of the face's width, and no turn.
+    assert pose_of(face + [0.16, -0.08, 0.3]) == pytest.approx([0.1, -0.05, 0, 0, 0], abs=1e-6)
+    small = 0.01
+    turned = np.stack([face[:, 0] - small * face[:, 1], face[:, 1] + small * face[:, 0]], -1)
+    rolled = np.concatenate([turned, face[:, 2:]], -1)
+    nose = [-small * face[30, 1] / 1.6, small * face[30, 0] / 1.6]
+    assert pose_of(rolled) == pytest.approx([*nose, 0, 0, 2 * small], abs=1e-6)
+    # A shut mouth, a raised brow: nothing that the skull does.
+    spoken = face.copy()
+    spoken[[19, 57, 62]] += 0.1
+    assert pose_of(spoken) == [0, 0, 0, 0, 0]
+
+
 def test_the_least_squares_gan():
     true, made = torch.tensor([[1.0, 0.5]]), torch.tensor([[0.5, 0.0]])
     # mean(0^2, 0.5^2) + mean(0.5^2, 0^2)
@@ -195,14 +217,22 @@ def test_the_losses_of_the_speaker_aware_branch():
         laplacian_weight=3.0,
         gan_weight=0.5,
         moment_weight=1.0,
+        pose_weight=4.0,
         mel_noise=0.0,
         shares={},
         seed=0,
     )
-    parts = speaker_aware.losses(made, true, torch.tensor([[0.0, 0.6]]), options)
-    assert parts["l1"].item() == pytest.approx(0.2 / COORDINATES)
-    assert parts["laplacian"].item() == pytest.approx(3.0 * 0.4 / COORDINATES)
-    assert parts["moments"].item() == pytest.approx(0.0, abs=1e-7)
+    made[:, ::2, y_of(30)] = 0.3  # the nose, at every other moment
+    poses = torch.zeros(COORDINATES, 5)
+    poses[y_of(30), 1] = 0.5
+    parts = speaker_aware.losses(made, true, torch.tensor([[0.0, 0.6]]), poses, options)
+    assert parts["l1"].item() == pytest.approx((0.2 + 0.15) / COORDINATES)
+    # The nose's end and its neighbour are off by 0.3 each, at every other moment.
+    assert parts["laplacian"].item() == pytest.approx(3.0 * (0.4 + 0.3) / COORDINATES)
+    # 0, 0.3, 0, 0.3 has the deviation 0.3 / sqrt(3), and steps of 0.3 that count 10 times.
+    moments = 0.3 / 3**0.5 + 10 * 0.3
+    assert parts["moments"].item() == pytest.approx(moments / COORDINATES)
+    assert parts["pose"].item() == pytest.approx(4.0 * 0.5 * moments / 5)
     assert parts["gan"].item() == pytest.approx(0.5 * (1.0 + 0.16) / 2)
 
 

@@ -2,8 +2,8 @@
 
 L1 and Laplacian losses on displacements that keep head motion, and a least-squares GAN whose
 discriminator sees windows of motion with the speaker's encoding. Beyond the paper, spread and
-speed of the motion are held to those of the true clip: on little data the L1 loss alone would
-still the head.
+speed of the motion are held to those of the true clip, coordinate by coordinate and for the pose
+of the head: on little data the L1 loss alone would still the head.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from src.evaluation.landmark_measures import NOSE_TIP, face_width
 from src.landmarks.geometry import register
-from src.landmarks.topology import LANDMARK_COUNT
+from src.landmarks.topology import LANDMARK_COUNT, RIGID_POINTS
 from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
 from src.training import loop, parallel, runs
 from src.training.animation import add_animation, side_by_side
@@ -28,6 +29,7 @@ from src.training.sampling import clip_chances, noise, windows_of
 EMA_DECAY = 0.99
 EMBEDDING_NOISE = 0.02  # deviation a coordinate: voices near a known one move like it
 LARGEST_NORM = 1.0  # of the generator's gradient
+TURN_WEIGHT = 2.0  # heads go a tenth of their width about, and turn by some 3 degrees: 0.05 radians
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Options:
     laplacian_weight: float
     gan_weight: float
     moment_weight: float
+    pose_weight: float
     mel_noise: float
     shares: dict[str, float]  # of the draws, by prefix of the speaker's name
     seed: int
@@ -134,21 +137,51 @@ def batch(
 
 
 def moment_loss(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
-    """Difference of the deviations over time of motion and of its speed: (B, T, 204) each."""
+    """Difference of the deviations over time of motion and of its speed: (B, T, N) each."""
     spread = (made.std(dim=1) - true.std(dim=1)).abs().mean()
     made_speed, true_speed = made.diff(dim=1), true.diff(dim=1)
     speed = (made_speed.abs().mean(dim=1) - true_speed.abs().mean(dim=1)).abs().mean()
     return spread + 10.0 * speed
 
 
+def pose_matrix(face: np.ndarray) -> torch.Tensor:
+    """What displacements (..., 204) of a face (68, 3) are multiplied by for the pose of its head.
+
+    To first order in the angles, so that it is one product, and by least squares over the points
+    that move with the skull: a turn by w moves a point p off their middle by w x p.
+
+    Returns:
+        float32 (204, 5): x and y of the tip of the nose in widths of the face, and the turns about
+        x, y and z in radians times ``TURN_WEIGHT``, which makes the five about equally large.
+    """
+    rigid = list(RIGID_POINTS)
+    arms = face[rigid] - face[rigid].mean(0)  # no shift of all points looks like a turn of these
+    turns = np.cross(np.eye(3)[:, None], arms).reshape(3, -1)
+    matrix = np.zeros((LANDMARK_COUNT, 3, 5))
+    matrix[NOSE_TIP, [0, 1], [0, 1]] = 1 / face_width(face[None])
+    matrix[rigid, :, 2:] = TURN_WEIGHT * np.linalg.pinv(turns).reshape(len(rigid), 3, 3)
+    return torch.from_numpy(matrix.reshape(-1, 5).astype(np.float32))
+
+
 def losses(
-    made: torch.Tensor, true: torch.Tensor, judged: torch.Tensor, options: Options
+    made: torch.Tensor,
+    true: torch.Tensor,
+    judged: torch.Tensor,
+    poses: torch.Tensor,
+    options: Options,
 ) -> dict[str, torch.Tensor]:
-    """Losses of the generator: displacements (B, T, 204), and the judge's scores of those made."""
+    """Losses of the generator.
+
+    Args:
+        made, true: (B, T, 204) displacements.
+        judged: the judge's scores of those made.
+        poses: (204, 5) of `pose_matrix`.
+    """
     return {
         "l1": (made - true).abs().mean(),
         "laplacian": options.laplacian_weight * laplacian_l1(made, true),
         "moments": options.moment_weight * moment_loss(made, true),
+        "pose": options.pose_weight * moment_loss(made @ poses, true @ poses),
         "gan": options.gan_weight * ((judged - 1) ** 2).mean(),
     }
 
@@ -185,6 +218,8 @@ def train(
         name="discriminator",
     )
     rng = np.random.default_rng(options.seed)
+    standard = corpus.static_faces.mean(0).reshape(LANDMARK_COUNT, 3)
+    poses = pose_matrix(standard).to(run.device)
 
     def draw() -> loop.Batch:
         return batch(corpus, chances, rng, options.sequences, network.max_length, options.mel_noise)
@@ -196,7 +231,7 @@ def train(
         judged_true = discriminator(true, encoding.detach())
         judged_made = discriminator(made.detach(), encoding.detach())
         yield judge, {"discriminator": judging_loss(judged_true, judged_made)}
-        yield mover, losses(made, true, discriminator(made, encoding), options)
+        yield mover, losses(made, true, discriminator(made, encoding), poses, options)
 
     def show(writer: Any, done: int) -> None:
         true, made = true_and_made(average.module, validation, 0, run.device)
