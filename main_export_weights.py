@@ -1,11 +1,12 @@
-"""Pack the checkpoints of the three audio trainings into the weights that the repository embeds.
+"""Pack the checkpoints of the trainings into the weights that the repository embeds.
 
     python main_export_weights.py --root_dir ROOT --load_AUTOVC_name ROOT/ckpt/vc/ckpt_best.pth \\
         --load_a2l_C_name ROOT/ckpt/content/ckpt_best.pth \\
         --load_a2l_G_name ROOT/ckpt/speaker_aware/ckpt_last.pth --out_dir examples/ckpt/embedded
 
-Writes autovc, content, speaker and constants, each a float16 .safetensors file with the network's
-sizes inside. Nothing is written unless all of them are in order.
+Writes autovc, content, speaker and constants, and translation where --load_G_name gives it, each a
+float16 .safetensors file with the network's sizes inside. Nothing is written unless all of them are
+in order.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.command_line import OneLineParser, run_command
+from src.command_line import OneLineParser, between, run_command
 from src.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,6 +39,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--load_AUTOVC_name", type=Path, required=True, help="of main_train_voice_conversion.py")
     add("--load_a2l_C_name", type=Path, required=True, help="of main_train_content.py")
     add("--load_a2l_G_name", type=Path, required=True, help="of main_train_speaker_aware.py")
+    add("--load_G_name", type=Path, help="of main_train_image_translation.py, if to be embedded")
+    add(
+        "--lip_gain",
+        type=between(0.01, 100),
+        default=1.0,
+        help="factor on how far lips move up and down, which a loss on their correlation leaves "
+        "open (%(default)s)",
+    )
     add("--out_dir", type=Path, default=Path("examples/ckpt/embedded"), help="(%(default)s)")
     return parser.parse_args(arguments)
 
@@ -71,7 +80,8 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
     import torch
 
     from src.networks.autovc import Generator
-    from src.networks.content import ContentBranch
+    from src.networks.content import ContentBranch, scale_lips
+    from src.networks.image_translation import ResUnetGenerator
     from src.networks.speaker import SpeakerBranch
     from src.training import runs
     from src.training.prepare import load_faces
@@ -86,6 +96,8 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
     files, statistics = {}, {}
     for name, path, kind, part in parts:
         network, contents = runs.load_network(kind, part, path)
+        if name == "content":
+            scale_lips(network, options.lip_gain)
         files[f"{name}.safetensors"] = network.state_dict(), network.config
         if name != "autovc":
             both = runs.stored_statistics(contents, path)
@@ -104,6 +116,9 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
         "standard_face": torch.from_numpy(standard).float(),
     }
     files["constants.safetensors"] = constants, {}
+    if options.load_G_name:
+        network, _ = runs.load_network(ResUnetGenerator, "G", options.load_G_name)
+        files["translation.safetensors"] = network.state_dict(), network.config
     return files
 
 

@@ -161,6 +161,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     from src.checkpoints import read_checkpoint
     from src.networks.autovc import Generator
     from src.networks.content import ContentBranch
+    from src.networks.image_translation import ResUnetGenerator
     from src.networks.speaker import SpeakerBranch
     from src.training import runs
 
@@ -176,6 +177,10 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
         statistics = {"mel_mean": torch.zeros(80), "mel_std": torch.ones(80)}
         runs.save_run(path, **{key: network.state_dict()}, config=network.config, **statistics)
         arguments += [option, str(path)]
+    translation = ResUnetGenerator(9, 4, num_downs=3, ngf=4)
+    mending = tmp_path / "mends.pth"
+    runs.save_run(mending, G=translation.state_dict(), config=translation.config)
+    arguments += ["--load_G_name", str(mending), "--lip_gain", "0.5"]
     dumps.save_npz(
         tmp_path / "dump" / "faces.npz",
         standard_face=np.ones((68, 3)),
@@ -188,6 +193,12 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     assert config["window_lead"] == 5
     again = ContentBranch(**config)
     again.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
+    weights_of = networks["model_g_face_id"].fc[-1].weight
+    at_rest, gained = [*range(144), 144, 146], 3 * 66 + 1  # all but the lips' y, and one of those
+    assert torch.equal(again.fc[-1].weight[at_rest], weights_of[at_rest].half().float())
+    assert torch.equal(again.fc[-1].weight[gained], (0.5 * weights_of[gained]).half().float())
+    mends, config = read_checkpoint(tmp_path / "out" / "translation.safetensors")
+    assert config["output_nc"] == 4 and mends["model.model.0.weight"].dtype == torch.float16
     constants, _ = read_checkpoint(tmp_path / "out" / "constants.safetensors")
     assert constants["target_embedding"].float().eq(0.5).all()
     assert constants["standard_face"].shape == (68, 3)

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from src.landmarks.topology import LIPS
+
 SLOPE = 0.2
 """Negative slope of the leaky rectifiers (published release)."""
 
@@ -83,3 +85,11 @@ class ContentBranch(nn.Module):
         hidden, _ = self.bilstm(features)
         static = face.expand(batch, -1)
         return self.fc(torch.cat([hidden[:, -1], static], dim=-1))
+
+
+def scale_lips(network: ContentBranch, gain: float) -> None:
+    """Make a network move the lips up and down `gain` times as far, in place."""
+    rows = [3 * point + 1 for point in range(LIPS.start, LIPS.stop)]
+    with torch.no_grad():
+        network.fc[-1].weight[rows] *= gain
+        network.fc[-1].bias[rows] *= gain
