@@ -73,9 +73,10 @@ DEFAULT_FILES = {"autovc": AUTOVC_FILE, "content": CONTENT_FILE, "speaker": SPEA
 PARTS = {"autovc": "model", "content": "model_g_face_id", "speaker": "G", "translation": "G"}
 """Network to the name of its weights in a published checkpoint."""
 
-AUTO_RENDERERS = ("published", "embedded", "warp")
+AUTO_RENDERERS = ("published", "warp")
 """What `--renderer auto` is, the first of them that is there: the image-translation network of the
-published checkpoint, the embedded one, or no network."""
+published checkpoint, or no network. The embedded one measures better than no network, but blurs a
+wide open mouth, so it has to be asked for."""
 
 FACE = 3 * LANDMARK_COUNT  # numbers
 SHAPES = {
