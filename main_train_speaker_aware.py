@@ -33,7 +33,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--lambda_laplacian_smooth_loss", type=part, default=1.0, help="(%(default)s)")
     add("--lambda_gan_loss", type=part, default=0.02, help="(%(default)s)")
     add("--lambda_moment_loss", type=part, default=1.0, help="(%(default)s; paper: 0)")
-    add("--lambda_pose_loss", type=part, default=0.0, help="(%(default)s; paper: 0)")
+    add("--lambda_pose_loss", type=part, default=0.0, help="moments of the head (%(default)s)")
     add("--mel_noise", type=part, default=0.1, help="noise on the features (%(default)s)")
     add("--motion_gain", type=part, default=1.0, help="factor on the true motion (%(default)s)")
     add("--share", nargs="*", default=[], help="speaker prefix=part of each batch, e.g. grid=0.1")
