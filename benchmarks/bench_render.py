@@ -42,8 +42,9 @@ DRAWING = ROOT / "examples_cartoon" / "maestro"
 EMBEDDED = {
     "input_nc": MENDING_INPUTS,
     "output_nc": MENDING_OUTPUTS,
+    "num_downs": 5,
     "ngf": 32,
-    "max_widening": 5,
+    "max_widening": 4,
 }
 FACE_PART = 0.65  # of the picture's side is the face's square
 
