@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 
 from src.command_line import between, run_command
+from src.errors import InputError
 from src.training.options import training_parser
 
 log = logging.getLogger("src.main_train_image_translation")
@@ -82,6 +83,11 @@ def run(options: argparse.Namespace) -> None:
             num_downs=options.num_downs,
             ngf=options.ngf,
             max_widening=options.max_widening,
+        )
+    step = 2 ** network.config["num_downs"]
+    if options.window % step:
+        raise InputError(
+            f"--window {options.window}: must be a multiple of {step} for this network"
         )
     held_out = shards.read_shards(options.root_dir, "val", options.dump_file_name)
     if not options.train:

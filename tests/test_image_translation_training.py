@@ -396,6 +396,17 @@ def test_validation_alone_and_the_painting_network(root, capsys):
     assert "mouth_psnr" in said and "warped_psnr" in said
 
 
+def test_windows_and_pictures_that_make_nothing_are_refused(root, faces, tmp_path, capsys):
+    arguments = ["--train", "--root_dir", str(root), *TINY, "--window", "80"]
+    assert main_train_image_translation.main(arguments) == 2
+    assert "--window 80: must be a multiple of 64 here" in capsys.readouterr().err
+    picture, landmarks = faces[0]
+    alone = pack.pack_clip("a", "a", [picture], landmarks[None], most=1)
+    shards.write_shards(tmp_path, "val", "pictures", [alone])
+    assert main_train_image_translation.main(["--root_dir", str(tmp_path), *TINY]) == 2
+    assert "neither a still nor a clip of two" in capsys.readouterr().err
+
+
 def test_packing_is_a_step_of_the_preparation(tmp_path, faces, capsys):
     stills = tmp_path / "stills"
     stills.mkdir()

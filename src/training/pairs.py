@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from src.errors import InputError
 from src.frames.crop import CROP_SIZE
 from src.frames.draw import landmark_picture, smooth_landmark_picture
 from src.frames.plane import LUMINANCE, apply, similarity
@@ -60,6 +61,9 @@ class PairMaker:
         window: side in pixels of the part of the square that is cut out of each pair; less than
             `CROP_SIZE` makes training quicker, as little needs mending but the mouth.
         seed: of all draws.
+
+    Raises:
+        InputError: the pictures make no pair.
     """
 
     def __init__(
@@ -81,6 +85,8 @@ class PairMaker:
         still = np.array([speaker == STILLS for speaker in pictures.speakers])
         self.stills = np.flatnonzero(still)
         self.clips = np.flatnonzero(~still & (counts > 1))
+        if not len(self.stills) + len(self.clips):
+            raise InputError("no pairs to be made: neither a still nor a clip of two pictures")
         # Who is seen for longer shows more, but not in proportion.
         names, speaker = np.unique(np.array(pictures.speakers)[self.clips], return_inverse=True)
         seen = np.bincount(speaker, counts[self.clips], len(names))
