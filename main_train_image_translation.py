@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
         MENDING_OUTPUTS,
         ResUnetGenerator,
     )
-    from src.training import image_translation, runs, shards
+    from src.training import image_translation, perceptual, runs, shards, translation_losses
 
     training = runs.begin(options)
     if options.load_G_name:
@@ -98,15 +98,7 @@ def run(options: argparse.Namespace) -> None:
     epoch = -(-len(pictures.jpegs) // options.batch_size)
     if options.nepoch:
         training = dataclasses.replace(training, steps=options.nepoch * epoch)
-    settings = image_translation.Options(
-        batch_size=options.batch_size,
-        num_frames=options.num_frames,
-        num_workers=options.num_workers,
-        window=options.window,
-        judges=tuple(options.judges),
-        judge_width=options.ndf,
-        bfloat16=options.bfloat16 or training.device.type == "cuda",
-        learning_rate=options.lr,
+    weights = translation_losses.Weights(
         l1_weight=options.lambda_l1_loss,
         perceptual_weight=options.lambda_perceptual_loss,
         style_weight=options.lambda_style_loss,
@@ -115,13 +107,24 @@ def run(options: argparse.Namespace) -> None:
         share_weight=options.lambda_share_loss,
         mouth_weight=options.mouth_weight,
         eye_weight=options.eye_weight,
+        bfloat16=options.bfloat16 or training.device.type == "cuda",
+    )
+    settings = image_translation.Options(
+        batch_size=options.batch_size,
+        num_frames=options.num_frames,
+        num_workers=options.num_workers,
+        window=options.window,
+        judges=tuple(options.judges),
+        judge_width=options.ndf,
+        learning_rate=options.lr,
+        weights=weights,
         sheet_every=options.jpg_freq,
         kept_every=options.ckpt_epoch_freq * epoch,
         seed=options.seed,
     )
     vgg = None
     if options.lambda_perceptual_loss or options.lambda_style_loss:
-        vgg = image_translation.find_vgg(options.vgg)
+        vgg = perceptual.find_vgg(options.vgg)
     image_translation.train(training, network, pictures, held_out, settings, vgg)
 
 

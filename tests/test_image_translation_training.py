@@ -22,7 +22,7 @@ from src.landmarks.detect import detect_landmarks
 from src.landmarks.topology import LIPS, mirror_order
 from src.networks.image_translation import ResUnetGenerator
 from src.networks.vgg import Vgg19
-from src.training import image_translation, pack, shards
+from src.training import image_translation, pack, perceptual, shards, translation_losses
 from src.training.dumps import save_npz
 from src.training.pairs import PairMaker, turned_apart
 
@@ -221,11 +221,11 @@ def test_regions_weigh_mouth_and_eyes():
     landmarks[0, LIPS] = torch.tensor([40.0, 50.0])
     landmarks[0, 48], landmarks[0, 54] = torch.tensor([30.0, 50.0]), torch.tensor([50.0, 50.0])
 
-    centre, half = image_translation.region(landmarks, LIPS)
+    centre, half = translation_losses.region(landmarks, LIPS)
     # 20 wide: half of it with 0.3 of room, and three quarters of that in height.
     assert centre.tolist() == [[40.0, 50.0]]
     assert half.tolist() == [pytest.approx([13.0, 9.75])]
-    mask = image_translation.region_mask(landmarks, LIPS, 100)[0, 0]
+    mask = translation_losses.region_mask(landmarks, LIPS, 100)[0, 0]
     assert mask[50, 40] > 0.999 and mask[50, 60] < 0.01 and mask[65, 40] < 0.01
     # At the border of the region the sigmoid is a half.
     assert mask[50, 53] == pytest.approx(0.5, abs=0.01)
@@ -237,18 +237,18 @@ def test_the_mouths_judge_sees_the_mouth():
     landmarks[0, 48], landmarks[0, 54] = torch.tensor([30.0, 50.0]), torch.tensor([50.0, 50.0])
     across = torch.arange(100.0).expand(1, 1, 100, 100)
 
-    seen = image_translation.mouths(across, landmarks)
-    size = image_translation.MOUTH_SIZE
+    seen = translation_losses.mouths(across, landmarks)
+    size = translation_losses.MOUTH_SIZE
     assert seen.shape == (1, 1, size, size)
     # 26 pixels about column 40, whose pixels' outer edges are 27 and 53.
     steps = 27 + (torch.arange(size) + 0.5) * 26 / size
     assert torch.allclose(seen[0, 0, 5], steps, atol=1e-3)
 
 
-def options(**changed) -> image_translation.Options:
-    given = {field: 0 for field in image_translation.Options.__dataclass_fields__}
+def weights(**changed) -> translation_losses.Weights:
+    given = {field: 0 for field in translation_losses.Weights.__dataclass_fields__}
     given |= {"l1_weight": 1.0, "bfloat16": False}
-    return image_translation.Options(**{**given, **changed})
+    return translation_losses.Weights(**{**given, **changed})
 
 
 def test_losses_by_hand():
@@ -256,15 +256,15 @@ def test_losses_by_hand():
     frame = true.clone()
     frame[..., 0, 0] = 0.8
     landmarks = torch.full((1, 68, 2), -100.0)  # no region in the picture
-    made = image_translation.Made(frame, torch.full((1, 1, 8, 8), 0.25))
+    made = translation_losses.Made(frame, torch.full((1, 1, 8, 8), 0.25))
 
-    parts = image_translation.generator_losses(
-        made, true, true, landmarks, options(l1_weight=2.0, share_weight=4.0)
+    parts = translation_losses.generator_losses(
+        made, true, true, landmarks, weights(l1_weight=2.0, share_weight=4.0)
     )
     assert parts["l1"].item() == pytest.approx(2 * 0.8 / 64)
     assert parts["share"].item() == pytest.approx(4 * 0.25)
     # One channel [1, 2], one [3, 4]: products 5, 11, 25, over 2 channels x 2 places.
-    gram = image_translation.gram(torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]]))
+    gram = perceptual.gram(torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]]))
     assert gram.tolist() == [[[5 / 4, 11 / 4], [11 / 4, 25 / 4]]]
     # 20 dB is an error of a tenth.
     assert image_translation.decibels(torch.tensor([0.01, 0.01])) == pytest.approx(20)
@@ -283,14 +283,14 @@ def test_judges_by_hand():
     lines, landmarks = torch.zeros(2, 3, 8, 8), torch.zeros(2, 68, 2)
 
     # Hinge: what is true falls short of 1 by 0.25, what is made exceeds -1 by 1.25.
-    parts = image_translation.judge_losses(judges, made, true, lines, landmarks)
+    parts = translation_losses.judge_losses(judges, made, true, lines, landmarks)
     assert parts["judge_face"].item() == pytest.approx(0.25 + 1.25)
-    parts = image_translation.generator_losses(
-        image_translation.Made(made, None),
+    parts = translation_losses.generator_losses(
+        translation_losses.Made(made, None),
         true,
         lines,
         landmarks,
-        options(l1_weight=0.0, adversarial_weight=2.0, matching_weight=3.0),
+        weights(l1_weight=0.0, adversarial_weight=2.0, matching_weight=3.0),
         judges=judges,
     )
     assert parts["adversarial"].item() == pytest.approx(-2 * 0.25)
@@ -311,27 +311,27 @@ def test_vgg_has_torchvisions_names_and_layers():
         (512, 4, 4),
         (512, 2, 2),
     ]
-    same = image_translation.compared(vgg, torch.ones(1, 3, 32, 32), torch.ones(1, 3, 32, 32))
+    same = perceptual.compared(vgg, torch.ones(1, 3, 32, 32), torch.ones(1, 3, 32, 32))
     assert [x.item() for x in same] == [0, 0]
-    other = image_translation.compared(vgg, torch.ones(1, 3, 32, 32), torch.zeros(1, 3, 32, 32))
+    other = perceptual.compared(vgg, torch.ones(1, 3, 32, 32), torch.zeros(1, 3, 32, 32))
     assert all(x.item() > 0 for x in other)
 
 
 def test_without_vggs_weights_a_line_says_what_is_off(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert image_translation.find_vgg(None) is None
+    assert perceptual.find_vgg(None) is None
     assert "perceptual and the style loss are off" in caplog.text
     torch.save(Vgg19().state_dict(), tmp_path / "vgg.pth")
-    assert isinstance(image_translation.find_vgg(tmp_path / "vgg.pth"), Vgg19)
+    assert isinstance(perceptual.find_vgg(tmp_path / "vgg.pth"), Vgg19)
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"other\.pth"):
-        image_translation.find_vgg(tmp_path / "other.pth")
+        perceptual.find_vgg(tmp_path / "other.pth")
 
 
 def test_a_mending_network_begins_with_the_warped_portrait():
     network = ResUnetGenerator(9, 4, num_downs=3, ngf=4, max_widening=2)
     pictures = [torch.rand(2, 3, 32, 32) for _ in range(3)]
-    made = image_translation.make(network, *pictures)
+    made = translation_losses.make(network, *pictures)
 
     assert torch.allclose(made.frame, pictures[2], atol=1e-6)
     assert torch.allclose(made.share, torch.tensor(0.5))
@@ -399,7 +399,7 @@ def test_validation_alone_and_the_painting_network(root, capsys):
 def test_windows_and_pictures_that_make_nothing_are_refused(root, faces, tmp_path, capsys):
     arguments = ["--train", "--root_dir", str(root), *TINY, "--window", "80"]
     assert main_train_image_translation.main(arguments) == 2
-    assert "--window 80: must be a multiple of 64 here" in capsys.readouterr().err
+    assert "--window 80: must be a multiple of 64 for" in capsys.readouterr().err
     picture, landmarks = faces[0]
     alone = pack.pack_clip("a", "a", [picture], landmarks[None], most=1)
     shards.write_shards(tmp_path, "val", "pictures", [alone])

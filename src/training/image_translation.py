@@ -1,14 +1,8 @@
-"""Training of image translation: drawn landmarks and a portrait to the frame (paper, section 4.4).
-
-The loss of the paper: L1, activations of VGG-19 (perceptual) and their Gram matrices (style). Ours
-can add weight to mouth and eyes, and two judges: of the whole face and of the mouth alone, which
-keep teeth and lips from being blurred, as an L1 alone does with what it cannot know.
-"""
+"""Training of image translation: drawn landmarks and a portrait to the frame (paper, 4.4)."""
 
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,17 +12,23 @@ import cv2
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from src.checkpoints import load_weights, read_checkpoint
-from src.landmarks.topology import LEFT_EYE, LIPS, RIGHT_EYE
-from src.networks.image_translation import ResUnetGenerator, mended, painted
+from src.landmarks.topology import LIPS
+from src.networks.image_translation import ResUnetGenerator
 from src.networks.patch_discriminator import PatchDiscriminator
 from src.networks.vgg import Vgg19
 from src.training import loop, parallel, runs
 from src.training.dumps import replace_file
 from src.training.pairs import PairMaker, Pairs
 from src.training.shards import Pictures
+from src.training.translation_losses import (
+    Weights,
+    as_planes,
+    generator_losses,
+    judge_losses,
+    make,
+    region_mask,
+)
 
 BETAS = (0.5, 0.999)  # of Adam (the paper)
 EMA_DECAY = 0.999
@@ -36,12 +36,7 @@ EMA_DECAY = 0.999
 # network that is made to keep out before it can mend never learns to.
 SHARE_FREE, SHARE_FULL = 0.3, 0.6
 JUDGED_PAIRS = 32  # portraits of the held-out side that every validation renders
-ROOM = 0.3  # of a region's size, that is weighed and judged round it
-MOUTH_SIZE = 64  # pixels of the mouth's judge
 SHEET_ROWS = 8
-VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for the weights trained on ImageNet
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,27 +49,11 @@ class Options:
     window: int  # side in pixels of the part of the square to train on
     judges: tuple[str, ...]  # "face", "mouth"
     judge_width: int  # of their first layer
-    bfloat16: bool  # networks compute in it
     learning_rate: float
-    l1_weight: float
-    perceptual_weight: float
-    style_weight: float
-    adversarial_weight: float
-    matching_weight: float  # of the judges' own activations
-    share_weight: float  # on how much a mending network replaces apart from mouth and eyes
-    mouth_weight: float  # of the mouth's L1, besides 1
-    eye_weight: float
+    weights: Weights
     sheet_every: int  # steps between sheets of pictures; 0: none
     kept_every: int  # steps between checkpoints that stay; 0: none
     seed: int
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a network makes of a batch, all (B, ., H, W) in 0-1."""
-
-    frame: torch.Tensor
-    share: torch.Tensor | None  # that is not the warped portrait's
 
 
 class Drawn:
@@ -149,165 +128,6 @@ def together(pairs: list[Pairs]) -> loop.Batch:
     return loop.Batch(tensors, [one.name for one in pairs])
 
 
-def as_planes(pictures: torch.Tensor) -> torch.Tensor:
-    """uint8 (B, H, W, 3) to float32 (B, 3, H, W) in 0-1."""
-    return pictures.permute(0, 3, 1, 2).float() / 255
-
-
-def make(
-    network: nn.Module,
-    lines: torch.Tensor,
-    portrait: torch.Tensor,
-    warped: torch.Tensor,
-    bfloat16: bool = False,
-) -> Made:
-    """The frames of a batch (B, 3, H, W in 0-1 each), by a painting or a mending network."""
-    seen = [lines, portrait, warped] if network.mends else [lines, portrait]
-    pictures = torch.cat(seen, 1).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(pictures.device.type, torch.bfloat16, enabled=bfloat16):
-        output = network(pictures)
-    output = output.float()
-    if not network.mends:
-        return Made(painted(output), None)
-    colours, share = mended(output, warped)
-    return Made(warped + share * (colours - warped), share)
-
-
-def region(landmarks: torch.Tensor, points: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centre (B, 2) and half size (B, 2) in pixels of some points, with `ROOM` round them."""
-    chosen = landmarks[:, points]
-    least, most = chosen.amin(1), chosen.amax(1)
-    half = (most - least).amax(1, keepdim=True) / 2
-    # A shut mouth or eye is flat; what may open there counts.
-    return (least + most) / 2, half * (1 + ROOM) * torch.tensor([1.0, 0.75], device=half.device)
-
-
-def region_mask(landmarks: torch.Tensor, points: slice, size: int) -> torch.Tensor:
-    """1 in the region of some points, falling off softly: (B, 1, size, size)."""
-    centre, half = region(landmarks, points)
-    pixels = torch.arange(size, device=landmarks.device, dtype=torch.float32)
-    apart = (pixels[None, None] - centre[:, :, None]).abs() / half[:, :, None]  # (B, 2, size)
-    inside = torch.sigmoid(12 * (1 - apart))
-    return (inside[:, 1, :, None] * inside[:, 0, None, :])[:, None]
-
-
-def mouths(pictures: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
-    """The mouths of pictures (B, C, H, W), enlarged to (B, C, MOUTH_SIZE, MOUTH_SIZE)."""
-    centre, half = region(landmarks, LIPS)
-    size = pictures.shape[-1]
-    half = half.amax(1)
-    theta = torch.zeros(len(pictures), 2, 3, device=pictures.device)
-    theta[:, 0, 0] = theta[:, 1, 1] = 2 * half / size
-    theta[:, :, 2] = (2 * centre + 1) / size - 1
-    shape = (len(pictures), pictures.shape[1], MOUTH_SIZE, MOUTH_SIZE)
-    grid = functional.affine_grid(theta, shape, align_corners=False)
-    return functional.grid_sample(
-        pictures, grid, padding_mode="border", align_corners=False, mode="bilinear"
-    )
-
-
-def gram(activations: torch.Tensor) -> torch.Tensor:
-    """How activations (B, C, H, W) go together: (B, C, C), divided by C H W (Johnson 2016)."""
-    flat = activations.float().flatten(2)
-    return flat @ flat.transpose(1, 2) / flat[0].numel()
-
-
-def compared(
-    vgg: Vgg19, made: torch.Tensor, true: torch.Tensor, bfloat16: bool = False
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Perceptual and style loss of pictures (B, 3, H, W) in 0-1."""
-    with torch.autocast(made.device.type, torch.bfloat16, enabled=bfloat16):
-        seen_made = vgg(made)
-        with torch.no_grad():
-            seen_true = vgg(true)
-    perceptual = style = torch.zeros((), device=made.device)
-    for one, other in zip(seen_made, seen_true, strict=True):
-        perceptual = perceptual + (one.float() - other.float()).abs().mean()
-        style = style + (gram(one) - gram(other)).abs().mean()
-    return perceptual, style
-
-
-def judged(
-    judges: nn.ModuleDict,
-    frames: torch.Tensor,
-    lines: torch.Tensor,
-    landmarks: torch.Tensor,
-    bfloat16: bool = False,
-) -> list[tuple[torch.Tensor, list[torch.Tensor]]]:
-    """What the judges of face and mouth say of frames, and what their layers saw."""
-    pictures = torch.cat([frames, lines], 1)
-    parts = {name: mouths(pictures, landmarks) if name == "mouth" else pictures for name in judges}
-    with torch.autocast(frames.device.type, torch.bfloat16, enabled=bfloat16):
-        return [judge(parts[name]) for name, judge in judges.items()]
-
-
-def generator_losses(
-    made: Made,
-    true: torch.Tensor,
-    lines: torch.Tensor,
-    landmarks: torch.Tensor,
-    options: Options,
-    vgg: Vgg19 | None = None,
-    judges: nn.ModuleDict | None = None,
-) -> dict[str, torch.Tensor]:
-    """Losses of a generator's batch by name.
-
-    Args:
-        true: target pictures (B, 3, H, W) in 0-1.
-        lines: drawn landmarks, likewise.
-        landmarks: (B, 68, 2) of the target in pixels.
-    """
-    size = true.shape[-1]
-    mouth = region_mask(landmarks, LIPS, size)
-    eyes = region_mask(landmarks, RIGHT_EYE, size) + region_mask(landmarks, LEFT_EYE, size)
-    weights = 1 + options.mouth_weight * mouth + options.eye_weight * eyes
-    weights = weights / weights.mean()
-    parts = {"l1": options.l1_weight * (weights * (made.frame - true).abs()).mean()}
-    if made.share is not None and options.share_weight:
-        elsewhere = (1 - mouth - eyes).clamp(min=0)
-        parts["share"] = options.share_weight * (elsewhere * made.share).mean()
-    if vgg is not None:
-        perceptual, style = compared(vgg, made.frame, true, options.bfloat16)
-        parts["perceptual"] = options.perceptual_weight * perceptual
-        parts["style"] = options.style_weight * style
-    if judges is not None:
-        with torch.no_grad():
-            known = judged(judges, true, lines, landmarks, options.bfloat16)
-        parts["adversarial"] = parts["matching"] = torch.zeros((), device=true.device)
-        for (verdict, seen), (_, wanted) in zip(
-            judged(judges, made.frame, lines, landmarks, options.bfloat16), known, strict=True
-        ):
-            parts["adversarial"] = (
-                parts["adversarial"] - options.adversarial_weight * verdict.float().mean()
-            )
-            for one, other in zip(seen, wanted, strict=True):
-                apart = (one.float() - other.float()).abs().mean()
-                parts["matching"] = parts["matching"] + options.matching_weight * apart / len(seen)
-    return parts
-
-
-def judge_losses(
-    judges: nn.ModuleDict,
-    made: torch.Tensor,
-    true: torch.Tensor,
-    lines: torch.Tensor,
-    landmarks: torch.Tensor,
-    bfloat16: bool = False,
-) -> dict[str, torch.Tensor]:
-    """Hinge losses of the judges of face and mouth (Lim and Ye 2017)."""
-    both = zip(
-        judges,
-        judged(judges, true, lines, landmarks, bfloat16),
-        judged(judges, made, lines, landmarks, bfloat16),
-        strict=True,
-    )
-    return {
-        f"judge_{name}": functional.relu(1 - good.float()).mean()
-        + functional.relu(1 + bad.float()).mean()
-        for name, (good, _), (bad, _) in both
-    }
-
-
 def train(
     run: runs.Run,
     network: ResUnetGenerator,
@@ -329,7 +149,7 @@ def train(
     learners = [learner]
     keep = {"G": average.module, "network": network, "average": average, "opt": optimizer}
     judges = None
-    if options.judges and (options.adversarial_weight or options.matching_weight):
+    if options.judges and (options.weights.adversarial_weight or options.weights.matching_weight):
         judges = nn.ModuleDict(
             {name: PatchDiscriminator(ndf=options.judge_width) for name in options.judges}
         )
@@ -348,7 +168,7 @@ def train(
     ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
         lines, portrait, warped, true = map(as_planes, tensors[:4])
         landmarks = tensors[4]
-        made = make(network, lines, portrait, warped, options.bfloat16)
+        made = make(network, lines, portrait, warped, options.weights.bfloat16)
         if run.write and options.sheet_every and done % options.sheet_every == 0:
             rows = [portrait, warped, made.frame.detach(), true, lines]
             write_sheet(run.log / f"step_{done:06d}.jpg", [row[:SHEET_ROWS] for row in rows])
@@ -359,13 +179,14 @@ def train(
                 config=network.config,
             )
         ramp = (done / run.steps - SHARE_FREE) / (SHARE_FULL - SHARE_FREE)
-        now = replace(options, share_weight=options.share_weight * min(max(ramp, 0.0), 1.0))
+        weights = options.weights
+        now = replace(weights, share_weight=weights.share_weight * min(max(ramp, 0.0), 1.0))
         yield learner, generator_losses(made, true, lines, landmarks, now, vgg, judges)
         if judges is not None:
             frames = made.frame.detach()
             yield (
                 learners[1],
-                judge_losses(judges, frames, true, lines, landmarks, options.bfloat16),
+                judge_losses(judges, frames, true, lines, landmarks, options.weights.bfloat16),
             )
 
     sheet: list[torch.Tensor] = []
@@ -454,34 +275,3 @@ def write_sheet(path: Path, columns: list[torch.Tensor]) -> None:
     """Write pictures (B, 3, H, W) in 0-1, given by columns, side by side as one picture."""
     encoded = cv2.imencode(path.suffix, side_by_side(columns))[1]
     replace_file(path, lambda file: file.write(encoded.tobytes()))
-
-
-def find_vgg(path: Path | None) -> Vgg19 | None:
-    """VGG-19 with torchvision's weights: from a file, PyTorch's cache, or through torchvision.
-
-    Where they cannot be had, a line says that the terms are off.
-
-    Raises:
-        InputError: the given file is none of it.
-    """
-    if path is None:
-        path = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
-        if not path.is_file():
-            try:
-                from torchvision.models import VGG19_Weights
-
-                VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-            except (ImportError, OSError, RuntimeError) as error:
-                reason = str(error).splitlines()[0]
-                _log.warning(
-                    "no weights of VGG-19 (%s; %s is not there): the perceptual and the style loss "
-                    "are off",
-                    reason,
-                    path,
-                )
-                return None
-    vgg = Vgg19()
-    contents, _ = read_checkpoint(path)
-    wanted = vgg.state_dict()
-    load_weights(vgg, {key: value for key, value in contents.items() if key in wanted}, path)
-    return vgg
