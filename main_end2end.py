@@ -15,6 +15,7 @@ import contextlib
 import itertools
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,27 +65,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
     group = parser.add_argument_group("motion")
     add = group.add_argument
-    add(
-        "--amp_lip_x",
-        type=finite,
-        default=defaults.AMP_LIP_X,
-        help="lips to the sides (%(default)s)",
-    )
-    add(
-        "--amp_lip_y",
-        type=finite,
-        default=defaults.AMP_LIP_Y,
-        help="lips up and down (%(default)s)",
-    )
-    add("--amp_pos", type=finite, default=defaults.AMP_POS, help="head and face (%(default)s)")
+    add_amplitudes(add)
     add("--close_input_face_mouth", action="store_true", help="close the portrait's mouth first")
-    add(
-        "--reuse_train_emb_list",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="move like these speakers of examples/dump/emb.pickle, a video each (the voice's own)",
-    )
+    add_speakers(add)
     add("--seed", type=between(0, 2**32 - 1, int), default=0, help="of the blinks (%(default)s)")
     add("--as_released", action="store_true", help="step for step as the published release")
 
@@ -113,18 +96,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
 
-    group = parser.add_argument_group(
-        "weights",
-        "the published files; where they are absent, the embedded weights run",
-    )
-    add = group.add_argument
-    for option, file in (
-        ("--load_AUTOVC_name", "ckpt_autovc.pth"),
-        ("--load_a2l_G_name", "ckpt_speaker_branch.pth"),
-        ("--load_a2l_C_name", "ckpt_content_branch.pth"),
-        ("--load_G_name", "ckpt_116_i2i_comb.pth"),
-    ):
-        add(option, metavar="FILE", help=f"(examples/ckpt/{file})")
+    add = add_audio_weights(parser)
+    add("--load_G_name", metavar="FILE", help="(examples/ckpt/ckpt_116_i2i_comb.pth)")
     return parser.parse_args(arguments)
 
 
@@ -135,6 +108,41 @@ class Job:
     voice: Path
     speaker: str
     out: Path
+
+
+def add_amplitudes(add: Callable) -> None:
+    """Options on how far things move; `add` is a group's `add_argument`, here and below."""
+    for name, default, what in (
+        ("--amp_lip_x", defaults.AMP_LIP_X, "lips to the sides"),
+        ("--amp_lip_y", defaults.AMP_LIP_Y, "lips up and down"),
+        ("--amp_pos", defaults.AMP_POS, "head and face"),
+    ):
+        add(name, type=finite, default=default, help=f"{what} (%(default)s)")
+
+
+def add_speakers(add: Callable) -> None:
+    """The option on whose motion it is."""
+    add(
+        "--reuse_train_emb_list",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="move like these speakers of examples/dump/emb.pickle, a video each (the voice's own)",
+    )
+
+
+def add_audio_weights(parser: argparse.ArgumentParser) -> Callable:
+    """A group of options on the networks from voice to landmarks; returns its `add_argument`."""
+    group = parser.add_argument_group(
+        "weights", "the published files; where they are absent, the embedded weights run"
+    )
+    for option, file in (
+        ("--load_AUTOVC_name", "ckpt_autovc.pth"),
+        ("--load_a2l_G_name", "ckpt_speaker_branch.pth"),
+        ("--load_a2l_C_name", "ckpt_content_branch.pth"),
+    ):
+        group.add_argument(option, metavar="FILE", help=f"(examples/ckpt/{file})")
+    return group.add_argument
 
 
 def main(arguments: list[str] | None = None) -> int:

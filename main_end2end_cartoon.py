@@ -22,12 +22,15 @@ from typing import TYPE_CHECKING
 from main_end2end import (
     CHECKPOINTS,
     Job,
+    add_amplitudes,
+    add_audio_weights,
+    add_speakers,
     check_outputs,
     given_checkpoints,
     plan,
     read_speakers,
 )
-from src.command_line import OneLineParser, between, find_input, finite, progress, run_command
+from src.command_line import OneLineParser, between, find_input, progress, run_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,16 +72,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
     group = parser.add_argument_group("motion")
     add = group.add_argument
-    add("--amp_lip_x", type=finite, default=2.0, help="lips to the sides (%(default)s)")
-    add("--amp_lip_y", type=finite, default=2.0, help="lips up and down (%(default)s)")
-    add("--amp_pos", type=finite, default=0.5, help="head and face (%(default)s)")
-    add(
-        "--reuse_train_emb_list",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="move like these speakers of examples/dump/emb.pickle, a video each (the voice's own)",
-    )
+    add_amplitudes(add)
+    add_speakers(add)
     add("--as_released", action="store_true", help="step for step as the published release")
 
     group = parser.add_argument_group("video")
@@ -86,16 +81,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--fps", type=between(1, 240), help="frames a second (25; --as_released: 62.5)")
     add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
 
-    group = parser.add_argument_group(
-        "weights", "the published files; where they are absent, the embedded weights run"
-    )
-    add = group.add_argument
-    for option, file in (
-        ("--load_AUTOVC_name", "ckpt_autovc.pth"),
-        ("--load_a2l_G_name", "ckpt_speaker_branch.pth"),
-        ("--load_a2l_C_name", "ckpt_content_branch.pth"),
-    ):
-        add(option, metavar="FILE", help=f"(examples/ckpt/{file})")
+    add_audio_weights(parser)
     # What portraits have besides.
     parser.set_defaults(
         landmarks=None, landmarks_only=False, save_intermediates=None, load_G_name=None

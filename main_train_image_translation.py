@@ -77,9 +77,9 @@ def run(options: argparse.Namespace) -> None:
     if options.load_G_name:
         network, _ = runs.load_network(ResUnetGenerator, "G", options.load_G_name)
     else:
+        mending = {"input_nc": MENDING_INPUTS, "output_nc": MENDING_OUTPUTS}
         network = ResUnetGenerator(
-            input_nc=MENDING_INPUTS if options.mends else 6,
-            output_nc=MENDING_OUTPUTS if options.mends else 3,
+            **(mending if options.mends else {}),
             num_downs=options.num_downs,
             ngf=options.ngf,
             max_widening=options.max_widening,

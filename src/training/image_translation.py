@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class Drawn:
         workers = self.options.num_workers
         return torch.utils.data.DataLoader(
             _Numbered(self.maker),
-            batch_sampler=_Endless(lambda: self._numbers(rng)),
+            batch_sampler=iter(lambda: self._numbers(rng), None),  # without end
             num_workers=workers,
             collate_fn=together,
             worker_init_fn=_one_thread,
@@ -102,17 +102,6 @@ class _Numbered(torch.utils.data.Dataset):
 
     def __getitem__(self, number: int) -> Pairs:
         return self.maker(number)
-
-
-class _Endless:
-    """Lists of numbers without end."""
-
-    def __init__(self, numbers: Callable[[], list[int]]) -> None:
-        self.numbers = numbers
-
-    def __iter__(self) -> Iterator[list[int]]:
-        while True:
-            yield self.numbers()
 
 
 def _one_thread(_worker: int) -> None:
