@@ -46,6 +46,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         " (%(default)s, as the paper)",
     )
     add("--mel_noise", type=part, default=0.1, help="noise on the features (%(default)s)")
+    add(
+        "--speed_change",
+        type=between(0, 0.5),
+        default=0.0,
+        help="part by which runs are played faster or slower at most (%(default)s)",
+    )
     add("--share", nargs="*", default=[], help="speaker prefix=part of each batch, e.g. rms=0.2")
     add(
         "--even_clips",
@@ -115,6 +121,7 @@ def run(options: argparse.Namespace) -> None:
         motion_weight=options.lambda_motion_loss,
         correlation_weight=options.lambda_correlation_loss,
         mel_noise=options.mel_noise,
+        speed_change=options.speed_change,
         shares=numbers_by_name("--share", options.share),
         even_clips=options.even_clips,
         seed=options.seed,

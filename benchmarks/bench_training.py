@@ -104,6 +104,7 @@ def main() -> int:
             motion_weight=1.0,
             correlation_weight=0.0,
             mel_noise=0.1,
+            speed_change=0.0,
             shares={},
             even_clips=False,
             seed=0,

@@ -461,6 +461,31 @@ def test_a_batch_is_made_of_runs_of_the_length_asked_for():
     assert len(starts) == 3
 
 
+@pytest.mark.parametrize("speed_change", [0.0, 0.2])
+def test_a_run_played_at_another_speed_stays_in_step(speed_change):
+    count = np.arange(200, dtype=np.float32)
+    # Features and landmarks both say which frame of the clip they are of.
+    clip = dumps.Clip(
+        np.repeat(count[:, None], 80, 1), np.repeat(count[:, None], 204, 1), "s0/a", np.zeros(256)
+    )
+    plain = np.zeros(80, np.float32), np.ones(80, np.float32)
+    corpus = content.Corpus([clip], np.zeros((1, 204), np.float32), *plain, lead=3)
+    draws = np.random.default_rng(1)
+    heard, _, moved = content.batch(corpus, np.ones(1), draws, 960, 96, 0, speed_change).tensors
+    runs_of = moved.numpy().reshape(10, 96, 204)[..., 0]
+    rates = np.diff(runs_of, axis=1)
+    assert np.abs(rates - rates[:, :1]).max() < 1e-4
+    assert (np.abs(rates - 1) <= speed_change + 1e-4).all()
+    assert rates[:, 0].std() >= 0.5 * speed_change / np.sqrt(3)
+    assert runs_of.min() >= 0 and runs_of.max() <= 199
+    # The frame that a window speaks for, and those before and after it at the same rate.
+    centre = heard.numpy().reshape(10, 96, WINDOW, 80)[..., 0]
+    assert np.abs(centre[:, :, 3] - runs_of).max() < 1e-4
+    inside = (runs_of > 20) & (runs_of < 170)
+    expected = runs_of[..., None] + rates[:, :1, None] * (np.arange(WINDOW) - 3)
+    assert np.abs(centre - expected)[inside].max() < 1e-3
+
+
 def test_a_share_for_nobody_is_refused():
     with pytest.raises(InputError, match="--share zz"):
         sampling.clip_chances(clips_of(s0__a=9), {"zz": 0.5}, least=4)
@@ -499,6 +524,7 @@ def content_run(folder: Path, steps: int) -> dict:
         motion_weight=1.0,
         correlation_weight=0.0,
         mel_noise=0.1,
+        speed_change=0.0,
         shares={},
         even_clips=False,
         seed=0,

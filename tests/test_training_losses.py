@@ -86,6 +86,7 @@ def content_options(**weights: float) -> content.Options:
         learning_rate=1e-3,
         weight_decay=0.0,
         mel_noise=0.0,
+        speed_change=0.0,
         shares={},
         even_clips=False,
         seed=0,

@@ -184,7 +184,7 @@ class Place:
             cv2.remap(
                 identity,
                 along.repeat(count, 0),
-                (start + step * np.arange(count, dtype=np.float32))[:, None].repeat(CROP_SIZE, 1),
+                (start + step * np.arange(count)).astype(np.float32)[:, None].repeat(CROP_SIZE, 1),
                 cv2.INTER_CUBIC,
                 borderMode=cv2.BORDER_REPLICATE,
             )

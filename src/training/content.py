@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ from src.training.losses import (
     lip_weights,
     weighted_l1,
 )
-from src.training.sampling import clip_chances, noise, windows_of
+from src.training.sampling import at_times, clip_chances, noise, windows_of
 
 EMA_DECAY = 0.99
 OWN_FACE = 0.4  # share of the runs that see the clip's own static face, not somebody else's
@@ -52,6 +53,7 @@ class Options:
     motion_weight: float  # on differences of consecutive frames
     correlation_weight: float  # on 1 - correlation of the lip gap over a run
     mel_noise: float  # deviation of noise on standardised features
+    speed_change: float  # part by which runs are played faster or slower at most
     shares: dict[str, float]  # of the batches, by prefix of the speaker's name
     even_clips: bool  # within a share, clips are drawn equally often, not by their length
     seed: int
@@ -81,14 +83,15 @@ class Corpus:
             face[:] = static_face(points.reshape(-1, LANDMARK_COUNT, 3)).reshape(-1)
         return Corpus(clips, faces, mean, deviation, lead)
 
-    def windows(self, clip: int, first: int, end: int) -> np.ndarray:
-        """(end - first, 18, 80) standardised, as a view."""
+    def windows(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
+        """(end - first, 18, 80) standardised, as a view; of the clip played so much faster."""
         features = self.clips[clip].features
-        return windows_of(features, self.mean, self.deviation, self.lead, first, end)
+        return windows_of(features, self.mean, self.deviation, self.lead, first, end, rate)
 
-    def displacements(self, clip: int, first: int, end: int) -> np.ndarray:
+    def displacements(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
         """float32 (end - first, 204) from the clip's static face."""
-        points = np.asarray(self.clips[clip].landmarks[first:end], np.float32)
+        times = first + rate * np.arange(end - first)
+        points = at_times(self.clips[clip].landmarks, times).astype(np.float32)
         return points - self.static_faces[clip]
 
 
@@ -130,35 +133,47 @@ def batch(
     size: int,
     run_length: int,
     mel_noise: float = 0.0,
+    speed_change: float = 0.0,
 ) -> loop.Batch:
     """This process's part of a batch of ``size`` windows in runs of ``run_length``.
+
+    Args:
+        speed_change: each run is played up to so much faster or slower.
 
     Returns:
         Windows (N, 18, 80), static faces (N, 204) and displacements (N, 204).
     """
     chosen = rng.choice(len(chances), size // run_length, p=chances)
-    starts, seen = [], []
+    pieces, seen = [], []
     for clip in chosen:
-        starts.append(int(rng.integers(0, len(corpus.clips[clip].features) - run_length + 1)))
+        rate = 1 + rng.uniform(-speed_change, speed_change) if speed_change else 1.0
+        room = len(corpus.clips[clip].features) - reach(run_length, rate) + 1
+        first = int(rng.integers(0, room))
+        pieces.append((clip, first, first + run_length, rate))
         seen.append(clip if rng.random() < OWN_FACE else rng.integers(len(corpus.static_faces)))
     faces = corpus.static_faces[seen].reshape(-1, LANDMARK_COUNT, 3)
     portraits = as_portraits(turned(faces, rng), corpus.depth)
     face = np.repeat(portraits, run_length, axis=0)
     face = face + FACE_NOISE * rng.standard_normal(face.shape, dtype=np.float32)
     mine = parallel.own(len(chosen))
-    pieces = list(zip(chosen[mine], starts[mine], strict=True))
-    heard = np.stack([corpus.windows(clip, start, start + run_length) for clip, start in pieces])
+    pieces = pieces[mine]
+    heard = np.stack([corpus.windows(*piece) for piece in pieces])
     if mel_noise:
         heard += mel_noise * noise(rng.integers(2**63, size=len(chosen))[mine], heard.shape[1:])
-    moved = [corpus.displacements(clip, start, start + run_length) for clip, start in pieces]
+    moved = [corpus.displacements(*piece) for piece in pieces]
     return loop.Batch(
         (
             torch.from_numpy(heard.reshape(-1, *heard.shape[2:])),
             torch.from_numpy(face[mine.start * run_length : mine.stop * run_length]),
             torch.from_numpy(np.concatenate(moved)),
         ),
-        [corpus.clips[clip].name for clip, _ in pieces],
+        [corpus.clips[clip].name for clip, *_ in pieces],
     )
+
+
+def reach(run_length: int, rate: float) -> int:
+    """Frames of a clip that a run is made of which plays it at a rate."""
+    return math.ceil((run_length - 1) * rate) + 1
 
 
 def losses(
@@ -201,7 +216,8 @@ def train(
     size, run_length = options.segment_batch_size, options.run_length
     if run_length > size:
         raise InputError(f"--run_length {run_length}: longer than a batch of {size} windows")
-    chances = clip_chances(corpus.clips, options.shares, run_length, options.even_clips)
+    longest = reach(run_length, 1 + options.speed_change)
+    chances = clip_chances(corpus.clips, options.shares, longest, options.even_clips)
     network.to(run.device)
     average = loop.moving_average(network, EMA_DECAY)
     optimizer = torch.optim.AdamW(
@@ -211,7 +227,9 @@ def train(
     rng = np.random.default_rng(options.seed)
 
     def draw() -> loop.Batch:
-        return batch(corpus, chances, rng, size, run_length, options.mel_noise)
+        return batch(
+            corpus, chances, rng, size, run_length, options.mel_noise, options.speed_change
+        )
 
     def step(
         _done: int, heard: torch.Tensor, face: torch.Tensor, true: torch.Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,8 +89,7 @@ class Drawn:
             num_workers=workers,
             collate_fn=together,
             worker_init_fn=_one_thread,
-            # A fork of a process with running threads may never wake up.
-            multiprocessing_context="spawn" if workers else None,
+            multiprocessing_context=_processes() if workers else None,
             prefetch_factor=4 if workers else None,
         )
 
@@ -102,6 +102,16 @@ class _Numbered(torch.utils.data.Dataset):
 
     def __getitem__(self, number: int) -> Pairs:
         return self.maker(number)
+
+
+def _processes() -> multiprocessing.context.BaseContext:
+    """How workers start: a fork of this process with its running threads may never wake up."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # Workers start one after the other, so that each would wait for the imports of all before it.
+    context.set_forkserver_preload(["torch", "cv2"])
+    return context
 
 
 def _one_thread(_worker: int) -> None:

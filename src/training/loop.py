@@ -58,8 +58,17 @@ def constant(_step: int, _steps: int) -> float:
 
 
 def moving_average(network: torch.nn.Module, decay: float) -> AveragedModel:
-    """Exponential moving average of weights and buffers; ``.module`` is the averaged network."""
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    """Exponential moving average of weights and buffers; ``.module`` is the averaged network.
+
+    It is shorter at first, the n-th decay being (1 + n) / (10 + n), or the first weights of all
+    would stay in it for thousands of steps.
+    """
+
+    def move(averages: list, values: list, number: torch.Tensor) -> None:
+        now = min(decay, (1 + int(number)) / (10 + int(number)))
+        get_ema_multi_avg_fn(now)(averages, values, number)
+
+    return AveragedModel(network, multi_avg_fn=move, use_buffers=True)
 
 
 @dataclass(frozen=True, eq=False)

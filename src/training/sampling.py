@@ -47,7 +47,13 @@ def clip_chances(
 
 
 def windows_of(
-    features: np.ndarray, mean: np.ndarray, deviation: np.ndarray, lead: int, first: int, end: int
+    features: np.ndarray,
+    mean: np.ndarray,
+    deviation: np.ndarray,
+    lead: int,
+    first: int,
+    end: int,
+    rate: float = 1.0,
 ) -> np.ndarray:
     """Those windows of a clip that speak for its frames from ``first`` to before ``end``.
 
@@ -56,13 +62,25 @@ def windows_of(
 
     Args:
         features: (T, 80).
+        rate: how much faster the clip is played: as many windows reach so much further.
 
     Returns:
         float32 (end - first, WINDOW, 80), a view.
     """
-    frames = np.arange(first - lead, end + WINDOW - 1 - lead).clip(0, len(features) - 1)
-    heard = standardise(features[frames], mean, deviation)
+    frames = np.arange(-lead, end - first + WINDOW - 1 - lead)
+    heard = standardise(at_times(features, first + rate * frames), mean, deviation)
     return np.lib.stride_tricks.sliding_window_view(heard, WINDOW, axis=0).swapaxes(1, 2)
+
+
+def at_times(track: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """A track (T, n) at times (L,) in frames, linear between them, its ends going on: (L, n)."""
+    times = times.clip(0, len(track) - 1)
+    before = np.floor(times).astype(int)
+    part = (times - before).astype(np.float32)[:, None]
+    if not part.any():
+        return np.asarray(track[before])
+    after = np.minimum(before + 1, len(track) - 1)
+    return (1 - part) * track[before] + part * track[after]
 
 
 def noise(seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
