@@ -80,7 +80,7 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
     import torch
 
     from src.networks.autovc import Generator
-    from src.networks.content import ContentBranch, scale_lips
+    from src.networks.content import ContentBranch, restandardise, scale_lips
     from src.networks.image_translation import ResUnetGenerator
     from src.networks.speaker import SpeakerBranch
     from src.training import runs
@@ -93,22 +93,19 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
         ("content", options.load_a2l_C_name, ContentBranch, "model_g_face_id"),
         ("speaker", options.load_a2l_G_name, SpeakerBranch, "G"),
     )
-    files, statistics = {}, {}
+    files, branches, statistics = {}, {}, {}
     for name, path, kind, part in parts:
         network, contents = runs.load_network(kind, part, path)
         if name == "content":
             scale_lips(network, options.lip_gain)
         files[f"{name}.safetensors"] = network.state_dict(), network.config
         if name != "autovc":
+            branches[name] = network
             both = runs.stored_statistics(contents, path)
             statistics[name] = [torch.from_numpy(one) for one in both]
-    if not all(map(torch.equal, statistics["content"], statistics["speaker"])):
-        raise InputError(
-            f"{options.load_a2l_G_name}: trained with other statistics than "
-            f"{options.load_a2l_C_name}; give that to main_train_speaker_aware.py as "
-            "--load_a2l_C_name"
-        )
-    mean, deviation = statistics["content"]
+    # Both branches hear the same features, standardised as the speaker-aware one learned to.
+    restandardise(branches["content"], statistics["content"], statistics["speaker"])
+    mean, deviation = statistics["speaker"]
     constants = {
         "target_embedding": torch.from_numpy(target),
         "mel_mean": mean,

@@ -93,3 +93,21 @@ def scale_lips(network: ContentBranch, gain: float) -> None:
     with torch.no_grad():
         network.fc[-1].weight[rows] *= gain
         network.fc[-1].bias[rows] *= gain
+
+
+def restandardise(
+    network: ContentBranch,
+    own: tuple[torch.Tensor, torch.Tensor],
+    given: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    """Make a network take features standardised otherwise than those it learned from, in place.
+
+    Args:
+        own: mean and deviation (mel,) of the features that it learned from.
+        given: those that its features will be standardised with.
+    """
+    first = network.fc_prior[0]
+    (own_mean, own_deviation), (mean, deviation) = own, given
+    with torch.no_grad():
+        first.bias += first.weight @ ((mean - own_mean) / own_deviation)
+        first.weight *= deviation / own_deviation
