@@ -12,17 +12,29 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from src.frames.crop import CROP_SIZE, FaceCrop, Place, cut, paste
 from src.frames.draw import landmark_picture, smooth_landmark_picture
+from src.frames.plane import smoothstep
 from src.frames.portrait import PortraitRenderer
+from src.landmarks.topology import LIPS, RIGHT_BROW
 from src.networks.image_translation import ResUnetGenerator, mended, painted
 
 WHITE = 255.0
+
+MENDED = slice(RIGHT_BROW.start, LIPS.stop)
+"""Points round which a mending network has something to mend: all but the jaw."""
+WINDOW_MARGIN = 20
+"""Pixels of the crop round them that the network sees, too."""
+WINDOW_FADE = 8
+"""Pixels over which what is mended fades out at the window's border."""
 BATCH = {"cpu": 4, "cuda": 32}
 """Frames that go through the network at once, by kind of device."""
 
@@ -40,8 +52,59 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class Window:
+    """The part of the crop that a network sees; all of it but where a mending one has no use."""
+
+    rows: slice
+    columns: slice
+
+    @classmethod
+    def about(cls, points: np.ndarray, step: int) -> Window:
+        """The window of a mending network: of its kind, what is seen is a multiple of a step.
+
+        Args:
+            points: (..., 2) in pixels of the crop that are to lie in it, of all frames.
+            step: what height and width must be multiples of.
+        """
+        least, most = (side(points.reshape(-1, 2), axis=0) for side in (np.min, np.max))
+        spans = []
+        for low, high in zip(least, most, strict=True):
+            wanted = high - low + 2 * WINDOW_MARGIN
+            length = min(CROP_SIZE, step * int(np.ceil(wanted / step)))
+            start = int(np.clip(round((low + high - length) / 2), 0, CROP_SIZE - length))
+            spans.append(slice(start, start + length))
+        return cls(spans[1], spans[0])
+
+    @property
+    def fade(self) -> np.ndarray:
+        """(rows, columns) float32 0-1: 1 inside, 0 at sides that are not the crop's own."""
+        along = []
+        for part in (self.rows, self.columns):
+            centres = np.arange(part.start, part.stop) + 0.5
+            share = np.ones(len(centres), np.float32)
+            if part.start > 0:
+                share *= smoothstep((centres - part.start) / WINDOW_FADE)
+            if part.stop < CROP_SIZE:
+                share *= smoothstep((part.stop - centres) / WINDOW_FADE)
+            along.append(share)
+        return along[0][:, None] * along[1][None, :]
+
+    def in_crop(self, part: torch.Tensor) -> torch.Tensor:
+        """(B, C, rows, columns) laid into the crop, (B, C, 256, 256), with zeros round it."""
+        rows, columns = self.rows, self.columns
+        sides = (columns.start, CROP_SIZE - columns.stop, rows.start, CROP_SIZE - rows.stop)
+        return functional.pad(part, sides)
+
+
+WHOLE = Window(slice(0, CROP_SIZE), slice(0, CROP_SIZE))
+
+
 class TranslationRenderer:
     """Renders a portrait's face with a network that sees a square of 256 pixels.
+
+    A mending network sees only the part of the square round eyes and mouth, which takes less than
+    half the time.
 
     Frames are warped, go through the network and are composited in threads, while the caller
     encodes those before.
@@ -109,45 +172,56 @@ class TranslationRenderer:
         threads_each = max(1, threads // streams)
         # Those of 16 bits have neither TF32 nor the time for a search before a short video.
         exact = self._dtype == torch.float32
+        window = WHOLE
+        if self.warper is not None and len(landmarks):
+            points = self.crop.to_crop(landmarks)[:, MENDED, :2]
+            window = Window.about(points, 2 ** self.network.config["num_downs"])
+        look, translate = (partial(part, window) for part in (self._seen, self._translated))
         with (
             exact_convolutions() if exact else contextlib.nullcontext(),
             thread_pool(min(threads, _MOST_WARPERS), threads_each) as warping,
             thread_pool(streams, threads_each) as translating,
         ):
-            seen = in_order(warping, self._seen, landmarks, 2 * self.batch)
+            seen = in_order(warping, look, landmarks, 2 * self.batch)
             groups = iter(lambda: list(itertools.islice(seen, self.batch)), [])
-            made = in_order(translating, self._translated, groups, streams)
+            made = in_order(translating, translate, groups, streams)
             yield from itertools.chain.from_iterable(made)
 
-    def _seen(self, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _seen(self, window: Window, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the network's picture is laid over, and what it sees besides the portrait.
 
         Args:
             landmarks: (68, 2 or 3) in pixels of the portrait.
 
         Returns:
-            uint8 (H, W, 3), and (256, 256, 3) drawn landmarks or, for a mending network,
-            (256, 256, 6) drawn landmarks and warped portrait.
+            uint8 (H, W, 3), and of the window (., ., 3) drawn landmarks or, for a mending network,
+            (., ., 6) drawn landmarks and warped portrait.
         """
         in_crop = self.crop.to_crop(landmarks)
         if self.warper is None:
             return self.picture, landmark_picture(in_crop, CROP_SIZE)
         warped = self.warper.render(landmarks)
         drawn = smooth_landmark_picture(in_crop, CROP_SIZE)
-        return warped, np.concatenate([drawn, cut(warped, self.crop)], axis=-1)
+        whole = np.concatenate([drawn, cut(warped, self.crop)], axis=-1)
+        return warped, whole[window.rows, window.columns]
 
-    def _translated(self, seen: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    def _translated(
+        self, window: Window, seen: list[tuple[np.ndarray, np.ndarray]]
+    ) -> list[np.ndarray]:
         """The frames of a batch, from what `_seen` says of each."""
         beneath = [picture for picture, _ in seen]
         with torch.inference_mode():
             inputs = self._tensor(np.stack([pictures for _, pictures in seen]))
             drawn, warped = inputs[:, :3], inputs[:, 3:]
-            portrait = self._portrait.expand(len(seen), -1, -1, -1)
+            portrait = self._portrait[:, :, window.rows, window.columns]
+            portrait = portrait.expand(len(seen), -1, -1, -1)
             output = self.network(torch.cat([drawn, portrait, warped], dim=1).to(self._dtype))
             if self.warper is None:
                 colours, share = painted(output.float()), None
             else:
                 colours, share = mended(output.float(), warped)
+                share = share * torch.from_numpy(window.fade).to(share.device)
+                colours, share = window.in_crop(colours), window.in_crop(share)
             if self._compositor is not None:
                 return self._compositor(beneath, colours, share)
             faces = (colours * WHITE).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
