@@ -297,6 +297,31 @@ def test_judges_by_hand():
     assert parts["matching"].item() == pytest.approx(3 * 0.5)
 
 
+def test_other_processes_draw_the_same_pairs_in_the_same_order(root):
+    maker = PairMaker(shards.read_shards(root, "train", "pictures"), 2, window=64)
+    drawn = []
+    for workers in (0, 2):
+        options = image_translation.Options(
+            batch_size=2,
+            num_frames=2,
+            num_workers=workers,
+            window=64,
+            judges=(),
+            judge_width=4,
+            learning_rate=1e-3,
+            weights=weights(),
+            sheet_every=0,
+            kept_every=0,
+            seed=0,
+        )
+        source = image_translation.Drawn(maker, options, np.random.default_rng(3))
+        drawn.append([source() for _ in range(4)])
+    for one, other in zip(*drawn, strict=True):
+        assert one.names == other.names
+        assert all(map(torch.equal, one.tensors, other.tensors))
+    assert not torch.equal(drawn[0][0].tensors[1], drawn[0][1].tensors[1])
+
+
 def test_vgg_has_torchvisions_names_and_layers():
     vgg = Vgg19()
     weights = {key: tuple(value.shape) for key, value in vgg.state_dict().items()}

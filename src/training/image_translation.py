@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,8 @@ EMA_DECAY = 0.999
 # Parts of a training before which meddling costs nothing, and from which it costs in full: a
 # network that is made to keep out before it can mend never learns to.
 SHARE_FREE, SHARE_FULL = 0.3, 0.6
+# Of NumPy's and PyTorch's libraries, which read them when they are loaded.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 JUDGED_PAIRS = 32  # portraits of the held-out side that every validation renders
 SHEET_ROWS = 8
 
@@ -111,6 +115,15 @@ def _processes() -> multiprocessing.context.BaseContext:
     context = multiprocessing.get_context("forkserver")
     # Workers start one after the other, so that each would wait for the imports of all before it.
     context.set_forkserver_preload(["torch", "cv2"])
+    # Workers with as many threads as there are cores each would take four times as long.
+    before = dict(os.environ)
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    forkserver.ensure_running()
+    for name in _THREADS:
+        if name in before:
+            os.environ[name] = before[name]
+        else:
+            del os.environ[name]
     return context
 
 
