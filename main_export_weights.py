@@ -80,7 +80,7 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
     import torch
 
     from src.networks.autovc import Generator
-    from src.networks.content import ContentBranch, restandardise, scale_lips
+    from src.networks.content import ContentBranch, hold_skull, restandardise, scale_lips
     from src.networks.image_translation import ResUnetGenerator
     from src.networks.speaker import SpeakerBranch
     from src.training import runs
@@ -98,6 +98,7 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
         network, contents = runs.load_network(kind, part, path)
         if name == "content":
             scale_lips(network, options.lip_gain)
+            hold_skull(network)
         files[f"{name}.safetensors"] = network.state_dict(), network.config
         if name != "autovc":
             branches[name] = network

@@ -13,6 +13,7 @@ import main_prepare_data
 import main_train_content
 import main_train_speaker_aware
 import main_train_voice_conversion
+from src.landmarks.topology import RIGID_POINTS
 from src.training import dumps
 from tests.test_training import clips
 
@@ -194,7 +195,10 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     again = ContentBranch(**config)
     again.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
     weights_of = networks["model_g_face_id"].fc[-1].weight
-    at_rest, gained = [*range(144), 144, 146], 3 * 66 + 1  # all but the lips' y, and one of those
+    # Points of the face that no voice moves, all others but the lips' y, and one of those.
+    held = [3 * point + axis for point in RIGID_POINTS for axis in range(3)]
+    at_rest, gained = sorted({*range(145), 146} - {*held}), 3 * 66 + 1
+    assert not again.fc[-1].weight[held].any() and not again.fc[-1].bias[held].any()
     assert torch.equal(again.fc[-1].weight[at_rest], weights_of[at_rest].half().float())
     assert torch.equal(again.fc[-1].weight[gained], (0.5 * weights_of[gained]).half().float())
     mends, config = read_checkpoint(tmp_path / "out" / "translation.safetensors")

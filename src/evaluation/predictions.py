@@ -36,6 +36,7 @@ from src.landmarks.motion import (
     combine,
     content_displacement,
     predicted_displacement,
+    smooth_joined,
     speaker_displacement,
 )
 from src.landmarks.topology import LANDMARK_COUNT
@@ -225,10 +226,11 @@ def examples(
 def moved_by_networks(
     example: Example, networks: AudioNetworks, factors: Factors | None, posed: bool, device
 ) -> np.ndarray:
-    """(T, 68, 3) as the branches predict it, before the smoothing at the end of a video.
+    """(T, 68, 3) as the branches predict it, or as a video shows it.
 
     Args:
-        factors: of a video; without them the lips are neither brought to rest nor parted.
+        factors: of a video; without them the lips are neither brought to rest nor parted, and
+            nothing is smoothed.
         posed: with the speaker-aware branch.
     """
     portrait, _, _ = normalise(example.still, networks.standard_face[:, 2])
@@ -248,7 +250,7 @@ def moved_by_networks(
     speaker = np.zeros_like(content)
     if posed:
         speaker = head_displacement(example, networks, factors.position, device)
-    return combine(example.still, speaker, content).astype(np.float64)
+    return smooth_joined(combine(example.still, speaker, content)).astype(np.float64)
 
 
 def head_displacement(

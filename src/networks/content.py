@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from src.landmarks.topology import LIPS
+from src.landmarks.topology import LIPS, RIGID_POINTS
 
 SLOPE = 0.2
 """Negative slope of the leaky rectifiers (published release)."""
@@ -93,6 +93,18 @@ def scale_lips(network: ContentBranch, gain: float) -> None:
     with torch.no_grad():
         network.fc[-1].weight[rows] *= gain
         network.fc[-1].bias[rows] *= gain
+
+
+def hold_skull(network: ContentBranch) -> None:
+    """Make a network leave the points still that move with the skull only, in place.
+
+    In the faces that it learns from, which are laid on each other by those points, they have noise
+    and no motion; what moves them in a video would turn the head.
+    """
+    rows = [3 * point + axis for point in RIGID_POINTS for axis in range(3)]
+    with torch.no_grad():
+        network.fc[-1].weight[rows] = 0.0
+        network.fc[-1].bias[rows] = 0.0
 
 
 def restandardise(
