@@ -6,7 +6,9 @@
 
 Writes autovc, content, speaker and constants, and translation where --load_G_name gives it, each a
 float16 .safetensors file with the network's sizes inside. Nothing is written unless all of them are
-in order.
+in order. The content branch is fitted to the rest: it hears features standardised as the
+speaker-aware branch does, leaves the points still that move with the skull, and its lips move by
+--lip_gain.
 """
 
 from __future__ import annotations
@@ -93,19 +95,17 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
         ("content", options.load_a2l_C_name, ContentBranch, "model_g_face_id"),
         ("speaker", options.load_a2l_G_name, SpeakerBranch, "G"),
     )
-    files, branches, statistics = {}, {}, {}
+    networks, statistics = {}, {}
     for name, path, kind, part in parts:
         network, contents = runs.load_network(kind, part, path)
-        if name == "content":
-            scale_lips(network, options.lip_gain)
-            hold_skull(network)
-        files[f"{name}.safetensors"] = network.state_dict(), network.config
+        networks[name] = network
         if name != "autovc":
-            branches[name] = network
             both = runs.stored_statistics(contents, path)
             statistics[name] = [torch.from_numpy(one) for one in both]
+    scale_lips(networks["content"], options.lip_gain)
+    hold_skull(networks["content"])
     # Both branches hear the same features, standardised as the speaker-aware one learned to.
-    restandardise(branches["content"], statistics["content"], statistics["speaker"])
+    restandardise(networks["content"], statistics["content"], statistics["speaker"])
     mean, deviation = statistics["speaker"]
     constants = {
         "target_embedding": torch.from_numpy(target),
@@ -113,11 +113,13 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
         "mel_std": deviation,
         "standard_face": torch.from_numpy(standard).float(),
     }
-    files["constants.safetensors"] = constants, {}
     if options.load_G_name:
-        network, _ = runs.load_network(ResUnetGenerator, "G", options.load_G_name)
-        files["translation.safetensors"] = network.state_dict(), network.config
-    return files
+        networks["translation"], _ = runs.load_network(ResUnetGenerator, "G", options.load_G_name)
+    files = {
+        f"{name}.safetensors": (network.state_dict(), network.config)
+        for name, network in networks.items()
+    }
+    return files | {"constants.safetensors": (constants, {})}
 
 
 def read_embedding(path: Path) -> np.ndarray:

@@ -185,9 +185,24 @@ def test_a_step_by_hand(tmp_path):
     network, report = train_line(a_run(tmp_path, 2), two_points)
     assert network.weight.item() == pytest.approx(0.2)
     assert report.steps == 2
-    # The average takes the weights as they are after the first step, then halves the difference.
     state = torch.load(tmp_path / "ckpt_last.pth")
     assert state["average"]["module.weight"].item() == pytest.approx(0.2)
+
+
+def test_the_average_forgets_the_first_weights_soon():
+    network = nn.Linear(1, 1, bias=False)
+    average = loop.moving_average(network, 0.5)
+    averages = []
+    for value in (1.0, 2.0, 4.0, 8.0, *[16.0] * 5, 0.0):
+        nn.init.constant_(network.weight, value)
+        average.update_parameters(network)
+        averages.append(average.module.weight.item())
+    # Decays 2/11, 3/12 and 4/13 after the first, which is taken as it is.
+    second = 2 / 11 * 1 + 9 / 11 * 2
+    third = 3 / 12 * second + 9 / 12 * 4
+    assert averages[:4] == pytest.approx([1, second, third, 4 / 13 * third + 9 / 13 * 8])
+    # The tenth would be 10/19 but for the decay asked for.
+    assert averages[9] == pytest.approx(0.5 * averages[8])
 
 
 def test_long_gradients_are_shortened():

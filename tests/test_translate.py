@@ -23,7 +23,7 @@ from src.frames.translate import (
     thread_pool,
 )
 from src.landmarks.detect import detect_landmarks
-from src.networks.folding import folded, for_inference, quick_dtype
+from src.networks.folding import enlarging, folded, for_inference, quick_dtype
 from src.networks.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
 from src.weights import load_translation
 
@@ -265,6 +265,24 @@ class TestQuickNetwork:
         after = network.state_dict()
         assert before.keys() == after.keys()
         assert all(torch.equal(before[name], after[name]) for name in before)
+
+    @pytest.mark.parametrize("bias", [True, False])
+    def test_enlarging_and_convolution_are_one(self, bias):
+        conv = torch.nn.Conv2d(5, 7, 3, 1, 1, bias=bias, dtype=torch.float64)
+        random = torch.random.get_rng_state()
+        whole = enlarging(conv)
+        assert torch.equal(torch.random.get_rng_state(), random)
+        small = torch.randn(2, 5, 6, 9, dtype=torch.float64)
+        large = torch.nn.functional.interpolate(small, scale_factor=2, mode="nearest")
+        torch.testing.assert_close(whole(small), conv(large), atol=1e-12, rtol=0)
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+    def test_a_network_that_is_on_a_device_already_is_made_quick_there(self):
+        network = with_statistics(**MENDS, **SMALL)
+        pictures = torch.rand(2, 9, 64, 48)
+        expected = network(pictures)
+        found = for_inference(network.to("cuda"), "cuda")(pictures.to("cuda", torch.bfloat16))
+        assert (found.float().cpu() - expected).abs().mean() < 0.05 * expected.std()
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
     def test_frames_are_those_of_the_plain_network(self, face, moved, monkeypatch, dtype):

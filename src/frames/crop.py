@@ -179,6 +179,7 @@ class Place:
                 identity, (0, 0), 1e-3, sigmaY=sigma, borderType=cv2.BORDER_REPLICATE
             )
         along = np.arange(CROP_SIZE, dtype=np.float32)[None, :]
+        # OpenCV wants float32, which NumPy 2 does not keep beside these numbers.
         first = self.crop.to_crop(np.array([self.columns.start, self.rows.start]))
         across, down = (
             cv2.remap(

@@ -61,11 +61,11 @@ class Window:
 
     @classmethod
     def about(cls, points: np.ndarray, step: int) -> Window:
-        """The window of a mending network: of its kind, what is seen is a multiple of a step.
+        """The smallest window round points, with a margin, whose sides are multiples of a step.
 
         Args:
             points: (..., 2) in pixels of the crop that are to lie in it, of all frames.
-            step: what height and width must be multiples of.
+            step: what a network's levels ask of the sides.
         """
         least, most = (side(points.reshape(-1, 2), axis=0) for side in (np.min, np.max))
         spans = []
@@ -103,8 +103,8 @@ WHOLE = Window(slice(0, CROP_SIZE), slice(0, CROP_SIZE))
 class TranslationRenderer:
     """Renders a portrait's face with a network that sees a square of 256 pixels.
 
-    A mending network sees only the part of the square round eyes and mouth, which takes less than
-    half the time.
+    A mending network sees only the part of the square round brows, eyes and mouth: of a head that
+    moves little, less than half of the pixels.
 
     Frames are warped, go through the network and are composited in threads, while the caller
     encodes those before.

@@ -89,10 +89,7 @@ class ContentBranch(nn.Module):
 
 def scale_lips(network: ContentBranch, gain: float) -> None:
     """Make a network move the lips up and down `gain` times as far, in place."""
-    rows = [3 * point + 1 for point in range(LIPS.start, LIPS.stop)]
-    with torch.no_grad():
-        network.fc[-1].weight[rows] *= gain
-        network.fc[-1].bias[rows] *= gain
+    _scale_output(network, [3 * point + 1 for point in range(LIPS.start, LIPS.stop)], gain)
 
 
 def hold_skull(network: ContentBranch) -> None:
@@ -101,10 +98,13 @@ def hold_skull(network: ContentBranch) -> None:
     In the faces that it learns from, which are laid on each other by those points, they have noise
     and no motion; what moves them in a video would turn the head.
     """
-    rows = [3 * point + axis for point in RIGID_POINTS for axis in range(3)]
+    _scale_output(network, [3 * point + axis for point in RIGID_POINTS for axis in range(3)], 0.0)
+
+
+def _scale_output(network: ContentBranch, coordinates: list[int], factor: float) -> None:
     with torch.no_grad():
-        network.fc[-1].weight[rows] = 0.0
-        network.fc[-1].bias[rows] = 0.0
+        network.fc[-1].weight[coordinates] *= factor
+        network.fc[-1].bias[coordinates] *= factor
 
 
 def restandardise(

@@ -7,6 +7,7 @@ import itertools
 
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from src.networks.image_translation import ResUnetGenerator
@@ -22,12 +23,13 @@ def enlarging(conv: nn.Conv2d) -> nn.ConvTranspose2d:
     Args:
         conv: of stride 1 and padding 1.
     """
-    inputs, outputs = conv.in_channels, conv.out_channels
-    whole = nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=conv.bias is not None)
     spread = conv.weight.detach().flip(2, 3).transpose(0, 1)
-    weight = torch.zeros_like(whole.weight)
+    weight = spread.new_zeros(*spread.shape[:2], 4, 4)
     for row, column in itertools.product((0, 1), repeat=2):
         weight[:, :, row : row + 3, column : column + 3] += spread
+    whole = skip_init(
+        nn.ConvTranspose2d, *weight.shape[:2], 4, stride=2, padding=1, bias=conv.bias is not None
+    )
     whole.weight = nn.Parameter(weight)
     if conv.bias is not None:
         whole.bias = nn.Parameter(conv.bias.detach().clone())

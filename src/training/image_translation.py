@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import multiprocessing
 import os
@@ -115,16 +116,24 @@ def _processes() -> multiprocessing.context.BaseContext:
     context = multiprocessing.get_context("forkserver")
     # Workers start one after the other, so that each would wait for the imports of all before it.
     context.set_forkserver_preload(["torch", "cv2"])
-    # Workers with as many threads as there are cores each would take four times as long.
-    before = dict(os.environ)
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    forkserver.ensure_running()
-    for name in _THREADS:
-        if name in before:
-            os.environ[name] = before[name]
-        else:
-            del os.environ[name]
+    with _one_thread_each():
+        forkserver.ensure_running()
     return context
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """What is started within computes in one thread: workers with one a core each take four times
+    as long."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
 
 
 def _one_thread(_worker: int) -> None:

@@ -61,7 +61,7 @@ def moving_average(network: torch.nn.Module, decay: float) -> AveragedModel:
     """Exponential moving average of weights and buffers; ``.module`` is the averaged network.
 
     It is shorter at first, the n-th decay being (1 + n) / (10 + n), or the first weights of all
-    would stay in it for thousands of steps.
+    would stay in it for several times 1 / (1 - decay) steps.
     """
 
     def move(averages: list, values: list, number: torch.Tensor) -> None:
