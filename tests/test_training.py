@@ -465,11 +465,12 @@ def test_a_batch_is_made_of_runs_of_the_length_asked_for():
 def test_a_run_played_at_another_speed_stays_in_step(speed_change):
     count = np.arange(200, dtype=np.float32)
     # Features and landmarks both say which frame of the clip they are of.
+    still = face().reshape(1, -1).astype(np.float32)
     clip = dumps.Clip(
-        np.repeat(count[:, None], 80, 1), np.repeat(count[:, None], 204, 1), "s0/a", np.zeros(256)
+        np.repeat(count[:, None], 80, 1), still + count[:, None], "s0/a", np.ones(256)
     )
     plain = np.zeros(80, np.float32), np.ones(80, np.float32)
-    corpus = content.Corpus([clip], np.zeros((1, 204), np.float32), *plain, lead=3)
+    corpus = content.Corpus([clip], still, *plain, lead=3)
     draws = np.random.default_rng(1)
     heard, _, moved = content.batch(corpus, np.ones(1), draws, 960, 96, 0, speed_change).tensors
     runs_of = moved.numpy().reshape(10, 96, 204)[..., 0]
