@@ -245,7 +245,13 @@ def test_a_stop_leaves_nothing(tmp_path, short_voice, face_file, number):
     command = [sys.executable, "main_end2end.py", "--wav", str(short_voice), "--fps", "200"]
     command += ["--landmarks", str(face_file), "--output_folder", str(folder)]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so do we then.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     for line in process.stdout:
         if line.startswith("drawing frames"):
