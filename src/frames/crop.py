@@ -142,7 +142,7 @@ class Place:
         height, width = picture.shape[:2]
         spans = []
         for axis, (start, length) in enumerate(((crop.x, width), (crop.y, height))):
-            first, fade = _fade(start, crop.size, length)
+            first, fade = edge_fade(start, crop.size, length, _FEATHER * crop.size)
             if share is not None:
                 used = np.flatnonzero((share > _LEAST_SHARE).any(axis))
                 if not used.size:
@@ -194,11 +194,12 @@ class Place:
         return down, across
 
 
-def _fade(start: float, size: float, length: int) -> tuple[int, np.ndarray]:
-    """Along one axis: the first pixel inside a square, and the share 0-1 of the crop in each.
+def edge_fade(start: float, size: float, length: int, feather: float) -> tuple[int, np.ndarray]:
+    """Along one axis: the first pixel inside a part of a picture, and the part's share 0-1 in each.
 
     Args:
-        start: the square's beginning on this axis; the picture's is 0 and its end `length`.
+        start: the part's beginning on this axis; the picture's is 0 and its end `length`.
+        feather: pixels over which the part fades in from each side that is not the picture's own.
     """
     first = max(0, int(np.ceil(start - 0.5)))
     last = min(length - 1, int(np.floor(start + size - 0.5)))
@@ -206,9 +207,9 @@ def _fade(start: float, size: float, length: int) -> tuple[int, np.ndarray]:
     share = np.ones(len(centres))
     # A side that lies on or outside the picture's edge has no neighbour to fade into.
     if start > 0:
-        share *= smoothstep((centres - start) / (_FEATHER * size))
+        share *= smoothstep((centres - start) / feather)
     if start + size < length:
-        share *= smoothstep((start + size - centres) / (_FEATHER * size))
+        share *= smoothstep((start + size - centres) / feather)
     return first, share
 
 

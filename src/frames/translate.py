@@ -13,16 +13,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from src.frames.crop import CROP_SIZE, FaceCrop, Place, cut, paste
+from src.frames.crop import CROP_SIZE, FaceCrop, Place, cut, edge_fade, paste
 from src.frames.draw import landmark_picture, smooth_landmark_picture
-from src.frames.plane import smoothstep
 from src.frames.portrait import PortraitRenderer
 from src.landmarks.topology import LIPS, RIGHT_BROW
 from src.networks.image_translation import ResUnetGenerator, mended, painted
@@ -76,19 +75,14 @@ class Window:
             spans.append(slice(start, start + length))
         return cls(spans[1], spans[0])
 
-    @property
+    @cached_property
     def fade(self) -> np.ndarray:
         """(rows, columns) float32 0-1: 1 inside, 0 at sides that are not the crop's own."""
-        along = []
-        for part in (self.rows, self.columns):
-            centres = np.arange(part.start, part.stop) + 0.5
-            share = np.ones(len(centres), np.float32)
-            if part.start > 0:
-                share *= smoothstep((centres - part.start) / WINDOW_FADE)
-            if part.stop < CROP_SIZE:
-                share *= smoothstep((part.stop - centres) / WINDOW_FADE)
-            along.append(share)
-        return along[0][:, None] * along[1][None, :]
+        down, across = (
+            edge_fade(part.start, part.stop - part.start, CROP_SIZE, WINDOW_FADE)[1]
+            for part in (self.rows, self.columns)
+        )
+        return (down[:, None] * across[None, :]).astype(np.float32)
 
     def in_crop(self, part: torch.Tensor) -> torch.Tensor:
         """(B, C, rows, columns) laid into the crop, (B, C, 256, 256), with zeros round it."""
