@@ -29,7 +29,7 @@ from src.frames.crop import CROP_SIZE, FaceCrop, cut, face_crop, paste  # noqa: 
 from src.frames.draw import landmark_picture, smooth_landmark_picture  # noqa: E402
 from src.frames.portrait import PortraitRenderer  # noqa: E402
 from src.frames.translate import TranslationRenderer, in_order, thread_pool  # noqa: E402
-from src.networks.folding import folded, for_inference  # noqa: E402
+from src.networks.folding import for_inference  # noqa: E402
 from src.networks.image_translation import (  # noqa: E402
     MENDING_INPUTS,
     MENDING_OUTPUTS,
@@ -167,7 +167,7 @@ def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
     official.to(device), embedded.to(device)
     painting = {"plain": plain_painting(official, device)}
     if device.type == "cpu" and dtype != torch.float32:
-        in_float32 = folded(official).to(memory_format=torch.channels_last)
+        in_float32 = for_inference(official, device, torch.float32)
         painting["ours, float32"] = ours(in_float32, CROP_SIZE, device)
     painting[name] = ours(quick[0], CROP_SIZE, device)
     tables[f"official size, {millions(official)}, portrait of 256 x 256"] = painting

@@ -25,6 +25,7 @@ from src.frames.translate import (
 from src.landmarks.detect import detect_landmarks
 from src.networks.folding import enlarging, folded, for_inference, quick_dtype
 from src.networks.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
+from src.networks.winograd import WinogradConv
 from src.weights import load_translation
 
 MENDS = {"input_nc": MENDING_INPUTS, "output_nc": MENDING_OUTPUTS}
@@ -276,6 +277,44 @@ class TestQuickNetwork:
         large = torch.nn.functional.interpolate(small, scale_factor=2, mode="nearest")
         torch.testing.assert_close(whole(small), conv(large), atol=1e-12, rtol=0)
 
+    @pytest.mark.parametrize("shape", [(3, 6, 10), (2, 7, 10), (1, 5, 3)])
+    @pytest.mark.parametrize("bias", [True, False])
+    def test_winograd_s_way_comes_to_the_same(self, shape, bias, monkeypatch):
+        conv = torch.nn.Conv2d(5, 7, 3, padding=1, bias=bias, dtype=torch.float64)
+        number, rows, columns = shape
+        pictures = torch.randn(number, 5, rows, columns, dtype=torch.float64)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        quick = WinogradConv(conv)
+        with torch.inference_mode():
+            for most in (1, 2**20):  # frame by frame, and all at once
+                monkeypatch.setattr("src.networks.winograd.CACHED_BYTES", most)
+                torch.testing.assert_close(quick(pictures), conv(pictures), atol=1e-12, rtol=0)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            *({"kernel_size": 5}, {"stride": 2}, {"padding": 0}, {"dilation": 2}, {"groups": 2}),
+            {"padding_mode": "reflect"},
+        ],
+    )
+    def test_other_convolutions_are_none_of_winograd_s(self, change):
+        usual = {"kernel_size": 3, "padding": 1}
+        assert WinogradConv.fits(torch.nn.Conv2d(4, 4, **usual))
+        assert not WinogradConv.fits(torch.nn.Conv2d(4, 4, **(usual | change)))
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_wide_layers_are_computed_in_winograd_s_way(self, dtype):
+        network = with_statistics(num_downs=3, ngf=64, max_widening=4)
+        quick = for_inference(network, "cpu", dtype)
+        used = [module for module in quick.modules() if isinstance(module, WinogradConv)]
+        # The innermost level and no other is 256 wide: two blocks of two convolutions.
+        assert [tuple(module.weight.shape) for module in used] == 4 * [(16, 256, 256)]
+        pictures = torch.rand(2, 6, 64, 48)
+        with torch.inference_mode():
+            expected, found = network(pictures), quick(pictures.to(dtype)).float()
+        error = (found - expected).abs().mean() / expected.std()
+        assert error < (1e-5 if dtype == torch.float32 else 0.02)
+
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
     def test_a_network_that_is_on_a_device_already_is_made_quick_there(self):
         network = with_statistics(**MENDS, **SMALL)
@@ -285,10 +324,9 @@ class TestQuickNetwork:
         assert (found.float().cpu() - expected).abs().mean() < 0.05 * expected.std()
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-    def test_frames_are_those_of_the_plain_network(self, face, moved, monkeypatch, dtype):
+    def test_frames_are_those_of_the_plain_network(self, face, moved, dtype):
         network = with_statistics(**MENDS, **SMALL)
-        monkeypatch.setattr("src.networks.folding.quick_dtype", lambda device: dtype)
-        quick = for_inference(network, "cpu")
+        quick = for_inference(network, "cpu", dtype)
         assert {weight.dtype for weight in quick.parameters()} == {dtype}
         warped = [PortraitRenderer(*face).render(points) for points in moved]
         for plain, fast, bare in zip(

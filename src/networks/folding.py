@@ -11,6 +11,13 @@ from torch.nn.utils import skip_init
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from src.networks.image_translation import ResUnetGenerator
+from src.networks.winograd import WinogradConv
+
+MANY_CHANNELS = 256
+"""From so many on, Winograd's way saves a processor time: a quarter to a third of a convolution's.
+
+With 128 it is even, with 64 a third slower (measured on Zen 4, float32 and bfloat16 alike).
+"""
 
 
 def enlarging(conv: nn.Conv2d) -> nn.ConvTranspose2d:
@@ -54,15 +61,21 @@ def folded(network: ResUnetGenerator) -> ResUnetGenerator:
     return network
 
 
-def for_inference(network: ResUnetGenerator, device: torch.device | str) -> ResUnetGenerator:
-    """A network folded, with channels last, in the numbers that the device is quickest with.
+def for_inference(
+    network: ResUnetGenerator, device: torch.device | str, dtype: torch.dtype | None = None
+) -> ResUnetGenerator:
+    """A network folded, with channels last, as the device is quickest with it.
 
     Args:
         network: in eval mode; stays as it is.
         device: where the result will be.
+        dtype: of its numbers; `quick_dtype` where None.
     """
-    dtype = quick_dtype(torch.device(device))
-    return folded(network).to(device, dtype, memory_format=torch.channels_last)
+    device = torch.device(device)
+    quick = folded(network)
+    if device.type == "cpu":  # the libraries of other devices choose by themselves
+        _use_winograd(quick)
+    return quick.to(device, dtype or quick_dtype(device), memory_format=torch.channels_last)
 
 
 def quick_dtype(device: torch.device) -> torch.dtype:
@@ -85,6 +98,16 @@ def cpu_multiplies_bfloat16() -> bool:
     # PyTorch has no public name for it.
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, bool)() for check in checks)
+
+
+def _use_winograd(network: nn.Module) -> None:
+    """Put Winograd's way in place of the convolutions of many channels."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if not isinstance(child, nn.Conv2d) or not WinogradConv.fits(child):
+                continue
+            if min(child.in_channels, child.out_channels) >= MANY_CHANNELS:
+                setattr(module, name, WinogradConv(child))
 
 
 def _folded_layers(layers: nn.Sequential) -> list[nn.Module]:
