@@ -45,6 +45,7 @@ def parse() -> argparse.Namespace:
     add("--batch", type=int, default=512, help="windows a step (%(default)s)")
     add("--threads", type=int, default=0, help="CPU threads of the network, 0 for all")
     add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="(%(default)s)")
+    add("--bfloat16", action="store_true", help="compute in it")
     add("--published", action="store_true", help="the release's sizes of the network")
     return parser.parse_args()
 
@@ -107,6 +108,7 @@ def main() -> int:
             speed_change=0.0,
             shares={},
             even_clips=False,
+            bfloat16=options.bfloat16,
             seed=0,
         )
         run = runs.begin(

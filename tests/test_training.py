@@ -508,7 +508,7 @@ def a_run(folder: Path, steps: int) -> runs.Run:
     )
 
 
-def content_run(folder: Path, steps: int) -> dict:
+def content_run(folder: Path, steps: int, bfloat16: bool = False) -> dict:
     runs.seed_everything(0)
     network = ContentBranch(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=2, hidden=(16, 16))
     data = clips()
@@ -528,14 +528,17 @@ def content_run(folder: Path, steps: int) -> dict:
         speed_change=0.0,
         shares={},
         even_clips=False,
+        bfloat16=bfloat16,
         seed=0,
     )
     content.train(a_run(folder, steps), network, corpus, corpus, {}, options, statistics)
     return torch.load(folder / "ckpt_last.pth", weights_only=True)
 
 
-def test_the_content_branch_learns_that_loud_is_open(tmp_path):
-    state = content_run(tmp_path, 400)
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_the_content_branch_learns_that_loud_is_open(tmp_path, bfloat16):
+    state = content_run(tmp_path, 400, bfloat16)
+    assert {w.dtype for w in state["network"].values() if w.is_floating_point()} == {torch.float32}
     network = ContentBranch(**state["config"])
     network.load_state_dict(state["network"])
     data = clips(seed=9)

@@ -89,6 +89,7 @@ def content_options(**weights: float) -> content.Options:
         speed_change=0.0,
         shares={},
         even_clips=False,
+        bfloat16=False,
         seed=0,
         **{**every, **weights},
     )

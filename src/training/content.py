@@ -56,6 +56,7 @@ class Options:
     speed_change: float  # part by which runs are played faster or slower at most
     shares: dict[str, float]  # of the batches, by prefix of the speaker's name
     even_clips: bool  # within a share, clips are drawn equally often, not by their length
+    bfloat16: bool  # what the network computes in; losses and weights stay float32
     seed: int
 
 
@@ -234,7 +235,9 @@ def train(
     def step(
         _done: int, heard: torch.Tensor, face: torch.Tensor, true: torch.Tensor
     ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
-        yield learner, losses(network(heard, face), true, face, options)
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=options.bfloat16):
+            made = network(heard, face)
+        yield learner, losses(made.float(), true, face, options)
 
     def show(writer: Any, done: int) -> None:
         frames = true_and_made(average.module, validation, 0, run.device)

@@ -144,6 +144,7 @@ class SharedBatchNorm(nn.SyncBatchNorm):
         """(N, C, …), normalised over all but C and over the processes in training."""
         if not self.training or features.device.type != "cpu":
             return super().forward(features)
+        dtype, features = features.dtype, features.float()
         axes = [0, *range(2, features.dim())]
         shape = (1, -1, *[1] * (features.dim() - 2))
         number = count() * features.numel() // features.shape[1]
@@ -155,4 +156,4 @@ class SharedBatchNorm(nn.SyncBatchNorm):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (number / (number - 1)), self.momentum)
         normed = centred * torch.rsqrt(variance + self.eps).view(shape)
-        return normed * self.weight.view(shape) + self.bias.view(shape)
+        return (normed * self.weight.view(shape) + self.bias.view(shape)).to(dtype)
