@@ -88,7 +88,8 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
 
     add = parser.add_argument_group("landmarks").add_argument
     add("--name", nargs="+", default=[], help="runs under ROOT/ckpt")
-    add("--split", choices=("test", "val"), default="test", help="(%(default)s)")
+    splits = {"choices": ("test", "val"), "default": ["test"]}
+    add("--split", nargs="+", **splits, help="one, or both together (test)")
     add("--dump_file_name", default="autovc_retrain_mel", help="lips (%(default)s)")
     add("--head_dump_file_name", default="speaker_aware", help="heads (%(default)s)")
     add("--threads", type=between(0, 1024, int), default=0, help="CPU threads, 0 for all (0)")
@@ -172,7 +173,7 @@ def judge_landmarks(options: argparse.Namespace, _handed_on: list[str]) -> None:
     factors = Factors(*(factor_of(options, name) for name in FACTORS))
     judged = landmark_report.judge(
         root,
-        options.split,
+        tuple(dict.fromkeys(options.split)),
         options.dump_file_name,
         options.head_dump_file_name,
         networks,

@@ -206,6 +206,7 @@ def root(tmp_path_factory):
             test.append(moving_clip(rng, "robot/robot_0+0", 70, nod))
         dumps.write_clips(folder, "train", train, dump)
         dumps.write_clips(folder, "test", test, dump)
+        dumps.write_clips(folder, "val", [moving_clip(rng, "d/d0+0", 75, nod)], dump)
     dumps.save_npz(
         folder / "synthetic" / "robot_0.npz",
         wav=np.zeros(16000, np.int16),
@@ -258,6 +259,22 @@ def test_one_dump_is_enough(root, tmp_path, capsys):
     figures = json.loads((tmp_path / "landmarks.json").read_text())
     assert figures["lips"] and not figures["heads"]
     assert "absent_test_au.pickle: absent" in capsys.readouterr().err
+
+
+def test_two_splits_are_judged_together(root, tmp_path, capsys):
+    found = {}
+    for splits in (("test",), ("val",), ("val", "test")):
+        arguments = ["--root_dir", root, "--out_dir", tmp_path, "--split", *splits]
+        assert main_evaluate.main([str(one) for one in arguments]) == 0
+        assert f"Landmarks of {' and '.join(splits)}," in capsys.readouterr().out
+        found[splits] = json.loads((tmp_path / "landmarks.json").read_text())
+    both = found["val", "test"]
+    assert both["splits"] == ["val", "test"]
+    assert both["counts"]["lip clips"] == both["counts"]["head clips"] == 3
+    # The mean over one clip and two others.
+    for kind, measure in (("lips", "D-LL"), ("heads", "D-L")):
+        one, two = (found[split,][kind]["network"][measure] for split in ("val", "test"))
+        assert both[kind]["network"][measure] == pytest.approx((one + 2 * two) / 3)
 
 
 def refusal(capsys, *arguments) -> str:

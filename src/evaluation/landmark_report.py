@@ -45,9 +45,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Judged:
-    """All figures of a split; the names of dicts are those of the columns and of `METHODS`."""
+    """All figures of some splits; the names of dicts are those of the columns and of `METHODS`."""
 
-    split: str
+    splits: tuple[str, ...]
     lips: dict[str, dict[str, float]] = field(default_factory=dict)  # method -> measure
     heads: dict[str, dict[str, float]] = field(default_factory=dict)
     motion: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Judged:
 
 def judge(
     root: Path,
-    split: str,
+    splits: tuple[str, ...],
     lip_dump: str,
     head_dump: str,
     networks: AudioNetworks,
@@ -67,16 +67,20 @@ def judge(
     most_synthetic: int,
     device,
 ) -> Judged:
-    """Measure both dumps of a split; one of the two may be absent.
+    """Measure both dumps of some splits together; one of the two may be absent.
 
     Raises:
         InputError: both are, or one is not a dump, or has no training clips beside it.
     """
-    judged = Judged(split)
+    judged = Judged(splits)
     for name, posed in ((lip_dump, False), (head_dump, True)):
-        if dumps.dump_paths(root, split, name)[0].is_file():
+        paths = {split: dumps.dump_paths(root, split, name)[0] for split in splits}
+        there = [split for split, path in paths.items() if path.is_file()]
+        for split in set(splits).difference(there):
+            _log.warning("%s: absent", paths[split])
+        if there:
             part = _judge_heads if posed else _judge_lips
-            clips = dumps.read_clips(root, split, name)
+            clips = [clip for split in there for clip in dumps.read_clips(root, split, name)]
             synthetic = {path.stem for path in (root / "synthetic").glob("*.npz")}
             train = dumps.read_clips(root, "train", name)
             references = predictions.fit_references(train, root / "analysed", posed, synthetic)
@@ -86,11 +90,10 @@ def judge(
             part(judged, root, list(found), references, networks, factors, device)
             if posed:
                 _test_speakers(judged, root, [*train, *clips], networks, factors, device)
-        else:
-            _log.warning("%s: absent", dumps.dump_paths(root, split, name)[0])
     if not judged.clips:
         raise InputError(
-            f"{root / 'dump'}: no clips in the {split} dumps of {lip_dump} and {head_dump}; "
+            f"{root / 'dump'}: no clips in the {' and '.join(splits)} dumps of {lip_dump} and"
+            f" {head_dump}; "
             "main_prepare_data.py makes them"
         )
     return judged
@@ -256,7 +259,7 @@ def _test_speakers(
 def markdown(judged: Judged, weights: str, factors: Factors) -> str:
     """All figures as Markdown that reads well as plain text too."""
     played = f"lips x {factors.lip_x:g} and y {factors.lip_y:g}, head {factors.position:g}"
-    lines = [f"Landmarks of the split {judged.split}, {weights}. *played*: {played}.", ""]
+    lines = [f"Landmarks of {' and '.join(judged.splits)}, {weights}. *played*: {played}.", ""]
     counts = judged.counts
     if judged.lips:
         spoken = ""
