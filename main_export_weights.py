@@ -85,8 +85,8 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
     from src.networks.content import ContentBranch, hold_skull, restandardise, scale_lips
     from src.networks.image_translation import ResUnetGenerator
     from src.networks.speaker import SpeakerBranch
+    from src.preparation.passages import load_faces
     from src.training import runs
-    from src.training.prepare import load_faces
 
     target = read_embedding(options.root_dir / "dump" / "target_embedding.npy")
     standard = load_faces(options.root_dir).standard_face

@@ -47,8 +47,8 @@ from src.errors import InputError
 from src.training.options import numbers_by_name
 
 if TYPE_CHECKING:
-    from src.training.prepare import Converter
-    from src.training.splits import HeldOut
+    from src.preparation.landmark_dumps import Converter
+    from src.preparation.splits import HeldOut
 
 CHECKPOINTS = Path(__file__).resolve().parent / "examples" / "ckpt"
 
@@ -114,36 +114,36 @@ def run(options: argparse.Namespace) -> None:
 
 
 def do_everything(options: argparse.Namespace) -> None:
-    from src.training import prepare
+    from src.preparation import clip_stages, passages
 
     joins = options.shard == (1, 1)
     convert = converter_of(options) if joins else None  # what is wrong with it, is said at once
-    do_clips(options, prepare.CLIP_STAGES)
+    do_clips(options, clip_stages.CLIP_STAGES)
     if not joins:
         return
     held_out = held_out_of(options)
-    prepare.write_report(options.root_dir, held_out)
-    prepare.measure_faces(options.root_dir, held_out)
-    prepare.analyse_passages(options.root_dir, options.jobs)
+    clip_stages.write_report(options.root_dir, held_out)
+    passages.measure_faces(options.root_dir, held_out)
+    do_analyse(options)
     do_dump(options, convert, posed=False)
     do_dump(options, convert, posed=True)
     do_pictures(options)
 
 
 def do_voices(options: argparse.Namespace) -> None:
-    from src.training import prepare
+    from src.preparation import analysis
 
-    prepare.analyse_voices(options.speech, options.root_dir, options.jobs)
+    analysis.analyse_voices(options.speech, options.root_dir, options.jobs)
 
 
 def do_clips(options: argparse.Namespace, stages: tuple[str, ...]) -> None:
-    from src.training import clips, prepare
+    from src.preparation import clip_stages, clips
 
     sources = sources_of(options)
     if not sources and "track" in stages:
         where = " ".join(map(str, options.videos)) or "none given"
         raise InputError(f"--videos {where}: no videos to track")
-    prepare.work_on_clips(
+    clip_stages.work_on_clips(
         sources,
         options.root_dir,
         stages,
@@ -155,41 +155,42 @@ def do_clips(options: argparse.Namespace, stages: tuple[str, ...]) -> None:
 
 
 def do_offsets(options: argparse.Namespace) -> None:
-    from src.training import prepare
+    from src.preparation import clip_stages
 
     do_clips(options, ("offset",))
     if options.shard == (1, 1):
-        prepare.write_report(options.root_dir, held_out_of(options))
+        clip_stages.write_report(options.root_dir, held_out_of(options))
 
 
 def do_synthetic(options: argparse.Namespace) -> None:
-    from src.training import prepare
+    from src.preparation import speech
 
     minutes = numbers_by_name("--synthetic", options.synthetic)
     if not minutes:
         raise InputError("--synthetic: name voices and their minutes, such as rms=20")
     texts = sentences_of(options.text) if options.text else []
-    prepare.speak_all(minutes, texts, options.root_dir)
+    speech.speak_all(minutes, texts, options.root_dir)
 
 
 def do_faces(options: argparse.Namespace) -> None:
-    from src.training import prepare
+    from src.preparation import passages
 
-    prepare.measure_faces(options.root_dir, held_out_of(options))
+    passages.measure_faces(options.root_dir, held_out_of(options))
 
 
 def do_analyse(options: argparse.Namespace) -> None:
-    from src.training import prepare
+    from src.preparation import analysis, clip_stages
 
-    prepare.analyse_passages(options.root_dir, options.jobs)
+    analysis.analyse_synthetic(options.root_dir, options.jobs)
+    clip_stages.work_on_clips([], options.root_dir, ("analyse",), options.jobs)
 
 
 def do_dump(options: argparse.Namespace, convert: Converter | None, posed: bool) -> None:
     """The dump of the content branch, or with head motion that of the speaker-aware branch."""
-    from src.training import prepare
+    from src.preparation import landmark_dumps
 
     named = options.dump_file_name if options.step != "all" else None
-    prepare.write_dumps(
+    landmark_dumps.write_dumps(
         options.root_dir,
         named or ("speaker_aware" if posed else "autovc_retrain_mel"),
         posed,
@@ -201,25 +202,25 @@ def do_dump(options: argparse.Namespace, convert: Converter | None, posed: bool)
 
 
 def do_one_dump(options: argparse.Namespace, posed: bool) -> None:
-    from src.training import prepare
+    from src.preparation import passages
 
-    prepare.load_faces(options.root_dir)
+    passages.load_faces(options.root_dir)
     do_dump(options, converter_of(options), posed)
 
 
 def converter_of(options: argparse.Namespace) -> Converter | None:
     """AutoVC as the options want it, None for the plain log-mel."""
-    from src.training import prepare
+    from src.preparation import landmark_dumps
 
     if options.plain_mel:
         return None
     checkpoint, voice = options.load_AUTOVC_name, options.target_voice
-    return prepare.converter(options.root_dir, CHECKPOINTS, checkpoint, voice)
+    return landmark_dumps.converter(options.root_dir, CHECKPOINTS, checkpoint, voice)
 
 
 def do_pictures(options: argparse.Namespace) -> None:
     from src.defaults import PICTURE_SUFFIXES
-    from src.training import pack
+    from src.preparation import pack
 
     stills = [path for folder in options.stills for path in sorted(folder.iterdir())]
     named = options.dump_file_name if options.step != "all" else None
@@ -235,18 +236,18 @@ def do_pictures(options: argparse.Namespace) -> None:
 
 def sources_of(options: argparse.Namespace) -> list:
     """The clips of all folders of videos."""
-    from src.training import clips
+    from src.preparation import clips
 
     return [source for folder in options.videos for source in clips.find_clips(folder)]
 
 
 def held_out_of(options: argparse.Namespace) -> HeldOut:
     """Who is kept for validation and tests: as said, as said before, or drawn."""
-    from src.training import prepare, splits
+    from src.preparation import clip_stages, splits
 
     root = options.root_dir
     return splits.decide(
-        root, options.val, options.test, lambda: prepare.speakers_to_draw_from(root)
+        root, options.val, options.test, lambda: clip_stages.speakers_to_draw_from(root)
     )
 
 

@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     from src.checkpoints import read_checkpoint
     from src.networks.speaker import MotionDiscriminator, SpeakerBranch
-    from src.training import content, dumps, prepare, runs, speaker_aware
+    from src.preparation import passages
+    from src.training import content, dumps, runs, speaker_aware
 
     training = runs.begin(options)
     root = options.root_dir
@@ -79,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     if training.resume:
         state = runs.load_run(training.last, network.config)
         statistics = runs.stored_statistics(state, training.last)
-    standard = prepare.load_faces(root).standard_face
+    standard = passages.load_faces(root).standard_face
     lead = network.config["window_lead"]
     validation = speaker_aware.Corpus.of(held_out, *statistics, standard, lead, options.motion_gain)
     if not options.train:

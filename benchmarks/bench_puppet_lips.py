@@ -28,9 +28,9 @@ from src.defaults import AMP_LIP_X, AMP_LIP_Y, AMP_POS  # noqa: E402
 from src.evaluation.measures import open_shut_auc  # noqa: E402
 from src.evaluation.rendered import phone_gaps  # noqa: E402
 from src.landmarks.cartoon import finish_puppet, opening_gain, resting_face  # noqa: E402
+from src.preparation.sentences import sentences  # noqa: E402
+from src.preparation.synthesis import speak_flite  # noqa: E402
 from src.puppets import find_picture, mended, read_puppet  # noqa: E402
-from src.training.sentences import sentences  # noqa: E402
-from src.training.synthesis import speak_flite  # noqa: E402
 from src.weights import load_audio_networks  # noqa: E402
 
 CARTOONS = ROOT / "examples_cartoon"

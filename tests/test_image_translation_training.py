@@ -22,7 +22,8 @@ from src.landmarks.detect import detect_landmarks
 from src.landmarks.topology import LIPS, mirror_order
 from src.networks.image_translation import ResUnetGenerator
 from src.networks.vgg import Vgg19
-from src.training import image_translation, pack, perceptual, shards, translation_losses
+from src.preparation import pack
+from src.training import image_translation, perceptual, shards, translation_losses
 from src.training.dumps import save_npz
 from src.training.pairs import PairMaker, turned_apart
 

@@ -16,7 +16,8 @@ import main_prepare_data
 from src.audio import FRAME_RATE, SAMPLE_RATE, ffmpeg_path
 from src.errors import InputError
 from src.landmarks.topology import RIGID_POINTS
-from src.training import clips, dumps, faces, prepare, splits, sync
+from src.preparation import clip_stages, clips, splits, sync, tracks
+from src.training import dumps, faces
 from src.video import write_video
 from tests.test_training import face
 from thirdparty import fan
@@ -74,7 +75,7 @@ def running(frames: int) -> np.ndarray:
 
 
 def test_resampling_to_the_rate_of_the_sound():
-    track, first = faces.at_audio_rate(running(50), 0.0, 2 * SAMPLE_RATE)
+    track, first = tracks.at_audio_rate(running(50), 0.0, 2 * SAMPLE_RATE)
     assert (len(track), first) == (125, 0)
     # After the last frame, at 1.96 s, the picture stays.
     expected = np.minimum(np.arange(125) / FRAME_RATE, 1.96)
@@ -83,12 +84,12 @@ def test_resampling_to_the_rate_of_the_sound():
 
 def test_resampling_in_step_with_the_sound():
     # The picture leads by 0.2 s: as much sound is dropped, 1.8 s are left.
-    track, first = faces.at_audio_rate(running(50), 0.2, 2 * SAMPLE_RATE)
+    track, first = tracks.at_audio_rate(running(50), 0.2, 2 * SAMPLE_RATE)
     assert first == 0.2 * SAMPLE_RATE
     assert len(track) == int(1.8 * FRAME_RATE)
     assert track[0, 0, 0] == 0
     # It lags: picture is dropped.
-    track, first = faces.at_audio_rate(running(50), -0.2, 2 * SAMPLE_RATE)
+    track, first = tracks.at_audio_rate(running(50), -0.2, 2 * SAMPLE_RATE)
     assert first == 0
     assert len(track) == int(1.8 * FRAME_RATE)
     np.testing.assert_allclose(track[:3, 0, 0], 0.2 + np.arange(3) / FRAME_RATE)
@@ -97,9 +98,9 @@ def test_resampling_in_step_with_the_sound():
 def test_gaps_are_interpolated_and_too_many_refused():
     track = np.array(running(50))
     track[10:14] = np.nan
-    np.testing.assert_allclose(faces.clean_track(track), running(50), atol=1e-9)
+    np.testing.assert_allclose(tracks.clean_track(track), running(50), atol=1e-9)
     track[20:30] = np.nan
-    assert faces.clean_track(track) is None
+    assert tracks.clean_track(track) is None
 
 
 # ---- offsets -------------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ def test_the_sign_is_that_of_the_manifest(babble):
     predicted = heard[:: SAMPLE_RATE * 2 // 125]
     offset = sync.estimate_offset(seen, predicted).frames / clips.VIDEO_RATE
     track = np.broadcast_to(seen[:, None, None], (150, 68, 3))
-    track, first = faces.at_audio_rate(track, offset, len(heard))
+    track, first = tracks.at_audio_rate(track, offset, len(heard))
     in_step = heard[first:][:: SAMPLE_RATE * 2 // 125][: len(track)]
     assert np.corrcoef(track[:, 0, 0], in_step)[0, 1] > 0.98
 
@@ -218,9 +219,9 @@ def test_those_in_sync_are_drawn(tmp_path):
     for name, synced in zip("abcdef", (1, 1, 1, 0, 0, 0), strict=True):
         clip = {"landmarks": track, "wav": wav, "speaker": name, "offset": 0.0}
         dumps.save_npz(tmp_path / "clips" / f"{name}1.npz", synced=bool(synced), **clip)
-    assert prepare.speakers_to_draw_from(tmp_path) == {"a1": "a", "b1": "b", "c1": "c"}
+    assert clip_stages.speakers_to_draw_from(tmp_path) == {"a1": "a", "b1": "b", "c1": "c"}
     dumps.save_npz(tmp_path / "clips" / "a1.npz", synced=False, **(clip | {"speaker": "a"}))
-    assert len(prepare.speakers_to_draw_from(tmp_path)) == 6
+    assert len(clip_stages.speakers_to_draw_from(tmp_path)) == 6
 
 
 def test_what_was_decided_stays(tmp_path):
@@ -409,15 +410,15 @@ def test_a_detector_that_cannot_run_ends_it_in_one_line(videos, tmp_path, monkey
 def test_clips_of_one_name_are_refused(tmp_path):
     sources = [clips.ClipSource(Path(f"{who}/talk.mp4"), who) for who in "ab"]
     with pytest.raises(InputError, match="a/talk.mp4 and b/talk.mp4"):
-        prepare.work_on_clips(sources, tmp_path, ("track",), 1)
+        clip_stages.work_on_clips(sources, tmp_path, ("track",), 1)
     arrays = {"landmarks": np.zeros((0, 68, 3)), "wav": np.zeros(0, np.int16)}
     known = {"speaker": "a", "synced": True, "offset": 0.0}
     dumps.save_npz(tmp_path / "clips" / "talk.npz", **arrays, **known)
     with pytest.raises(InputError, match="b/talk.mp4: .*talk.npz is a clip of a, not b"):
-        prepare.work_on_clips(sources[1:], tmp_path, ("track",), 1)
+        clip_stages.work_on_clips(sources[1:], tmp_path, ("track",), 1)
     (tmp_path / "clips" / "talk.npz").write_bytes(b"")
     with pytest.raises(InputError, match="talk.npz: not a tracked clip"):
-        prepare.work_on_clips(sources[:1], tmp_path, ("track",), 1)
+        clip_stages.work_on_clips(sources[:1], tmp_path, ("track",), 1)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "-1/2"])

@@ -17,20 +17,25 @@ from src.landmarks.geometry import normalise, register
 from src.networks.autovc import Generator
 from src.networks.content import ContentBranch
 from src.networks.speaker import MotionDiscriminator, SpeakerBranch
+from src.preparation import (
+    analysis,
+    lip_shapes,
+    sentences,
+    speech,
+    splits,
+    synthesis,
+    tracks,
+    voices,
+)
 from src.training import (
     augment,
     content,
     dumps,
     faces,
-    lip_shapes,
-    prepare,
     runs,
     sampling,
-    sentences,
     speaker_aware,
-    synthesis,
     voice_conversion,
-    voices,
 )
 
 
@@ -160,18 +165,18 @@ def test_the_standard_face_is_upright_symmetric_and_of_the_right_size():
 def test_a_clips_gaps_are_filled_and_a_clip_without_a_face_is_refused():
     track = np.repeat(face()[None], 20, 0) + np.arange(20)[:, None, None]
     track[7:9] = np.nan
-    clean = faces.clean_track(track)
+    clean = tracks.clean_track(track)
     assert np.abs(clean - (face() + np.arange(20)[:, None, None])).max() < 1e-6
     track[:10] = np.nan
-    assert faces.clean_track(track) is None
+    assert tracks.clean_track(track) is None
 
 
 def test_sound_that_lags_loses_its_start():
     track = np.arange(50.0)[:, None, None] * np.ones((1, 68, 3))
-    late, first = faces.at_audio_rate(track, 0.2, 32000)
+    late, first = tracks.at_audio_rate(track, 0.2, 32000)
     assert first == 3200
     assert late[0, 0, 0] == 0
-    early, first = faces.at_audio_rate(track, -0.2, 32000)
+    early, first = tracks.at_audio_rate(track, -0.2, 32000)
     assert first == 0
     assert early[0, 0, 0] == pytest.approx(5.0)
     assert early[10, 0, 0] == pytest.approx(5.0 + 10 / 62.5 * 25)
@@ -374,7 +379,7 @@ def test_a_broken_or_empty_recording_is_passed_over(tmp_path, caplog):
             file.setparams((1, 2, 16000, 0, "NONE", ""))
             file.writeframes(samples.tobytes())
     (tmp_path / "c_1.wav").write_bytes(b"no sound")
-    prepare.analyse_voices([tmp_path], tmp_path, 1)
+    analysis.analyse_voices([tmp_path], tmp_path, 1)
     known = dumps.read_voices(tmp_path / "dump" / "voices.npz")
     assert known.speakers.tolist() == ["a"]
     passed_over = [text for text in caplog.messages if text.startswith("passed over: ")]
@@ -399,24 +404,24 @@ def test_what_is_analysed_follows_the_sound(tmp_path):
 
     analysed = tmp_path / "analysed" / "rms_00000.npz"
     speak(0.05)
-    prepare.analyse_passages(tmp_path, 1)
+    analysis.analyse_synthetic(tmp_path, 1)
     mel, made = np.load(analysed)["mel"], analysed.stat().st_mtime_ns
-    prepare.analyse_passages(tmp_path, 1)
+    analysis.analyse_synthetic(tmp_path, 1)
     assert analysed.stat().st_mtime_ns == made
     speak(0.1)
-    prepare.analyse_passages(tmp_path, 1)
+    analysis.analyse_synthetic(tmp_path, 1)
     assert np.abs(np.load(analysed)["mel"] - mel).max() > 0.1
 
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 def test_a_shorter_run_deletes_what_a_longer_one_said(tmp_path):
-    prepare.speak_all({"kal": 0.1}, [], tmp_path)
-    prepare.speak_all({"kal": 0.01}, [], tmp_path)
+    speech.speak_all({"kal": 0.1}, [], tmp_path)
+    speech.speak_all({"kal": 0.01}, [], tmp_path)
     assert [path.name for path in (tmp_path / "synthetic").iterdir()] == ["kal_00000.npz"]
 
 
 def test_held_out_speakers_are_in_one_split_only():
-    held_out = prepare.HeldOut(frozenset({"a"}), frozenset({"b"}))
+    held_out = splits.HeldOut(frozenset({"a"}), frozenset({"b"}))
     assert [held_out.split_of(s) for s in "abc"] == ["val", "test", "train"]
 
 

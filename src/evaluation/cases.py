@@ -23,7 +23,7 @@ from src.evaluation.measures import (
     aperture_correlation,
     open_shut_auc,
 )
-from src.training.clips import VIDEO_SUFFIXES
+from src.preparation.clips import VIDEO_SUFFIXES
 from src.training.dumps import read_spoken
 
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def video_frame(path: Path, index: int) -> np.ndarray:
     Raises:
         InputError: the video ends before, so it is not the one that was tracked.
     """
-    from src.training.clips import read_frames
+    from src.preparation.clips import read_frames
 
     for number, frame in enumerate(read_frames(path, MEASURE_RATE)):
         if number == index:
@@ -197,8 +197,8 @@ def lips_from_phones(root: Path) -> Callable:
     """
     from src.landmarks.geometry import similarity
     from src.landmarks.topology import LANDMARK_COUNT, RIGID_POINTS
-    from src.training.lip_shapes import LipMap, mouth_tracks
-    from src.training.prepare import load_faces
+    from src.preparation.lip_shapes import LipMap, mouth_tracks
+    from src.preparation.passages import load_faces
 
     known = load_faces(root)
     lip_map, rigid = LipMap(known.lip_weights), list(RIGID_POINTS)

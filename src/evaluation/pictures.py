@@ -24,7 +24,7 @@ from src.evaluation.landmark_report import aligned, without_nan
 from src.evaluation.measures import MEASURE_RATE
 from src.frames.crop import FaceCrop, cut, face_crop
 from src.landmarks.topology import JAW, LIPS
-from src.training.clips import read_frames
+from src.preparation.clips import read_frames
 
 if TYPE_CHECKING:
     import torch

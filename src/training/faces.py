@@ -1,4 +1,4 @@
-"""Tracked faces become what the networks learn: registered, smooth, at the audio's rate."""
+"""Faces that clips are laid on: the standard face, a clip's own at rest, and how its head goes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from src.audio import FRAME_RATE, SAMPLE_RATE
 from src.landmarks.geometry import (
     NORMALISED_JAW_WIDTH,
     inner_lip_area,
@@ -19,7 +18,6 @@ from src.landmarks.topology import (
     RIGID_POINTS,
     mirror_order,
 )
-from src.training.clips import LEAST_TRACKED, SMOOTHING, VIDEO_RATE
 
 STANDARD_FACE_ROUNDS = 5
 STATIC_FRAMES = 5  # frames of the most closed mouth that make the static face
@@ -54,44 +52,6 @@ def _rest_on_jaw(face: np.ndarray) -> np.ndarray:
     centre = 0.5 * (face[0] + face[16])
     centre[2] = face[:, 2].mean()
     return (face - centre) * (NORMALISED_JAW_WIDTH / abs(face[16, 0] - face[0, 0]))
-
-
-def clean_track(track: np.ndarray) -> np.ndarray | None:
-    """Fill the gaps of a track (T, 68, 3) with NaN, and smooth the detector's jitter.
-
-    Returns None where the face was seen in too few frames.
-    """
-    from scipy.signal import savgol_filter
-
-    seen = np.isfinite(track).all((1, 2))
-    if len(track) < SMOOTHING[0] or seen.mean() < LEAST_TRACKED:
-        return None
-    frames = np.arange(len(track))
-    flat = track.reshape(len(track), -1).astype(np.float64)
-    columns = [np.interp(frames, frames[seen], column[seen]) for column in flat.T]
-    smooth = savgol_filter(np.stack(columns, 1), *SMOOTHING, axis=0)
-    return smooth.reshape(track.shape)
-
-
-def at_audio_rate(track: np.ndarray, offset: float, samples: int) -> tuple[np.ndarray, int]:
-    """Resample a track at ``VIDEO_RATE`` to ``FRAME_RATE``, in step with its sound.
-
-    Args:
-        track: (T, 68, 3).
-        offset: seconds that the picture leads the sound.
-        samples: length of the sound.
-
-    Returns:
-        The track (T', 68, 3) and the first sample of the sound that belongs to it. Both last as
-        long as picture and sound overlap.
-    """
-    dropped_sound, dropped_picture = max(0.0, offset), max(0.0, -offset)
-    seconds = min(len(track) / VIDEO_RATE - dropped_picture, samples / SAMPLE_RATE - dropped_sound)
-    times = np.arange(int(seconds * FRAME_RATE)) / FRAME_RATE + dropped_picture
-    known = np.arange(len(track)) / VIDEO_RATE
-    flat = track.reshape(len(track), -1)
-    resampled = np.stack([np.interp(times, known, column) for column in flat.T], 1)
-    return resampled.reshape(-1, *track.shape[1:]), round(dropped_sound * SAMPLE_RATE)
 
 
 def static_face(registered: np.ndarray) -> np.ndarray:

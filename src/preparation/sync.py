@@ -14,7 +14,7 @@ import numpy as np
 from src.audio import FRAME_RATE, normalise_loudness
 from src.landmarks.geometry import inner_lip_gap, normalise, register
 from src.landmarks.topology import LANDMARK_COUNT
-from src.training.clips import VIDEO_RATE
+from src.preparation.clips import VIDEO_RATE
 from src.training.faces import static_face
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def lip_gap(track: np.ndarray) -> np.ndarray:
 def heard_features(wav: np.ndarray, networks: AudioNetworks) -> np.ndarray:
     """Converted log-mel (T, 80) of int16 sound as recorded."""
     from src.features import convert_voice
-    from src.training.voices import analyse
+    from src.preparation.voices import analyse
     from thirdparty.speaker_encoder import embed_speaker
 
     normalised = normalise_loudness(wav)

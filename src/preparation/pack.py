@@ -15,8 +15,8 @@ from src.errors import InputError
 from src.frames.crop import CROP_SIZE, FaceCrop, cut, face_crop
 from src.frames.picture import flatten, read_picture
 from src.landmarks.detect import detect_landmarks
-from src.training.clips import ClipSource, problem_of_face, read_clip, read_frames
-from src.training.prepare import in_parallel
+from src.preparation.clips import ClipSource, problem_of_face, read_clip, read_frames
+from src.preparation.workers import in_parallel
 from src.training.shards import MARGIN, PACKED_SIZE, STILLS, PackedClip, write_shards
 
 JPEG_QUALITY = 82
