@@ -177,7 +177,7 @@ def ceiling_track(case: Case, lips_of: Callable | None) -> np.ndarray:
     still = detect_landmarks(case.portrait, "mediapipe", case.name)
     renderer = PortraitRenderer(case.portrait, still)
     if case.true is not None:
-        from src.training.faces import clean_track
+        from src.preparation.tracks import clean_track
 
         track = clean_track(case.true)
         if track is None:
