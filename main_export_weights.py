@@ -6,9 +6,9 @@
 
 Writes autovc, content, speaker and constants, and translation where --load_G_name gives it, each a
 float16 .safetensors file with the network's sizes inside. Nothing is written unless all of them are
-in order. The content branch is fitted to the rest: it hears features standardised as the
-speaker-aware branch does, leaves the points still that move with the skull, and its lips move by
---lip_gain.
+in order. Several content branches become one that says what they say in the mean. The content
+branch is fitted to the rest: it hears features standardised as the speaker-aware branch does,
+leaves the points still that move with the skull, and its lips move by --lip_gain.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--root_dir", type=Path, required=True, help="folder with dump/")
     add("--load_AUTOVC_name", type=Path, required=True, help="of main_train_voice_conversion.py")
-    add("--load_a2l_C_name", type=Path, required=True, help="of main_train_content.py")
+    several = {"nargs": "+", "type": Path, "required": True}
+    add("--load_a2l_C_name", **several, help="of main_train_content.py, one or more")
     add("--load_a2l_G_name", type=Path, required=True, help="of main_train_speaker_aware.py")
     add("--load_G_name", type=Path, help="of main_train_image_translation.py, if to be embedded")
     add(
@@ -84,29 +85,30 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
     from src.networks.autovc import Generator
     from src.networks.content import ContentBranch, hold_skull, restandardise, scale_lips
     from src.networks.image_translation import ResUnetGenerator
+    from src.networks.merging import joined
     from src.networks.speaker import SpeakerBranch
     from src.preparation.passages import load_faces
     from src.training import runs
 
     target = read_embedding(options.root_dir / "dump" / "target_embedding.npy")
     standard = load_faces(options.root_dir).standard_face
-    parts = (
-        ("autovc", options.load_AUTOVC_name, Generator, "model"),
-        ("content", options.load_a2l_C_name, ContentBranch, "model_g_face_id"),
-        ("speaker", options.load_a2l_G_name, SpeakerBranch, "G"),
-    )
-    networks, statistics = {}, {}
-    for name, path, kind, part in parts:
-        network, contents = runs.load_network(kind, part, path)
-        networks[name] = network
-        if name != "autovc":
-            both = runs.stored_statistics(contents, path)
-            statistics[name] = [torch.from_numpy(one) for one in both]
+    networks = {"autovc": runs.load_network(Generator, "model", options.load_AUTOVC_name)[0]}
+    path = options.load_a2l_G_name
+    networks["speaker"], contents = runs.load_network(SpeakerBranch, "G", path)
+    # Both branches hear the same features, standardised as the speaker-aware one learned to.
+    mean, deviation = map(torch.from_numpy, runs.stored_statistics(contents, path))
+    branches = []
+    for path in options.load_a2l_C_name:
+        branch, contents = runs.load_network(ContentBranch, "model_g_face_id", path)
+        own_mean, own_deviation = map(torch.from_numpy, runs.stored_statistics(contents, path))
+        restandardise(branch, (own_mean, own_deviation), (mean, deviation))
+        branches.append(branch.eval())
+    try:
+        networks["content"] = joined(branches) if len(branches) > 1 else branches[0]
+    except ValueError as error:
+        raise InputError(f"--load_a2l_C_name: {error}") from None
     scale_lips(networks["content"], options.lip_gain)
     hold_skull(networks["content"])
-    # Both branches hear the same features, standardised as the speaker-aware one learned to.
-    restandardise(networks["content"], statistics["content"], statistics["speaker"])
-    mean, deviation = statistics["speaker"]
     constants = {
         "target_embedding": torch.from_numpy(target),
         "mel_mean": mean,

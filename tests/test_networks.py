@@ -11,6 +11,7 @@ import torch
 from src.networks.autovc import Generator
 from src.networks.content import ContentBranch
 from src.networks.image_translation import ResUnetGenerator
+from src.networks.merging import joined
 from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
 from tests.parity import PARITY, fill, filler, needs_parity
 
@@ -151,3 +152,40 @@ def test_discriminator_judges_each_window_by_itself_and_learns():
         loss.backward()
         optimiser.step()
     assert math.isfinite(loss.item()) and loss.item() < 0.3
+
+
+def content_branch(seed: int, **sizes) -> ContentBranch:
+    """A branch whose norms have seen data, in eval mode."""
+    torch.manual_seed(seed)
+    network = ContentBranch(window_lead=4, **sizes)
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.randn(64, 18, 80) + seed, torch.randn(64, 204))
+    return network.eval()
+
+
+@torch.no_grad()
+def test_joined_branches_say_what_each_says_in_the_mean():
+    sizes = [
+        {"lstm_size": 12, "prior": 7, "prior_hidden": 9, "hidden": (11, 6), "lstm_layers": 2},
+        {"lstm_size": 5, "prior": 8, "prior_hidden": 4, "hidden": (3, 10), "lstm_layers": 2},
+        {"lstm_size": 6, "prior": 3, "prior_hidden": 5, "hidden": (8, 8), "lstm_layers": 2},
+    ]
+    branches = [content_branch(seed, **each) for seed, each in enumerate(sizes)]
+    wide = joined(branches)
+    assert wide.config == {
+        **branches[0].config,
+        **{"lstm_size": 23, "prior": 18, "prior_hidden": 18, "hidden": [22, 24]},
+    }
+    heard, face = torch.randn(5, 18, 80), torch.randn(1, 204)
+    each = torch.stack([branch(heard, face) for branch in branches])
+    assert each.std(0).mean() > 0.05
+    torch.testing.assert_close(wide(heard, face), each.mean(0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("other", [{"lstm_layers": 1}, {"window": 12}])
+def test_branches_of_other_kinds_are_not_joined(other):
+    small = {"lstm_size": 4, "prior": 4, "prior_hidden": 4, "hidden": (4, 4)}
+    branches = [ContentBranch(**small).eval(), ContentBranch(**small, **other).eval()]
+    with pytest.raises(ValueError, match=f"different {next(iter(other))} cannot be joined"):
+        joined(branches)

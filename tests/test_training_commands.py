@@ -223,6 +223,32 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
         moved = again.eval()(heard, seen), other((heard - mean) / deviation, seen)
     assert torch.allclose(*moved, atol=2e-3) and moved[0].std() > 0.02
 
+    # Two branches become one that says what both say in the mean.
+    path = tmp_path / "model_g_face_id.pth"
+    second = ContentBranch(lstm_size=8, lstm_layers=1, window_lead=5).eval()
+    statistics = {"mel_mean": mean, "mel_std": deviation}
+    alone = tmp_path / "second.pth"
+    runs.save_run(alone, model_g_face_id=second.state_dict(), config=second.config, **statistics)
+    place = arguments.index("--load_a2l_C_name")
+    both = [*arguments[: place + 2], str(alone), *arguments[place + 2 :]]
+    assert main_export_weights.main([*both, "--lip_gain", "1"]) == 0
+    weights, config = read_checkpoint(tmp_path / "out" / "content.safetensors")
+    assert config["lstm_size"] == 24
+    wide = ContentBranch(**config).eval()
+    wide.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
+    with torch.inference_mode():
+        standardised = (heard - mean) / deviation
+        first = networks["model_g_face_id"].eval()(heard, seen)
+        expected = 0.5 * (first + second(standardised, seen))
+        expected[:, held] = 0
+        assert torch.allclose(wide(standardised, seen), expected, atol=2e-3)
+    unlike = ContentBranch(lstm_size=8, lstm_layers=2, window_lead=5)
+    runs.save_run(alone, model_g_face_id=unlike.state_dict(), config=unlike.config, **statistics)
+    assert main_export_weights.main(both) == 2
+    said = capsys.readouterr().err
+    assert said == "--load_a2l_C_name: branches of different lstm_layers cannot be joined\n"
+    path = tmp_path / "G.pth"
+
     # What does not fit is said before anything is written.
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
