@@ -2,7 +2,8 @@
 
 Detectors know photographs. On a drawing one look is often wrong, so many are taken, softened,
 turned, stretched and mirrored, and what they agree on counts. The jaw, which a detector lays where
-a skull would have it, is then moved to the outline that was drawn.
+a skull would have it, is then moved to the outline that was drawn, and eyes, nose and brows to the
+ones that were (`drawn_features`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from scipy.interpolate import CubicSpline
 from src.errors import InputError
 from src.frames.picture import flatten
 from src.landmarks.detect import detect_landmarks
+from src.landmarks.drawn_features import lay_features
+from src.landmarks.geometry import evenly
 from src.landmarks.topology import (
     INNER_LIPS,
     JAW,
@@ -54,6 +57,9 @@ ABOVE = 0.15  # how far the detected jaw is prolonged upwards
 END = 0.02  # how far above the eyes' middle points 0 and 16 are
 SOFT = 0.008  # blur of the picture
 CLEAR_EDGE = 15.0  # Lab difference over 4 steps of an edge that counts half
+LINE_SIDE = 2  # steps from the middle of a drawn line to beside it
+FINE = 0.004  # blur of the picture where lines are looked for
+LINE = 1.25  # what a line counts against an edge: it has two, and the jaw runs between them
 BENDING = 0.09  # cost of a step along the normal from one normal to the next, squared
 LEAVING = 2.5  # cost of going away from the detected jaw, a width of it
 
@@ -79,10 +85,10 @@ def detect_drawn(
     picture = flatten(picture)
     if detector == "fan" or (detector == "auto" and fan.weights_on_disk()):
         face = detect_landmarks(picture, detector, name)[:, :2]
-        return lay_jaw(picture, face)
+        return lay_drawn(picture, face)
     found = [boxes_seen(picture, *look) for look in LOOKS]
     if not any(map(len, found)):  # a face too small for so few pixels
-        return lay_jaw(picture, detect_landmarks(picture, "mediapipe", name)[:, :2])
+        return lay_drawn(picture, detect_landmarks(picture, "mediapipe", name)[:, :2])
     boxes = agreed_boxes(found)
     if not boxes:
         raise InputError(f"{name}: no face found that one can be sure of")
@@ -91,7 +97,12 @@ def detect_drawn(
     face = agreed_face(picture, max(boxes, key=lambda box: box[2]))
     if face is None:
         raise InputError(f"{name}: no face found that one can be sure of")
-    return lay_jaw(picture, face)
+    return lay_drawn(picture, face)
+
+
+def lay_drawn(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Landmarks (68, 2), as detected in a BGR picture, moved to what is drawn; a new array."""
+    return lay_features(picture, lay_jaw(picture, face))
 
 
 def boxes_seen(picture: np.ndarray, side: int, blur: float, border: float) -> np.ndarray:
@@ -165,8 +176,8 @@ def lay_jaw(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     """Landmarks (68, 2) whose jaw lies on the outline drawn nearby, evenly spaced; a new array.
 
     From eye level round the chin to eye level, that path across normals of the jaw is taken which
-    follows clear edges, bends little and stays near (dynamic programming, as active contours do it:
-    Amini et al. 1990).
+    follows clear edges and lines, bends little and stays near (dynamic programming, as active
+    contours do it: Amini et al. 1990).
     """
     face = np.array(face, np.float64)
     width = np.linalg.norm(face[16] - face[0])
@@ -181,7 +192,8 @@ def lay_jaw(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     if ((start - face.mean(0)) * outwards).sum() < 0:
         outwards = -outwards
     places = start[:, None] + width * REACH[:, None] * outwards[:, None]
-    path = REACH[least_path(outline_costs(picture, places, width, REACH))]
+    edges = outline_costs(picture, places, width, REACH)
+    path = REACH[least_path(np.minimum(edges, line_costs(picture, places, width, REACH)))]
     path = cv2.blur(path[:, None], (1, 7), borderType=cv2.BORDER_REPLICATE)
     outline = start + width * path * outwards
 
@@ -228,15 +240,31 @@ def outline_costs(
 
     `width` is the jaw's; `reach` (M,) is how many of it places lie off the outline detected.
     """
-    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
-    lab = cv2.GaussianBlur(lab, (0, 0), max(0.5, SOFT * width))
-    colours = cv2.remap(
-        lab, places.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    colours = cv2.blur(colours, (1, 5), borderType=cv2.BORDER_REPLICATE)
+    colours = colours_at(picture, places, SOFT * width)
     edge = np.linalg.norm(colours[:, 4:] - colours[:, :-4], axis=2)
     edge = np.pad(edge, ((0, 0), (2, 2)))
     return LEAVING * np.abs(reach) - edge / (edge + CLEAR_EDGE)
+
+
+def line_costs(
+    picture: np.ndarray, places: np.ndarray, width: float, reach: np.ndarray
+) -> np.ndarray:
+    """As `outline_costs`: little in the middle of clear dark lines."""
+    light = colours_at(picture, places, FINE * width)[..., 0]
+    beside = np.minimum(light[:, : -2 * LINE_SIDE], light[:, 2 * LINE_SIDE :])
+    darker = np.maximum(0, beside - light[:, LINE_SIDE:-LINE_SIDE])
+    darker = np.pad(darker, ((0, 0), (LINE_SIDE, LINE_SIDE)))
+    return LEAVING * np.abs(reach) - LINE * darker / (darker + CLEAR_EDGE)
+
+
+def colours_at(picture: np.ndarray, places: np.ndarray, blur: float) -> np.ndarray:
+    """Lab colours (N, M, 3) at places (N, M, 2), averaged over a few rows; `blur` in pixels."""
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
+    lab = cv2.GaussianBlur(lab, (0, 0), max(0.5, blur))
+    colours = cv2.remap(
+        lab, places.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return cv2.blur(colours, (1, 5), borderType=cv2.BORDER_REPLICATE)
 
 
 def least_path(costs: np.ndarray) -> np.ndarray:
@@ -252,11 +280,3 @@ def least_path(costs: np.ndarray) -> np.ndarray:
     for back in reversed(came_from):
         path.append(int(back[path[-1]]))
     return np.array(path[::-1])
-
-
-def evenly(curve: np.ndarray, count: int) -> np.ndarray:
-    """Points (count, 2) at equal distances along a curve (N, 2)."""
-    lengths = np.linalg.norm(np.diff(curve, axis=0), axis=1)
-    position = np.concatenate([[0], np.cumsum(lengths)])
-    wanted = np.linspace(0, position[-1], count)
-    return np.column_stack([np.interp(wanted, position, curve[:, axis]) for axis in (0, 1)])

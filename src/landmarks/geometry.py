@@ -165,3 +165,11 @@ def inner_lip_area(landmarks: np.ndarray) -> np.ndarray:
     following = np.roll(lips, -1, axis=-2)
     cross = lips[..., 0] * following[..., 1] - following[..., 0] * lips[..., 1]
     return 0.5 * cross.sum(-1)
+
+
+def evenly(curve: np.ndarray, count: int) -> np.ndarray:
+    """Points (count, 2) at equal distances along a curve (N, 2)."""
+    lengths = np.linalg.norm(np.diff(curve, axis=0), axis=1)
+    position = np.concatenate([[0], np.cumsum(lengths)])
+    wanted = np.linspace(0, position[-1], count)
+    return np.column_stack([np.interp(wanted, position, curve[:, axis]) for axis in (0, 1)])
