@@ -54,6 +54,7 @@ REACH = np.arange(-0.10, 0.26, 0.006)  # along a normal, outwards
 MOUTH_REACH = np.arange(-0.06, 0.03, 0.003)
 RING = 72  # normals round a mouth without lips
 ABOVE = 0.15  # how far the detected jaw is prolonged upwards
+CHIN = 0.01  # how far above the lowest point the chin reaches, in whose middle point 8 is
 END = 0.02  # how far above the eyes' middle points 0 and 16 are
 SOFT = 0.008  # blur of the picture
 CLEAR_EDGE = 15.0  # Lab difference over 4 steps of an edge that counts half
@@ -173,11 +174,11 @@ def agreed_face(picture: np.ndarray, box: np.ndarray) -> np.ndarray | None:
 
 
 def lay_jaw(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Landmarks (68, 2) whose jaw lies on the outline drawn nearby, evenly spaced; a new array.
+    """Landmarks (68, 2) whose jaw lies on the outline drawn nearby; a new array.
 
-    From eye level round the chin to eye level, that path across normals of the jaw is taken which
-    follows clear edges and lines, bends little and stays near (dynamic programming, as active
-    contours do it: Amini et al. 1990).
+    Both of its halves are spaced evenly from eye level to the chin. From eye level round the chin
+    to eye level, that path across normals of the jaw is taken which follows clear edges and lines,
+    bends little and stays near (dynamic programming, as active contours do it: Amini et al. 1990).
     """
     face = np.array(face, np.float64)
     width = np.linalg.norm(face[16] - face[0])
@@ -202,7 +203,11 @@ def lay_jaw(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     middle = NORMALS // 2
     first = max(above[above < middle], default=0)
     last = min(above[above > middle], default=NORMALS - 1)
-    face[JAW] = evenly(outline[first : last + 1], 17)
+    outline = evenly(outline[first : last + 1], NORMALS)
+    deep = (outline - eyes) @ down
+    chin = round(np.flatnonzero(deep > deep.max() - CHIN * width).mean())
+    halves = evenly(outline[: chin + 1], 9), evenly(outline[chin:], 9)
+    face[JAW] = np.concatenate([halves[0], halves[1][1:]])
     return face
 
 
