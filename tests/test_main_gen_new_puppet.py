@@ -210,6 +210,29 @@ def test_the_jaw_is_laid_on_the_drawn_outline():
     assert abs(after[[0, 16], 1].mean() - drawn[36:48, 1].mean()) < 0.05 * width
 
 
+def test_the_middle_of_the_jaw_is_the_chin_of_a_turned_face():
+    face = puppets.read_puppet(CARTOONS / "maestro.png").landmarks
+    width = face[16, 0] - face[0, 0]
+    centre = face[36:48].mean(0)
+
+    def outline(count: int, aside: float) -> np.ndarray:
+        """Half an ellipse whose lowest point is so far aside, in widths."""
+        turn = np.linspace(0, np.pi, count)
+        x = -0.5 * np.cos(turn) + aside * np.sin(turn) ** 3
+        return centre + width * np.stack([x, 0.75 * np.sin(turn)], 1)
+
+    picture = np.full((680, 640, 3), 230, np.uint8)
+    line = np.round(outline(300, 0.1)).astype(np.int32)
+    cv2.polylines(picture, [line], False, (20, 20, 20), 3)
+    face[:17] = outline(17, 0.0)
+    laid = lay_jaw(picture, face)
+    assert laid[8] - face[8] == pytest.approx([0.1 * width, 0], abs=0.02 * width)
+    steps = np.linalg.norm(np.diff(laid[:17], axis=0), axis=1)
+    assert steps[:8].mean() > 1.1 * steps[8:].mean()
+    for half in (steps[:8], steps[8:]):
+        assert half.max() < 1.1 * half.min()
+
+
 @needs_weights
 def test_where_no_face_is_found_a_plain_one_can_be_dragged(tmp_path, monkeypatch, capsys):
     picture = np.full((120, 200, 3), 128, np.uint8)
