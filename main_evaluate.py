@@ -89,7 +89,7 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     add = parser.add_argument_group("landmarks").add_argument
     add("--name", nargs="+", default=[], help="runs under ROOT/ckpt")
     splits = {"choices": ("test", "val"), "default": ["test"]}
-    add("--split", nargs="+", **splits, help="one, or both together (test)")
+    add("--split", nargs="+", **splits, help="one, or both together (default: test)")
     add("--dump_file_name", default="autovc_retrain_mel", help="lips (%(default)s)")
     add("--head_dump_file_name", default="speaker_aware", help="heads (%(default)s)")
     add("--threads", type=between(0, 1024, int), default=0, help="CPU threads, 0 for all (0)")

@@ -40,7 +40,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--root_dir", type=Path, required=True, help="folder with dump/")
     add("--load_AUTOVC_name", type=Path, required=True, help="of main_train_voice_conversion.py")
     several = {"nargs": "+", "type": Path, "required": True}
-    add("--load_a2l_C_name", **several, help="of main_train_content.py, one or more")
+    add("--load_a2l_C_name", **several, help="of main_train_content.py; of several, their mean")
     add("--load_a2l_G_name", type=Path, required=True, help="of main_train_speaker_aware.py")
     add("--load_G_name", type=Path, help="of main_train_image_translation.py, if to be embedded")
     add(

@@ -16,7 +16,7 @@ from src.training import content, dumps, runs, speaker_aware, voice_conversion
 from src.training.options import training_parser
 
 STEPS = 6
-LINES = STEPS + 2  # with losses, one for each step of the content branch
+LINES = 2 * STEPS + 2  # with losses, one for each step of both content branches
 
 
 def write_dumps(root: Path, clips: list[dumps.Clip]) -> None:
@@ -42,11 +42,17 @@ def begin(root: Path, name: str) -> runs.Run:
     return runs.begin(options)
 
 
-def train_content(root: Path, name: str) -> None:
+def train_content(root: Path, name: str, *flags: str) -> None:
     sizes = {"hidden_size": 16, "lstm_layers": 1, "prior_hidden": 16, "segment_batch_size": 64}
-    where = {"root_dir": root, "name": f"{name}_content", "device": "cpu", "threads": 1}
+    where = {
+        "root_dir": root,
+        "name": "_".join((name, "content", *flags)),
+        "device": "cpu",
+        "threads": 1,
+    }
     options = {**where, **sizes, "steps": STEPS, "log_every": 1}
     arguments = [f"--{option}={value}" for option, value in options.items()]
+    arguments += [f"--{flag}" for flag in flags]
     assert main_train_content.main(["--train", "--write", *arguments]) == 0
 
 
@@ -87,6 +93,7 @@ def train_voice_conversion(root: Path, name: str) -> None:
 def main(root: Path, name: str) -> None:
     for train in (train_content, train_speaker_aware, train_voice_conversion):
         train(root, name)
+    train_content(root, name, "bfloat16")
 
 
 if __name__ == "__main__":

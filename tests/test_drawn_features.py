@@ -8,6 +8,7 @@ import pytest
 
 from src import puppets
 from src.landmarks.drawn_features import lay_features
+from src.landmarks.topology import mirror_order
 
 CARTOONS = Path(__file__).resolve().parents[1] / "examples_cartoon"
 SKIN, INK = (150, 180, 230), (30, 25, 20)  # BGR
@@ -138,3 +139,31 @@ def test_a_face_at_the_edge_of_a_picture_is_no_problem(detected):
     picture = rng.integers(0, 255, (60, 50, 4), np.uint8)
     for shift in (-400, 0):
         assert np.isfinite(lay_features(picture, detected / 4 + shift)).all()
+
+
+def test_eyes_that_were_found_shut_or_in_few_pixels_are_laid_all_the_same(picture, detected):
+    width = width_of(detected)
+    outlines = []
+    for eye in (slice(36, 42), slice(42, 48)):
+        outlines.append(oval(detected[eye].mean(0), (0.08 * width, 0.08 * width)))
+        fill(picture, outlines[-1], (160, 90, 60))
+    shut, coarse = detected.copy(), detected.copy()
+    for eye in (slice(36, 42), slice(42, 48)):
+        shut[eye, 1] = shut[eye, 1].mean()
+    coarse[37], coarse[43] = coarse[36], coarse[42]
+    for found in (shut, coarse):
+        laid = lay_features(picture, found)
+        for eye, outline in zip((slice(36, 42), slice(42, 48)), outlines, strict=True):
+            assert off(laid[eye], outline).max() < 0.02 * width
+            assert np.ptp(laid[eye], axis=0) == pytest.approx(0.16 * width, abs=0.04 * width)
+
+
+def test_eyes_are_laid_in_the_mirror_as_well():
+    """On a puppet of pixels, whose dithered skin has many colours."""
+    count = puppets.read_puppet(CARTOONS / "count.png")
+    picture, face, width = count.picture, count.landmarks, width_of(count.landmarks)
+    mirrored = (picture.shape[1] - 1, 0) + (face * (-1, 1))[mirror_order()]
+    laid = lay_features(picture, face)
+    again = lay_features(np.ascontiguousarray(picture[:, ::-1]), mirrored)
+    back = (picture.shape[1] - 1, 0) + (again * (-1, 1))[mirror_order()]
+    assert np.linalg.norm(laid - back, axis=1)[36:48].max() < 0.02 * width

@@ -277,6 +277,19 @@ def test_two_splits_are_judged_together(root, tmp_path, capsys):
         assert both[kind]["network"][measure] == pytest.approx((one + 2 * two) / 3)
 
 
+def test_two_splits_of_which_one_is_absent_are_not_judged_as_two(root, tmp_path, capsys):
+    for path in (root / "dump").glob("*_test_*"):
+        target = tmp_path / "dump" / path.name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    arguments = ["--root_dir", tmp_path, "--split", "test", "val"]
+    assert main_evaluate.main([str(one) for one in arguments]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    absent = tmp_path / "dump" / "autovc_retrain_mel_val_au.pickle"
+    assert said == f"{absent}: absent, while the dump of the other split is there"
+    assert not (tmp_path / "log").exists()
+
+
 def refusal(capsys, *arguments) -> str:
     assert main_evaluate.main([str(argument) for argument in arguments]) == 2
     return capsys.readouterr().err

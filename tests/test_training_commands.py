@@ -224,7 +224,6 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     assert torch.allclose(*moved, atol=2e-3) and moved[0].std() > 0.02
 
     # Two branches become one that says what both say in the mean.
-    path = tmp_path / "model_g_face_id.pth"
     second = ContentBranch(lstm_size=8, lstm_layers=1, window_lead=5).eval()
     statistics = {"mel_mean": mean, "mel_std": deviation}
     alone = tmp_path / "second.pth"
@@ -247,7 +246,6 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     assert main_export_weights.main(both) == 2
     said = capsys.readouterr().err
     assert said == "--load_a2l_C_name: branches of different lstm_layers cannot be joined\n"
-    path = tmp_path / "G.pth"
 
     # What does not fit is said before anything is written.
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}

@@ -70,17 +70,20 @@ def judge(
     """Measure both dumps of some splits together; one of the two may be absent.
 
     Raises:
-        InputError: both are, or one is not a dump, or has no training clips beside it.
+        InputError: both are, or one is there for some of the splits only, is not a dump, or has
+            no training clips beside it.
     """
     judged = Judged(splits)
     for name, posed in ((lip_dump, False), (head_dump, True)):
         paths = {split: dumps.dump_paths(root, split, name)[0] for split in splits}
-        there = [split for split, path in paths.items() if path.is_file()]
-        for split in set(splits).difference(there):
-            _log.warning("%s: absent", paths[split])
-        if there:
+        absent = [path for path in paths.values() if not path.is_file()]
+        for path in absent:
+            _log.warning("%s: absent", path)
+        if absent and len(absent) < len(paths):
+            raise InputError(f"{absent[0]}: absent, while the dump of the other split is there")
+        if not absent:
             part = _judge_heads if posed else _judge_lips
-            clips = [clip for split in there for clip in dumps.read_clips(root, split, name)]
+            clips = [clip for split in splits for clip in dumps.read_clips(root, split, name)]
             synthetic = {path.stem for path in (root / "synthetic").glob("*.npz")}
             train = dumps.read_clips(root, "train", name)
             references = predictions.fit_references(train, root / "analysed", posed, synthetic)
@@ -92,9 +95,8 @@ def judge(
                 _test_speakers(judged, root, [*train, *clips], networks, factors, device)
     if not judged.clips:
         raise InputError(
-            f"{root / 'dump'}: no clips in the {' and '.join(splits)} dumps of {lip_dump} and"
-            f" {head_dump}; "
-            "main_prepare_data.py makes them"
+            f"{root / 'dump'}: no clips in the {' and '.join(splits)} dumps of {lip_dump} and "
+            f"{head_dump}; main_prepare_data.py makes them"
         )
     return judged
 

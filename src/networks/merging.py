@@ -20,7 +20,8 @@ def joined(networks: Sequence[ContentBranch]) -> ContentBranch:
     """One branch whose output is the mean of the outputs of several.
 
     It is as wide as all of them together, and its matrices are 0 where it would carry something
-    from one to another. Its batch norms only fit eval mode.
+    from one to another: of three branches, it has up to nine times the weights of one. It is of the
+    published form, and so runs wherever one runs. Its batch norms only fit eval mode.
 
     Args:
         networks: in eval mode; stay as they are.
@@ -40,6 +41,7 @@ def joined(networks: Sequence[ContentBranch]) -> ContentBranch:
         dropout=configs[0]["dropout"],
         hidden=tuple(sum(config["hidden"][layer] for config in configs) for layer in (0, 1)),
     ).eval()
+    wide.to(networks[0].fc[0].weight)
     with torch.no_grad():
         _stack(wide.fc_prior[0], [network.fc_prior[0] for network in networks])
         _norm(wide.fc_prior[1], [network.fc_prior[1] for network in networks])

@@ -22,6 +22,8 @@ CACHED_BYTES = 8 * 2**20
 class WinogradConv(nn.Module):
     """What a convolution of 3 x 3, stride 1 and padding 1 computes, up to rounding.
 
+    For batches in inference; in 16 bits twice the rounding.
+
     Args:
         conv: stays as it is.
     """

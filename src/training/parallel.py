@@ -144,7 +144,9 @@ class SharedBatchNorm(nn.SyncBatchNorm):
         """(N, C, …), normalised over all but C and over the processes in training."""
         if not self.training or features.device.type != "cpu":
             return super().forward(features)
-        dtype, features = features.dtype, features.float()
+        # Autocast hands in 16 bits, in which sums over a batch would be rounded.
+        dtype = features.dtype
+        features = features.to(torch.promote_types(dtype, torch.float32))
         axes = [0, *range(2, features.dim())]
         shape = (1, -1, *[1] * (features.dim() - 2))
         number = count() * features.numel() // features.shape[1]
