@@ -128,13 +128,13 @@ def test_espeaks_mnemonics_become_cmu_phones():
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 def test_flites_speech_ends_in_its_last_pause():
-    speech = synthesis.speak_flite("Papa moved the map.", "kal", stretch=1.2, pitch=110.0)
-    assert [name for name, _, _ in speech.phones].count("p") == 3
-    name, start, end = speech.phones[-1]
+    spoken = synthesis.speak_flite("Papa moved the map.", "kal", stretch=1.2, pitch=110.0)
+    assert [name for name, _, _ in spoken.phones].count("p") == 3
+    name, start, end = spoken.phones[-1]
     assert name == "pau"
-    assert start < len(speech.wav) / 16000 < end + 0.01  # kal cuts the pause short
-    loud = np.flatnonzero(np.abs(speech.wav.astype(float)) > 2000) / 16000
-    assert speech.phones[0][2] - 0.02 < loud[0] < speech.phones[1][2]
+    assert start < len(spoken.wav) / 16000 < end + 0.01  # kal cuts the pause short
+    loud = np.flatnonzero(np.abs(spoken.wav.astype(float)) > 2000) / 16000
+    assert spoken.phones[0][2] - 0.02 < loud[0] < spoken.phones[1][2]
 
 
 # Faces
