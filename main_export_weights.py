@@ -100,8 +100,8 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
     branches = []
     for path in options.load_a2l_C_name:
         branch, contents = runs.load_network(ContentBranch, "model_g_face_id", path)
-        own_mean, own_deviation = map(torch.from_numpy, runs.stored_statistics(contents, path))
-        restandardise(branch, (own_mean, own_deviation), (mean, deviation))
+        own = tuple(map(torch.from_numpy, runs.stored_statistics(contents, path)))
+        restandardise(branch, own, (mean, deviation))
         branches.append(branch.eval())
     try:
         networks["content"] = joined(branches) if len(branches) > 1 else branches[0]

@@ -28,14 +28,13 @@ from src.landmarks.geometry import (
     normalise,
 )
 from src.landmarks.topology import (
+    EYES,
     FACE_WITHOUT_LIPS,
     INNER_LIP_PAIRS,
     INNER_LIPS,
     LANDMARK_COUNT,
-    LEFT_EYE,
     OUTER_LIP_PAIRS,
     OUTER_LIPS,
-    RIGHT_EYE,
 )
 from src.video import whole_file
 
@@ -599,7 +598,7 @@ def triangulate(vertices: np.ndarray, inner_lip: bool, *, as_released: bool = Fa
     if as_released:
         return triangles
     left_out = OUTER_LIP_COUNT if inner_lip else 0
-    loops = [RIGHT_EYE, LEFT_EYE] + ([] if inner_lip else [OUTER_LIPS])
+    loops = [*EYES] + ([] if inner_lip else [OUTER_LIPS])
     loops.append(slice(INNER_LIPS.start - left_out, INNER_LIPS.stop - left_out))
     edges = []
     for loop in loops:

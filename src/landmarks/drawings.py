@@ -28,6 +28,7 @@ from src.landmarks.topology import (
     RIGHT_EYE,
     mirror_order,
 )
+from src.landmarks.upright import in_lab
 from thirdparty import face_mesh, fan
 
 LOOKS = tuple(itertools.product((640, 320), (0.0, 1 / 430, 1 / 215), (0.0, 0.5)))
@@ -193,8 +194,9 @@ def lay_jaw(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     if ((start - face.mean(0)) * outwards).sum() < 0:
         outwards = -outwards
     places = start[:, None] + width * REACH[:, None] * outwards[:, None]
-    edges = outline_costs(picture, places, width, REACH)
-    path = REACH[least_path(np.minimum(edges, line_costs(picture, places, width, REACH)))]
+    lab = in_lab(picture)
+    edges = outline_costs(lab, places, width, REACH)
+    path = REACH[least_path(np.minimum(edges, line_costs(lab, places, width, REACH)))]
     path = cv2.blur(path[:, None], (1, 7), borderType=cv2.BORDER_REPLICATE)
     outline = start + width * path * outwards
 
@@ -225,7 +227,7 @@ def lips_on_outline(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     outwards = np.column_stack([along[:, 1], -along[:, 0]])
     places = ring[:, None] + width * MOUTH_REACH[:, None] * outwards[:, None]
-    costs = outline_costs(flatten(picture), places, width, MOUTH_REACH)
+    costs = outline_costs(in_lab(flatten(picture)), places, width, MOUTH_REACH)
     path = MOUTH_REACH[least_path(np.tile(costs, (3, 1)))][RING : 2 * RING]
     outline = ring + width * path[:, None] * outwards
     nearest = np.linalg.norm(ring[:, None] - face[OUTER_LIPS], axis=2).argmin(0)
@@ -239,32 +241,30 @@ def lips_on_outline(picture: np.ndarray, face: np.ndarray) -> np.ndarray:
 
 
 def outline_costs(
-    picture: np.ndarray, places: np.ndarray, width: float, reach: np.ndarray
+    lab: np.ndarray, places: np.ndarray, width: float, reach: np.ndarray
 ) -> np.ndarray:
     """What each place (N, M, 2) costs an outline: little on clear edges along it; (N, M).
 
-    `width` is the jaw's; `reach` (M,) is how many of it places lie off the outline detected.
+    `lab` is the picture (`in_lab`), `width` the jaw's; `reach` (M,) is how many of it places lie
+    off the outline detected.
     """
-    colours = colours_at(picture, places, SOFT * width)
+    colours = colours_at(lab, places, SOFT * width)
     edge = np.linalg.norm(colours[:, 4:] - colours[:, :-4], axis=2)
     edge = np.pad(edge, ((0, 0), (2, 2)))
     return LEAVING * np.abs(reach) - edge / (edge + CLEAR_EDGE)
 
 
-def line_costs(
-    picture: np.ndarray, places: np.ndarray, width: float, reach: np.ndarray
-) -> np.ndarray:
+def line_costs(lab: np.ndarray, places: np.ndarray, width: float, reach: np.ndarray) -> np.ndarray:
     """As `outline_costs`: little in the middle of clear dark lines."""
-    light = colours_at(picture, places, FINE * width)[..., 0]
+    light = colours_at(lab, places, FINE * width)[..., 0]
     beside = np.minimum(light[:, : -2 * LINE_SIDE], light[:, 2 * LINE_SIDE :])
     darker = np.maximum(0, beside - light[:, LINE_SIDE:-LINE_SIDE])
     darker = np.pad(darker, ((0, 0), (LINE_SIDE, LINE_SIDE)))
     return LEAVING * np.abs(reach) - LINE * darker / (darker + CLEAR_EDGE)
 
 
-def colours_at(picture: np.ndarray, places: np.ndarray, blur: float) -> np.ndarray:
-    """Lab colours (N, M, 3) at places (N, M, 2), averaged over a few rows; `blur` in pixels."""
-    lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
+def colours_at(lab: np.ndarray, places: np.ndarray, blur: float) -> np.ndarray:
+    """Colours (N, M, 3) at places (N, M, 2), averaged over a few rows; `blur` in pixels."""
     lab = cv2.GaussianBlur(lab, (0, 0), max(0.5, blur))
     colours = cv2.remap(
         lab, places.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

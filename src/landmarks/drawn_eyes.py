@@ -13,11 +13,8 @@ import cv2
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from src.landmarks.topology import LEFT_BROW, LEFT_EYE, OUTER_LIPS, RIGHT_BROW, RIGHT_EYE
+from src.landmarks.topology import BROWS, EYES, LEFT_BROW, OUTER_LIPS
 from src.landmarks.upright import VIEW, clear, grid, in_view, values_at
-
-EYES = (RIGHT_EYE, LEFT_EYE)
-BROWS = (RIGHT_BROW, LEFT_BROW)
 
 # What is no eye: the colours between brows and jaw, but for what is near an eye, brow or mouth.
 ROUND_EYE = (0.05, 0.16)  # left out beside the detected eye, and above and below its middle

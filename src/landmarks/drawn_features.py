@@ -18,13 +18,19 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from src.frames.picture import flatten
-from src.landmarks.drawn_eyes import BROWS, EYES, LEAST_STEP, lay_eyes, unlike_face
+from src.landmarks.drawn_eyes import LEAST_STEP, lay_eyes, unlike_face
 from src.landmarks.geometry import evenly
-from src.landmarks.topology import LEFT_EYE, NOSE, OUTER_LIPS, RIGHT_EYE
+from src.landmarks.topology import (
+    BROWS,
+    EYES,
+    LEFT_EYE,
+    NOSE,
+    NOSE_BRIDGE,
+    NOSTRILS,
+    OUTER_LIPS,
+    RIGHT_EYE,
+)
 from src.landmarks.upright import VIEW, VIEW_ORIGIN, clear, grid, in_view, upright_view, values_at
-
-BRIDGE = slice(NOSE.start, NOSE.start + 4)
-NOSTRILS = slice(NOSE.start + 4, NOSE.stop)
 
 # A nose drawn as one stroke.
 STROKE = 0.06  # wider dark places are shades
@@ -129,10 +135,10 @@ def lay_nose(lightness: np.ndarray, face: np.ndarray) -> np.ndarray:
         smaller = max(long, SMALL_NOSE) / width
         laid = (x.mean(), y.max()) + smaller * (base - base.mean(0))
     shift = np.mean(laid, axis=0) - base.mean(0)
-    top = face[BRIDGE][0, 1]
+    top = face[NOSE_BRIDGE][0, 1]
     length = max(base[:, 1].mean() - top, SMALL_NOSE)
-    share = np.clip((face[BRIDGE, 1] - top) / length, 0, 1)
-    face[BRIDGE] += share[:, None] * shift
+    share = np.clip((face[NOSE_BRIDGE, 1] - top) / length, 0, 1)
+    face[NOSE_BRIDGE] += share[:, None] * shift
     face[NOSTRILS] = laid
     return face
 

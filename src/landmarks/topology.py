@@ -8,9 +8,13 @@ LANDMARK_COUNT = 68
 JAW = slice(0, 17)
 RIGHT_BROW = slice(17, 22)
 LEFT_BROW = slice(22, 27)
+BROWS = (RIGHT_BROW, LEFT_BROW)
 NOSE = slice(27, 36)
+NOSE_BRIDGE = slice(27, 31)
+NOSTRILS = slice(31, 36)
 RIGHT_EYE = slice(36, 42)
 LEFT_EYE = slice(42, 48)
+EYES = (RIGHT_EYE, LEFT_EYE)
 OUTER_LIPS = slice(48, 60)
 INNER_LIPS = slice(60, 68)
 LIPS = slice(48, 68)
@@ -28,7 +32,7 @@ EYELID_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
 RIGID_POINTS = (27, 28, 29, 30, 33, 36, 39, 42, 45)
 """Bridge and base of the nose and the corners of the eyes: they move with the skull only."""
 
-NOSE_BRIDGE_TOP = 27
+NOSE_BRIDGE_TOP = NOSE_BRIDGE.start
 """The point that the published release rebuilds from the two below it."""
 
 LANDMARK_CURVES = (

@@ -40,8 +40,12 @@ def upright_view(picture: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, ...
         flags=cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    lab = cv2.cvtColor(view.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
-    return cv2.GaussianBlur(lab, (0, 0), VIEW_BLUR), linear, origin
+    return cv2.GaussianBlur(in_lab(view), (0, 0), VIEW_BLUR), linear, origin
+
+
+def in_lab(picture: np.ndarray) -> np.ndarray:
+    """uint8 BGR (H, W, 3) as float32 CIE Lab, lightness 0-100."""
+    return cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
 
 
 def in_view(places: np.ndarray) -> np.ndarray:

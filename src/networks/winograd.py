@@ -32,7 +32,7 @@ class WinogradConv(nn.Module):
         super().__init__()
         weight = conv.weight.detach().double()
         matrix = torch.tensor(WEIGHT_SUMS, dtype=weight.dtype, device=weight.device)
-        # The sums over columns first: `_sums` goes through rows, then columns, and puts it so.
+        # The sums over columns first: `_convolve` goes through rows, then columns, and puts it so.
         sums = torch.einsum("ra,oiab,cb->crio", matrix, weight, matrix)
         self.weight = nn.Parameter(sums.to(conv.weight.dtype).flatten(0, 1), requires_grad=False)
         self.bias = None
