@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src import defaults
+from src import settings as defaults
 from src.command_line import (
     OneLineParser,
     between,
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from src.networks.image_translation import ResUnetGenerator
-    from src.pipeline import Portrait, Speech, Voice
-    from src.weights import AudioNetworks
+    from src.animate import Portrait, Speech, Voice
+    from src.models.image_translation import ResUnetGenerator
+    from src.models.weights import AudioNetworks
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
 CHECKPOINTS = EXAMPLES / "ckpt"
@@ -156,9 +156,9 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(options, jpg, jobs, given)
 
     # Everything above takes no time; from here on the large packages are needed.
+    from src.animate import read_voice, speech_features
     from src.device import pick_device
-    from src.pipeline import read_voice, speech_features
-    from src.weights import load_audio_networks
+    from src.models.weights import load_audio_networks
 
     device = pick_device(options.device)
     speakers = read_speakers(options.reuse_train_emb_list)
@@ -237,7 +237,7 @@ def check_outputs(
     options: argparse.Namespace, jpg: Path, jobs: list[Job], given: dict[str, Path]
 ) -> None:
     """InputError where an output cannot be written, or would fall on an input or another one."""
-    from src.video import check_writable
+    from src.io.video import check_writable
 
     inputs = [jpg, *(job.voice for job in jobs), *given.values()]
     if options.landmarks is not None:
@@ -257,8 +257,8 @@ def read_speakers(names: list[str]) -> dict[str, np.ndarray | None]:
     """Speaker embeddings by name; None is a voice's own."""
     if not names:
         return {OWN_EMBEDDING: None}
-    from src.checkpoints import read_embeddings_pickle
-    from src.weights import EMBEDDINGS_FILE, compare_with_published
+    from src.io.checkpoint import read_embeddings_pickle
+    from src.models.weights import EMBEDDINGS_FILE, compare_with_published
 
     if not EMBEDDINGS.is_file():
         raise InputError(f"{EMBEDDINGS}: --reuse_train_emb_list needs this published file")
@@ -273,14 +273,14 @@ def read_speakers(names: list[str]) -> dict[str, np.ndarray | None]:
 
 def read_portrait(jpg: Path, options: argparse.Namespace) -> Portrait:
     """The picture and its 68 points at the video's size."""
-    from src.frames.picture import flatten, read_picture
-    from src.pipeline import prepare_portrait, read_landmarks
+    from src.animate import prepare_portrait, read_landmarks
+    from src.io.image import flatten, read_picture
 
     picture = flatten(read_picture(jpg))
     if options.landmarks is not None:
         landmarks = read_landmarks(Path(options.landmarks), picture)
     else:
-        from src.landmarks.detect import detect_landmarks
+        from src.face.detection import detect_landmarks
 
         log.info("finding the face in %s", jpg)
         landmarks = detect_landmarks(picture, options.landmark_detector, str(jpg))
@@ -289,7 +289,7 @@ def read_portrait(jpg: Path, options: argparse.Namespace) -> Portrait:
 
 def translation_checkpoint(options: argparse.Namespace, given: dict[str, Path]) -> Path | None:
     """The image-translation checkpoint to render with, None for the warp alone."""
-    from src.weights import find_translation
+    from src.models.weights import find_translation
 
     if options.landmarks_only:
         return None
@@ -302,8 +302,8 @@ def load_translator(
     """The image-translation network, where it is to render; made quick unless `exact`."""
     if path is None:
         return None
-    from src.networks.folding import for_inference
-    from src.weights import load_translation
+    from src.models.folding import for_inference
+    from src.models.weights import load_translation
 
     network = load_translation(path, device)
     return network if exact else for_inference(network, device)
@@ -324,10 +324,11 @@ def animate(
     """Make one video, or one file of landmarks."""
     import numpy as np
 
-    from src import pipeline, video
-    from src.frames.crop import CROP_SIZE, FaceCrop, face_crop
-    from src.frames.draw import landmark_picture
-    from src.landmarks.geometry import close_mouth, slim_lips_widen_eyes
+    from src import animate as pipeline
+    from src.face.geometry import close_mouth, slim_lips_widen_eyes
+    from src.io import video
+    from src.render.crop import CROP_SIZE, FaceCrop, face_crop
+    from src.render.landmark_image import landmark_picture
 
     log.info("moving the face")
     crop = FaceCrop(0, 0, CROP_SIZE) if options.as_released else face_crop(portrait.landmarks)

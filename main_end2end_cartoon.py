@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from src.frames.cartoon import PuppetRenderer
-    from src.pipeline import Speech, Voice
-    from src.puppets import Puppet
-    from src.weights import AudioNetworks
+    from src.animate import Speech, Voice
+    from src.models.weights import AudioNetworks
+    from src.puppets.puppet import Puppet
+    from src.render.puppet import PuppetRenderer
 
 EXAMPLES_CARTOON = Path(__file__).resolve().parent / "examples_cartoon"
 NO_BACKGROUND = "none"
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.puppets import find_picture
+    from src.puppets.puppet import find_picture
 
     jpg = find_picture(options.jpg, EXAMPLES_CARTOON)
     if options.output_folder is None:
@@ -104,10 +104,10 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(options, jpg, jobs, given)
 
     # Everything above takes no time; from here on the large packages are needed.
+    from src.animate import read_voice, speech_features
     from src.device import pick_device
-    from src.pipeline import read_voice, speech_features
-    from src.puppets import mended, read_puppet
-    from src.weights import load_audio_networks
+    from src.models.weights import load_audio_networks
+    from src.puppets.puppet import mended, read_puppet
 
     device = pick_device(options.device)
     speakers = read_speakers(options.reuse_train_emb_list)
@@ -129,8 +129,8 @@ def puppet_renderer(
     puppet: Puppet, jpg: Path, background: str | None, device: torch.device
 ) -> PuppetRenderer:
     """The renderer over the background asked for: a file, `none`, or the puppet's own."""
-    from src.frames.cartoon import PuppetRenderer
-    from src.puppets import PuppetFiles, read_background
+    from src.puppets.puppet import PuppetFiles, read_background
+    from src.render.puppet import PuppetRenderer
 
     if background is None:
         path = PuppetFiles(jpg).background()
@@ -154,8 +154,9 @@ def animate(
     speaker: np.ndarray | None,
 ) -> None:
     """Make one video."""
-    from src import pipeline, video
-    from src.landmarks.cartoon import finish_puppet, opening_gain, resting_face
+    from src import animate as pipeline
+    from src.io import video
+    from src.puppets.motion import finish_puppet, opening_gain, resting_face
 
     log.info("moving the puppet")
     puppet = renderer.puppet

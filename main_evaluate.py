@@ -44,7 +44,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from src import defaults
+from src import settings as defaults
 from src.command_line import (
     OneLineParser,
     between,
@@ -151,10 +151,10 @@ def judge_landmarks(options: argparse.Namespace, _handed_on: list[str]) -> None:
     import torch
 
     from src.device import pick_device
-    from src.evaluation import landmark_report
-    from src.evaluation.predictions import Factors, find_runs
-    from src.video import check_writable
-    from src.weights import load_audio_networks
+    from src.io.video import check_writable
+    from src.metrics import landmark_report
+    from src.metrics.predictions import Factors, find_runs
+    from src.models.weights import load_audio_networks
 
     root = options.root_dir
     given = find_runs(root, options.name)
@@ -192,10 +192,10 @@ def factor_of(options: argparse.Namespace, name: str) -> float:
 
 
 def judge_videos(options: argparse.Namespace, handed_on: list[str]) -> None:
-    from src.evaluation import cases as judged
-    from src.evaluation import rendering, video_report
-    from src.frames.picture import flatten, read_picture
-    from src.video import check_writable
+    from src.io.image import flatten, read_picture
+    from src.io.video import check_writable
+    from src.metrics import cases as judged
+    from src.metrics import rendering, video_report
 
     root = options.root_dir
     folder = options.out_dir or root / "evaluation"
@@ -225,12 +225,12 @@ def judge_videos(options: argparse.Namespace, handed_on: list[str]) -> None:
 def judge_pictures(options: argparse.Namespace, _handed_on: list[str]) -> None:
     import torch
 
+    from src.data.dumps import replace_file
     from src.device import pick_device
-    from src.evaluation import pictures
-    from src.networks.folding import for_inference
-    from src.training.dumps import replace_file
-    from src.video import check_writable
-    from src.weights import find_translation, load_translation
+    from src.io.video import check_writable
+    from src.metrics import pictures
+    from src.models.folding import for_inference
+    from src.models.weights import find_translation, load_translation
 
     root = options.root_dir
     folder = options.out_dir or root / "evaluation"

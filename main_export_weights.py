@@ -82,12 +82,12 @@ def collect(options: argparse.Namespace) -> dict[str, tuple[dict, dict]]:
     """
     import torch
 
-    from src.networks.autovc import Generator
-    from src.networks.content import ContentBranch, hold_skull, restandardise, scale_lips
-    from src.networks.image_translation import ResUnetGenerator
-    from src.networks.merging import joined
-    from src.networks.speaker import SpeakerBranch
-    from src.preparation.passages import load_faces
+    from src.data.passages import load_faces
+    from src.models.autovc import Generator
+    from src.models.content import ContentBranch, hold_skull, restandardise, scale_lips
+    from src.models.image_translation import ResUnetGenerator
+    from src.models.merging import joined
+    from src.models.speaker_aware import SpeakerBranch
     from src.training import runs
 
     target = read_embedding(options.root_dir / "dump" / "target_embedding.npy")
@@ -149,7 +149,7 @@ def save(files: dict[str, tuple[dict, dict]], folder: Path) -> None:
     Raises:
         InputError: a value does not fit float16.
     """
-    from src.checkpoints import save_embedded
+    from src.io.checkpoint import save_embedded
 
     for name, (tensors, config) in files.items():
         try:

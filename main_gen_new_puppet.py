@@ -26,7 +26,7 @@ from src.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from src.puppets import Puppet
+    from src.puppets.puppet import Puppet
 
 ROOT = Path(__file__).resolve().parent
 EXAMPLES_CARTOON = ROOT / "examples_cartoon"
@@ -71,9 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     import cv2
 
-    from src.frames.picture import read_picture
-    from src.landmarks.drawings import lips_on_outline
-    from src.puppets import (
+    from src.face.drawings import lips_on_outline
+    from src.io.image import read_picture
+    from src.io.video import check_writable, whole_file
+    from src.puppets.puppet import (
         PuppetFiles,
         find_picture,
         new_puppet,
@@ -82,7 +83,6 @@ def run(options: argparse.Namespace) -> None:
         within_line,
         write_puppet,
     )
-    from src.video import check_writable, whole_file
 
     source = find_picture(options.picture, EXAMPLES_CARTOON)
     given = None if options.landmarks is None else find_input(options.landmarks, ROOT, "landmarks")
@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> None:
     if opening < DRAWN_SHUT * abs(landmarks[54, 0] - landmarks[48, 0]):
         log.warning("%s: the mouth is drawn shut, so there is nothing to see inside it", source)
     if options.cutout:
-        from src.frames.cutout import cut_out
+        from src.puppets.cutout import cut_out
 
         picture = cut_out(picture, str(source))
     puppet = new_puppet(
@@ -155,7 +155,7 @@ def find_landmarks(picture: np.ndarray, detector: str, source: Path) -> np.ndarr
     Raises:
         InputError: no face is found, with a word on what to do then.
     """
-    from src.landmarks.drawings import detect_drawn
+    from src.face.drawings import detect_drawn
 
     log.info("finding the face in %s", source)
     try:
@@ -192,8 +192,8 @@ def preview_sheet(puppet: Puppet) -> np.ndarray:
     import cv2
     import numpy as np
 
-    from src.frames.cartoon import PuppetRenderer
-    from src.landmarks.geometry import denormalise
+    from src.face.geometry import denormalise
+    from src.render.puppet import PuppetRenderer
 
     renderer = PuppetRenderer(puppet)
     drawn = puppet.landmarks
@@ -255,7 +255,7 @@ def edited(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    from src.frames.picture import flatten
+    from src.io.image import flatten
 
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

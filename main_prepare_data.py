@@ -47,8 +47,8 @@ from src.errors import InputError
 from src.training.options import numbers_by_name
 
 if TYPE_CHECKING:
-    from src.preparation.landmark_dumps import Converter
-    from src.preparation.splits import HeldOut
+    from src.data.landmark_dumps import Converter
+    from src.data.splits import HeldOut
 
 CHECKPOINTS = Path(__file__).resolve().parent / "examples" / "ckpt"
 
@@ -114,7 +114,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def do_everything(options: argparse.Namespace) -> None:
-    from src.preparation import clip_stages, passages
+    from src.data import clip_stages, passages
 
     joins = options.shard == (1, 1)
     convert = converter_of(options) if joins else None  # what is wrong with it, is said at once
@@ -131,13 +131,13 @@ def do_everything(options: argparse.Namespace) -> None:
 
 
 def do_voices(options: argparse.Namespace) -> None:
-    from src.preparation import analysis
+    from src.data import analysis
 
     analysis.analyse_voices(options.speech, options.root_dir, options.jobs)
 
 
 def do_clips(options: argparse.Namespace, stages: tuple[str, ...]) -> None:
-    from src.preparation import clip_stages, clips
+    from src.data import clip_stages, clips
 
     sources = sources_of(options)
     if not sources and "track" in stages:
@@ -155,7 +155,7 @@ def do_clips(options: argparse.Namespace, stages: tuple[str, ...]) -> None:
 
 
 def do_offsets(options: argparse.Namespace) -> None:
-    from src.preparation import clip_stages
+    from src.data import clip_stages
 
     do_clips(options, ("offset",))
     if options.shard == (1, 1):
@@ -163,7 +163,7 @@ def do_offsets(options: argparse.Namespace) -> None:
 
 
 def do_synthetic(options: argparse.Namespace) -> None:
-    from src.preparation import speech
+    from src.data import speech
 
     minutes = numbers_by_name("--synthetic", options.synthetic)
     if not minutes:
@@ -173,13 +173,13 @@ def do_synthetic(options: argparse.Namespace) -> None:
 
 
 def do_faces(options: argparse.Namespace) -> None:
-    from src.preparation import passages
+    from src.data import passages
 
     passages.measure_faces(options.root_dir, held_out_of(options))
 
 
 def do_analyse(options: argparse.Namespace) -> None:
-    from src.preparation import analysis, clip_stages
+    from src.data import analysis, clip_stages
 
     analysis.analyse_synthetic(options.root_dir, options.jobs)
     clip_stages.work_on_clips([], options.root_dir, ("analyse",), options.jobs)
@@ -187,7 +187,7 @@ def do_analyse(options: argparse.Namespace) -> None:
 
 def do_dump(options: argparse.Namespace, convert: Converter | None, posed: bool) -> None:
     """The dump of the content branch, or with head motion that of the speaker-aware branch."""
-    from src.preparation import landmark_dumps
+    from src.data import landmark_dumps
 
     named = options.dump_file_name if options.step != "all" else None
     landmark_dumps.write_dumps(
@@ -202,7 +202,7 @@ def do_dump(options: argparse.Namespace, convert: Converter | None, posed: bool)
 
 
 def do_one_dump(options: argparse.Namespace, posed: bool) -> None:
-    from src.preparation import passages
+    from src.data import passages
 
     passages.load_faces(options.root_dir)
     do_dump(options, converter_of(options), posed)
@@ -210,7 +210,7 @@ def do_one_dump(options: argparse.Namespace, posed: bool) -> None:
 
 def converter_of(options: argparse.Namespace) -> Converter | None:
     """AutoVC as the options want it, None for the plain log-mel."""
-    from src.preparation import landmark_dumps
+    from src.data import landmark_dumps
 
     if options.plain_mel:
         return None
@@ -219,8 +219,8 @@ def converter_of(options: argparse.Namespace) -> Converter | None:
 
 
 def do_pictures(options: argparse.Namespace) -> None:
-    from src.defaults import PICTURE_SUFFIXES
-    from src.preparation import pack
+    from src.data import pack
+    from src.settings import PICTURE_SUFFIXES
 
     stills = [path for folder in options.stills for path in sorted(folder.iterdir())]
     named = options.dump_file_name if options.step != "all" else None
@@ -236,14 +236,14 @@ def do_pictures(options: argparse.Namespace) -> None:
 
 def sources_of(options: argparse.Namespace) -> list:
     """The clips of all folders of videos."""
-    from src.preparation import clips
+    from src.data import clips
 
     return [source for folder in options.videos for source in clips.find_clips(folder)]
 
 
 def held_out_of(options: argparse.Namespace) -> HeldOut:
     """Who is kept for validation and tests: as said, as said before, or drawn."""
-    from src.preparation import clip_stages, splits
+    from src.data import clip_stages, splits
 
     root = options.root_dir
     return splits.decide(

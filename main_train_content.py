@@ -74,8 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.networks.content import ContentBranch
-    from src.training import content, dumps, runs
+    from src.data import dumps
+    from src.models.content import ContentBranch
+    from src.training import content, runs
 
     training = runs.begin(options)
     root = options.root_dir

@@ -66,12 +66,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.networks.image_translation import (
+    from src.data import shards
+    from src.models.image_translation import (
         MENDING_INPUTS,
         MENDING_OUTPUTS,
         ResUnetGenerator,
     )
-    from src.training import image_translation, perceptual, runs, shards, translation_losses
+    from src.training import image_translation, perceptual, runs, translation_losses
 
     training = runs.begin(options)
     if options.load_G_name:

@@ -56,10 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.checkpoints import read_checkpoint
-    from src.networks.speaker import MotionDiscriminator, SpeakerBranch
-    from src.preparation import passages
-    from src.training import content, dumps, runs, speaker_aware
+    from src.data import dumps, passages
+    from src.io.checkpoint import read_checkpoint
+    from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
+    from src.training import content, runs, speaker_aware
 
     training = runs.begin(options)
     root = options.root_dir

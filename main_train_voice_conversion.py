@@ -43,8 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.networks.autovc import Generator
-    from src.training import dumps, runs, voice_conversion
+    from src.data import dumps
+    from src.models.autovc import Generator
+    from src.training import runs, voice_conversion
 
     training = runs.begin(options)
     voices = dumps.read_voices(options.root_dir / "dump" / "voices.npz")

@@ -27,7 +27,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.audio import SAMPLE_RATE, read_audio  # noqa: E402  (the folder is not a package)
+from src.io.audio import SAMPLE_RATE, read_audio  # noqa: E402  (the folder is not a package)
 
 # How the lines of the command begin, and which stage has ended when the line appears.
 STAGES = (

@@ -22,16 +22,16 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src import pipeline  # noqa: E402  (the folder is not a package)
-from src.audio import SAMPLE_RATE  # noqa: E402
-from src.defaults import AMP_LIP_X, AMP_LIP_Y, AMP_POS  # noqa: E402
-from src.evaluation.measures import open_shut_auc  # noqa: E402
-from src.evaluation.rendered import phone_gaps  # noqa: E402
-from src.landmarks.cartoon import finish_puppet, opening_gain, resting_face  # noqa: E402
-from src.preparation.sentences import sentences  # noqa: E402
-from src.preparation.synthesis import speak_flite  # noqa: E402
-from src.puppets import find_picture, mended, read_puppet  # noqa: E402
-from src.weights import load_audio_networks  # noqa: E402
+from src import animate as pipeline  # noqa: E402  (the folder is not a package)
+from src.data.sentences import sentences  # noqa: E402
+from src.data.synthesis import speak_flite  # noqa: E402
+from src.io.audio import SAMPLE_RATE  # noqa: E402
+from src.metrics.measures import open_shut_auc  # noqa: E402
+from src.metrics.rendered import phone_gaps  # noqa: E402
+from src.models.weights import load_audio_networks  # noqa: E402
+from src.puppets.motion import finish_puppet, opening_gain, resting_face  # noqa: E402
+from src.puppets.puppet import find_picture, mended, read_puppet  # noqa: E402
+from src.settings import AMP_LIP_X, AMP_LIP_Y, AMP_POS  # noqa: E402
 
 CARTOONS = ROOT / "examples_cartoon"
 OURS = ("maestro", "captain", "clara", "yuki", "leo", "count")

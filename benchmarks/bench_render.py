@@ -5,7 +5,7 @@
 
 Random weights, which take as long as trained ones. *Plain* is the loop of the published release:
 draw, network, picture, one frame at a time, float32. The others are `TranslationRenderer` with the
-network as `src.networks.folding` makes it. They take turns, and the best turn of each counts; time
+network as `src.models.folding` makes it. They take turns, and the best turn of each counts; time
 of the processor's cores tells more than the clock where other programs run. Encoding is not in it.
 Needs torch, numpy, scipy and opencv.
 """
@@ -25,18 +25,18 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.frames.crop import CROP_SIZE, FaceCrop, cut, face_crop, paste  # noqa: E402  (no package)
-from src.frames.draw import landmark_picture, smooth_landmark_picture  # noqa: E402
-from src.frames.portrait import PortraitRenderer  # noqa: E402
-from src.frames.translate import TranslationRenderer, in_order, thread_pool  # noqa: E402
-from src.networks.folding import for_inference  # noqa: E402
-from src.networks.image_translation import (  # noqa: E402
+from src.models.folding import for_inference  # noqa: E402
+from src.models.image_translation import (  # noqa: E402
     MENDING_INPUTS,
     MENDING_OUTPUTS,
     ResUnetGenerator,
     mended,
     painted,
 )
+from src.render.crop import CROP_SIZE, FaceCrop, cut, face_crop, paste  # noqa: E402  (no package)
+from src.render.landmark_image import landmark_picture, smooth_landmark_picture  # noqa: E402
+from src.render.unet import TranslationRenderer, in_order, thread_pool  # noqa: E402
+from src.render.warp.portrait import PortraitRenderer  # noqa: E402
 
 DRAWING = ROOT / "examples_cartoon" / "maestro"
 EMBEDDED = {

@@ -25,10 +25,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.audio import FRAME_RATE  # noqa: E402  (the folder is not a package)
-from src.landmarks.topology import LANDMARK_COUNT  # noqa: E402
-from src.networks.content import ContentBranch  # noqa: E402
-from src.training import content, dumps, runs, sampling  # noqa: E402
+from src.data import dumps  # noqa: E402
+from src.face.topology import LANDMARK_COUNT  # noqa: E402
+from src.io.audio import FRAME_RATE  # noqa: E402  (the folder is not a package)
+from src.models.content import ContentBranch  # noqa: E402
+from src.training import content, runs, sampling  # noqa: E402
 
 CLIP = 1875  # frames, 30 s
 EMBEDDED = {"prior_hidden": 128, "prior": 96, "lstm_size": 128, "lstm_layers": 2, "dropout": 0.2}

@@ -23,11 +23,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.frames.cartoon import PuppetRenderer  # noqa: E402  (the folder is not a package)
-from src.frames.picture import flatten, read_picture  # noqa: E402
-from src.frames.warp import premultiplied  # noqa: E402
-from src.landmarks.topology import INNER_LIPS  # noqa: E402
-from src.puppets import (  # noqa: E402
+from src.face.topology import INNER_LIPS  # noqa: E402
+from src.io.image import flatten, read_picture  # noqa: E402
+from src.puppets.puppet import (  # noqa: E402
     Puppet,
     PuppetFiles,
     mesh_vertices,
@@ -35,6 +33,8 @@ from src.puppets import (  # noqa: E402
     read_puppet,
     read_standard_face,
 )
+from src.render.piecewise import premultiplied  # noqa: E402
+from src.render.puppet import PuppetRenderer  # noqa: E402  (the folder is not a package)
 
 CARTOONS = ROOT / "examples_cartoon"
 TURNS = 5

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from examples_cartoon.drawings.pencils import Canvas, closed_mouth
-from src.puppets import new_puppet, read_standard_face, write_puppet
+from src.puppets.puppet import new_puppet, read_standard_face, write_puppet
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parent / "examples" / "ckpt"

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 import main_train_content
-from src.networks.autovc import Generator
-from src.networks.speaker import MotionDiscriminator, SpeakerBranch
-from src.training import content, dumps, runs, speaker_aware, voice_conversion
+from src.data import dumps
+from src.models.autovc import Generator
+from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
+from src.training import content, runs, speaker_aware, voice_conversion
 from src.training.options import training_parser
 
 STEPS = 6

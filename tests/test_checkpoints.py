@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from src import checkpoints
 from src.errors import InputError
-from src.networks.content import ContentBranch
-from src.networks.image_translation import ResUnetGenerator
+from src.io import checkpoint as checkpoints
+from src.models.content import ContentBranch
+from src.models.image_translation import ResUnetGenerator
 
 
 class Malice:

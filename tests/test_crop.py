@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from src.frames.crop import CROP_SIZE, FaceCrop, cut, face_crop, paste
-from src.landmarks.detect import detect_landmarks
+from src.face.detection import detect_landmarks
+from src.render.crop import CROP_SIZE, FaceCrop, cut, face_crop, paste
 
 
 @pytest.fixture(scope="module")

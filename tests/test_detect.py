@@ -10,8 +10,8 @@ import pytest
 import skimage.data
 
 from src.errors import InputError
-from src.landmarks.detect import detect_landmarks, track_landmarks
-from src.landmarks.topology import mirror_order
+from src.face.detection import detect_landmarks, track_landmarks
+from src.face.topology import mirror_order
 from thirdparty import face_mesh, fan
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

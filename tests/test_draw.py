@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from src.frames.draw import (
+from src.face.topology import LANDMARK_CURVES
+from src.render.landmark_image import (
     CURVE_COLOURS,
     draw_landmarks,
     landmark_picture,
     smooth_landmark_picture,
 )
-from src.landmarks.topology import LANDMARK_CURVES
 from tests.parity import PARITY, needs_parity
 
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from src import puppets
-from src.landmarks.drawn_features import lay_features
-from src.landmarks.topology import mirror_order
+from src.face.drawn_features import lay_features
+from src.face.topology import mirror_order
+from src.puppets import puppet as puppets
 
 CARTOONS = Path(__file__).resolve().parents[1] / "examples_cartoon"
 SKIN, INK = (150, 180, 230), (30, 25, 20)  # BGR

@@ -15,11 +15,11 @@ from matplotlib import cbook
 
 import main_evaluate
 from src.errors import InputError
-from src.evaluation import cases, measures, rendered, rendering
-from src.frames.portrait import PortraitRenderer
-from src.landmarks.detect import detect_landmarks
-from src.landmarks.topology import EYELID_PAIRS, LANDMARK_COUNT
-from src.video import write_video
+from src.face.detection import detect_landmarks
+from src.face.topology import EYELID_PAIRS, LANDMARK_COUNT
+from src.io.video import write_video
+from src.metrics import cases, measures, rendered, rendering
+from src.render.warp.portrait import PortraitRenderer
 
 
 def simple_face(frames: int = 1) -> np.ndarray:

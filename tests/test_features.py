@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from src import audio, features
 from src.errors import InputError
+from src.io import audio
+from src.speech import features
 from tests.parity import PARITY, needs_parity
 
 
@@ -143,7 +144,7 @@ def test_a_voice_without_pitch_has_only_the_unvoiced_bin():
 def test_conversion_pads_to_a_multiple_and_gives_every_frame_back():
     import torch
 
-    from src.networks.autovc import Generator
+    from src.models.autovc import Generator
 
     torch.manual_seed(0)
     generator = Generator(dim_neck=4, dim_pre=32, freq=16).eval()

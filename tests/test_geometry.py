@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.landmarks import geometry, topology
+from src.face import geometry, topology
 from tests.parity import PARITY, needs_parity
 
 

@@ -14,17 +14,17 @@ from matplotlib import cbook
 
 import main_prepare_data
 import main_train_image_translation
+from src.data import pack, shards
+from src.data.dumps import save_npz
 from src.errors import InputError
-from src.frames.crop import CROP_SIZE
-from src.frames.draw import landmark_picture, smooth_landmark_picture
-from src.frames.portrait import PortraitRenderer
-from src.landmarks.detect import detect_landmarks
-from src.landmarks.topology import LIPS, mirror_order
-from src.networks.image_translation import ResUnetGenerator
-from src.networks.vgg import Vgg19
-from src.preparation import pack
-from src.training import image_translation, perceptual, shards, translation_losses
-from src.training.dumps import save_npz
+from src.face.detection import detect_landmarks
+from src.face.topology import LIPS, mirror_order
+from src.models.image_translation import ResUnetGenerator
+from src.models.vgg import Vgg19
+from src.render.crop import CROP_SIZE
+from src.render.landmark_image import landmark_picture, smooth_landmark_picture
+from src.render.warp.portrait import PortraitRenderer
+from src.training import image_translation, perceptual, translation_losses
 from src.training.pairs import PairMaker, turned_apart
 
 ROOT = Path(__file__).resolve().parents[1]

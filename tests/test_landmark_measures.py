@@ -8,14 +8,14 @@ import pytest
 import torch
 
 import main_evaluate
+from src.data import dumps
 from src.errors import InputError
-from src.evaluation import landmark_measures as lm
-from src.evaluation import predictions
-from src.features import MEL_BANDS
-from src.landmarks.topology import LANDMARK_COUNT
-from src.networks.content import ContentBranch
-from src.networks.speaker import SpeakerBranch
-from src.training import dumps
+from src.face.topology import LANDMARK_COUNT
+from src.metrics import landmark_measures as lm
+from src.metrics import predictions
+from src.models.content import ContentBranch
+from src.models.speaker_aware import SpeakerBranch
+from src.speech.features import MEL_BANDS
 
 
 def face(frames: int = 1) -> np.ndarray:

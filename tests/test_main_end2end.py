@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import main_end2end
-from src import pipeline
-from src.audio import SAMPLE_RATE, read_audio
-from src.frames.picture import flatten
+from src import animate as pipeline
+from src.io.audio import SAMPLE_RATE, read_audio
+from src.io.image import flatten
 from tests.parity import PARITY, fill, needs_parity
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,8 +49,8 @@ def short_voice(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def face_file(tmp_path_factory) -> Path:
     """The bundled portrait's landmarks, so that a test need not detect them again."""
-    from src.frames.picture import read_picture
-    from src.landmarks.detect import detect_landmarks
+    from src.face.detection import detect_landmarks
+    from src.io.image import read_picture
 
     path = tmp_path_factory.mktemp("face") / "face.npy"
     np.save(path, detect_landmarks(read_picture(PORTRAIT), "mediapipe"))
@@ -62,9 +62,9 @@ def published(tmp_path_factory) -> Path:
     """Checkpoints laid out like the published ones, of official sizes."""
     import torch
 
-    from src.networks.autovc import Generator
-    from src.networks.content import ContentBranch
-    from src.networks.speaker import SpeakerBranch
+    from src.models.autovc import Generator
+    from src.models.content import ContentBranch
+    from src.models.speaker_aware import SpeakerBranch
 
     folder = tmp_path_factory.mktemp("published")
     for name, network, part in (
@@ -522,14 +522,14 @@ class TestStages:
         assert small.picture.shape == (302, 204, 3) and (small.landmarks == landmarks).all()
 
     def test_a_long_voice_tells_its_stages(self, caplog):
-        from src.weights import load_audio_networks
+        from src.models.weights import load_audio_networks
 
         networks = load_audio_networks(main_end2end.CHECKPOINTS, {}, "cpu")
         short, long = (
             pipeline.Voice(np.resize(read_audio(VOICE), seconds * SAMPLE_RATE), False)
             for seconds in (2, 60)
         )
-        with caplog.at_level("INFO", "src.pipeline"):
+        with caplog.at_level("INFO", "src.animate"):
             caplog.clear()
             pipeline.speech_features(short, networks)
             assert not caplog.messages

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import main_end2end_cartoon
-from src import puppets
-from src.audio import SAMPLE_RATE, ffmpeg_path, read_audio
-from src.landmarks.cartoon import finish_puppet, opening_gain
-from src.landmarks.geometry import denormalise
-from src.landmarks.topology import INNER_LIP_PAIRS
+from src.face.geometry import denormalise
+from src.face.topology import INNER_LIP_PAIRS
+from src.io.audio import SAMPLE_RATE, ffmpeg_path, read_audio
+from src.puppets import puppet as puppets
+from src.puppets.motion import finish_puppet, opening_gain
 
 ROOT = Path(__file__).resolve().parents[1]
 CARTOONS = ROOT / "examples_cartoon"

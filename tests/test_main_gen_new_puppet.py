@@ -8,10 +8,10 @@ import pytest
 
 import main_gen_new_puppet
 from main_gen_new_puppet import plain_face
-from src import puppets
-from src.frames.cutout import cut_out
-from src.frames.picture import read_picture
-from src.landmarks.drawings import detect_drawn, lay_jaw, lips_on_outline
+from src.face.drawings import detect_drawn, lay_jaw, lips_on_outline
+from src.io.image import read_picture
+from src.puppets import puppet as puppets
+from src.puppets.cutout import cut_out
 
 ROOT = Path(__file__).resolve().parents[1]
 CARTOONS = ROOT / "examples_cartoon"

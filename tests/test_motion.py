@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from src.landmarks import motion, topology
-from src.networks.content import ContentBranch
-from src.networks.speaker import SpeakerBranch
+from src.face import topology
+from src.models.content import ContentBranch
+from src.models.speaker_aware import SpeakerBranch
+from src.motion import prediction as motion
 from tests.parity import PARITY, fill, needs_parity
 
 WINDOW = 18

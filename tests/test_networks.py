@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from src.networks.autovc import Generator
-from src.networks.content import ContentBranch
-from src.networks.image_translation import ResUnetGenerator
-from src.networks.merging import joined
-from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
+from src.models.autovc import Generator
+from src.models.content import ContentBranch
+from src.models.image_translation import ResUnetGenerator
+from src.models.merging import joined
+from src.models.speaker_aware import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
 from tests.parity import PARITY, fill, filler, needs_parity
 
 TOLERANCE = 1e-4

@@ -9,7 +9,7 @@ import pytest
 import skimage.data
 
 from src.errors import InputError
-from src.frames.picture import read_picture
+from src.io.image import read_picture
 
 
 @pytest.fixture(scope="module")

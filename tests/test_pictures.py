@@ -8,14 +8,14 @@ import pytest
 import skimage.data
 
 import main_evaluate
-from src.checkpoints import save_embedded
 from src.errors import InputError
-from src.evaluation import pictures
-from src.evaluation.rendering import write_wav
-from src.frames.portrait import PortraitRenderer
-from src.landmarks.detect import detect_landmarks
-from src.networks.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
-from src.video import write_video
+from src.face.detection import detect_landmarks
+from src.io.checkpoint import save_embedded
+from src.io.video import write_video
+from src.metrics import pictures
+from src.metrics.rendering import write_wav
+from src.models.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
+from src.render.warp.portrait import PortraitRenderer
 
 FRAMES = 9
 

@@ -6,9 +6,9 @@ import pytest
 import skimage.data
 from matplotlib import cbook
 
-from src.frames.portrait import PortraitRenderer, similarity
-from src.landmarks.detect import detect_landmarks
-from src.landmarks.topology import EYELID_PAIRS
+from src.face.detection import detect_landmarks
+from src.face.topology import EYELID_PAIRS
+from src.render.warp.portrait import PortraitRenderer, similarity
 
 LUMINANCE = np.array((0.114, 0.587, 0.299))
 

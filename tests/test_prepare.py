@@ -13,12 +13,12 @@ import pytest
 
 import main_end2end
 import main_prepare_data
-from src.audio import FRAME_RATE, SAMPLE_RATE, ffmpeg_path
+from src.data import clip_stages, clips, dumps, splits, sync, tracks
 from src.errors import InputError
-from src.landmarks.topology import RIGID_POINTS
-from src.preparation import clip_stages, clips, splits, sync, tracks
-from src.training import dumps, faces
-from src.video import write_video
+from src.face import registration as faces
+from src.face.topology import RIGID_POINTS
+from src.io.audio import FRAME_RATE, SAMPLE_RATE, ffmpeg_path
+from src.io.video import write_video
 from tests.test_training import face
 from thirdparty import fan
 

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from src import puppets
 from src.errors import InputError
-from src.frames.cartoon import PuppetRenderer
-from src.landmarks.geometry import denormalise
-from src.landmarks.topology import INNER_LIP_PAIRS, INNER_LIPS
+from src.face.geometry import denormalise
+from src.face.topology import INNER_LIP_PAIRS, INNER_LIPS
+from src.puppets import puppet as puppets
+from src.render.puppet import PuppetRenderer
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "puppets"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/puppets")

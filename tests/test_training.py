@@ -11,14 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from src.errors import InputError
-from src.features import WINDOW, standardise, windows
-from src.landmarks.geometry import normalise, register
-from src.networks.autovc import Generator
-from src.networks.content import ContentBranch
-from src.networks.speaker import MotionDiscriminator, SpeakerBranch
-from src.preparation import (
+from src.data import (
     analysis,
+    augment,
+    dumps,
     lip_shapes,
     sentences,
     speech,
@@ -27,16 +23,14 @@ from src.preparation import (
     tracks,
     voices,
 )
-from src.training import (
-    augment,
-    content,
-    dumps,
-    faces,
-    runs,
-    sampling,
-    speaker_aware,
-    voice_conversion,
-)
+from src.errors import InputError
+from src.face import registration as faces
+from src.face.geometry import normalise, register
+from src.models.autovc import Generator
+from src.models.content import ContentBranch
+from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
+from src.speech.features import WINDOW, standardise, windows
+from src.training import content, runs, sampling, speaker_aware, voice_conversion
 
 
 def face() -> np.ndarray:

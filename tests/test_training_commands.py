@@ -13,8 +13,8 @@ import main_prepare_data
 import main_train_content
 import main_train_speaker_aware
 import main_train_voice_conversion
-from src.landmarks.topology import RIGID_POINTS
-from src.training import dumps
+from src.data import dumps
+from src.face.topology import RIGID_POINTS
 from tests.test_training import clips
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,11 +159,11 @@ def test_an_epoch_is_all_windows_once(tmp_path):
 
 
 def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
-    from src.checkpoints import read_checkpoint
-    from src.networks.autovc import Generator
-    from src.networks.content import ContentBranch
-    from src.networks.image_translation import ResUnetGenerator
-    from src.networks.speaker import SpeakerBranch
+    from src.io.checkpoint import read_checkpoint
+    from src.models.autovc import Generator
+    from src.models.content import ContentBranch
+    from src.models.image_translation import ResUnetGenerator
+    from src.models.speaker_aware import SpeakerBranch
     from src.training import runs
 
     networks = {

@@ -18,9 +18,10 @@ from tensorboardX.proto import event_pb2
 from torch import nn
 
 import main_train_content
+from src.data import dumps
 from src.errors import InputError
-from src.networks.content import ContentBranch
-from src.training import animation, dumps, loop, parallel, runs
+from src.models.content import ContentBranch
+from src.training import animation, loop, parallel, runs
 from tests import parallel_trainings
 from tests.test_training import clips
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.landmarks.topology import LANDMARK_COUNT
-from src.networks.autovc import Generator
+from src.face.topology import LANDMARK_COUNT
+from src.models.autovc import Generator
 from src.training import content, losses, speaker_aware, voice_conversion
 
 LIP_POINTS, OTHER_POINTS = 20, 48

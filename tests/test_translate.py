@@ -9,11 +9,15 @@ import skimage.data
 import torch
 
 from src.errors import InputError
-from src.frames import translate
-from src.frames.crop import CROP_SIZE, FaceCrop, Place, cut, face_crop, paste
-from src.frames.draw import landmark_picture, smooth_landmark_picture
-from src.frames.portrait import PortraitRenderer
-from src.frames.translate import (
+from src.face.detection import detect_landmarks
+from src.models.folding import enlarging, folded, for_inference, quick_dtype
+from src.models.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
+from src.models.weights import load_translation
+from src.models.winograd import WinogradConv
+from src.render import unet as translate
+from src.render.crop import CROP_SIZE, FaceCrop, Place, cut, face_crop, paste
+from src.render.landmark_image import landmark_picture, smooth_landmark_picture
+from src.render.unet import (
     WINDOW_FADE,
     WINDOW_MARGIN,
     Compositor,
@@ -22,11 +26,7 @@ from src.frames.translate import (
     in_order,
     thread_pool,
 )
-from src.landmarks.detect import detect_landmarks
-from src.networks.folding import enlarging, folded, for_inference, quick_dtype
-from src.networks.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
-from src.networks.winograd import WinogradConv
-from src.weights import load_translation
+from src.render.warp.portrait import PortraitRenderer
 
 MENDS = {"input_nc": MENDING_INPUTS, "output_nc": MENDING_OUTPUTS}
 SMALL = {"num_downs": 4, "ngf": 8, "max_widening": 4}
@@ -287,7 +287,7 @@ class TestQuickNetwork:
         quick = WinogradConv(conv)
         with torch.inference_mode():
             for most in (1, 2**20):  # frame by frame, and all at once
-                monkeypatch.setattr("src.networks.winograd.CACHED_BYTES", most)
+                monkeypatch.setattr("src.models.winograd.CACHED_BYTES", most)
                 torch.testing.assert_close(quick(pictures), conv(pictures), atol=1e-12, rtol=0)
 
     @pytest.mark.parametrize(

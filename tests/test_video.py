@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from src.audio import SAMPLE_RATE, ffmpeg_path, read_audio
 from src.errors import InputError
-from src.video import COMMENT, check_writable, even_size, whole_file, write_video
+from src.io.audio import SAMPLE_RATE, ffmpeg_path, read_audio
+from src.io.video import COMMENT, check_writable, even_size, whole_file, write_video
 
 FPS = 25
 

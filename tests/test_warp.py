@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 
-from src.frames.warp import PiecewiseWarp, premultiplied
+from src.render.piecewise import PiecewiseWarp, premultiplied
 
 HEIGHT, WIDTH = 90, 120
 CORNERS = np.array([(0, 0), (WIDTH - 1, 0), (WIDTH - 1, HEIGHT - 1), (0, HEIGHT - 1)], float)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from src import weights
-from src.checkpoints import read_checkpoint
 from src.errors import InputError
-from src.networks.content import ContentBranch
-from src.networks.speaker import SpeakerBranch
+from src.io.checkpoint import read_checkpoint
+from src.models import weights
+from src.models.content import ContentBranch
+from src.models.speaker_aware import SpeakerBranch
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "examples" / "ckpt"
 SMALL = {"prior_hidden": 8, "prior": 8, "lstm_size": 8, "lstm_layers": 1, "hidden": [8, 8]}
@@ -66,7 +66,7 @@ def test_numbers_that_do_not_go_together(tmp_path):
 
 
 def test_codes_must_fill_a_piece(tmp_path):
-    from src.networks.autovc import Generator
+    from src.models.autovc import Generator
 
     config = {"dim_neck": 2, "dim_pre": 8, "dim_post": 8, "freq": 5}
     path = tmp_path / "autovc.pth"

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from src.audio import FULL_SCALE, SAMPLE_RATE
+from src.io.audio import FULL_SCALE, SAMPLE_RATE
 
 EMBEDDING_SIZE = 256
 PIECE = 60 * SAMPLE_RATE  # samples embedded at a time (published release)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from src.audio import FRAME_RATE
-from src.frames.draw import landmark_picture
-from src.landmarks.topology import LANDMARK_COUNT
+from src.face.topology import LANDMARK_COUNT
+from src.io.audio import FRAME_RATE
+from src.render.landmark_image import landmark_picture
 
 SIDE = 176  # pixels of a face's picture
 ZOOM = 72.0  # pixels of a normalised unit; a jaw is 1.6 of them wide

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from src.audio import FRAME_RATE
+from src.data.dumps import Clip
 from src.errors import InputError
-from src.evaluation import measures
-from src.landmarks.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH
-from src.landmarks.topology import LANDMARK_COUNT
-from src.networks.content import ContentBranch
+from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH
+from src.face.registration import static_face
+from src.face.topology import LANDMARK_COUNT
+from src.io.audio import FRAME_RATE
+from src.metrics import measures
+from src.models.content import ContentBranch
 from src.training import loop, parallel, runs
 from src.training.animation import add_animation, side_by_side
-from src.training.dumps import Clip
-from src.training.faces import static_face
 from src.training.losses import (
     gap_correlation,
     laplacian_l1,

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from src.landmarks.topology import LIPS
-from src.networks.image_translation import ResUnetGenerator
-from src.networks.patch_discriminator import PatchDiscriminator
-from src.networks.vgg import Vgg19
+from src.data.dumps import replace_file
+from src.data.shards import Pictures
+from src.face.topology import LIPS
+from src.models.image_translation import ResUnetGenerator
+from src.models.patch_discriminator import PatchDiscriminator
+from src.models.vgg import Vgg19
 from src.training import loop, parallel, runs
-from src.training.dumps import replace_file
 from src.training.pairs import PairMaker, Pairs
-from src.training.shards import Pictures
 from src.training.translation_losses import (
     Weights,
     as_planes,

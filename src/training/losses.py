@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from src.landmarks.topology import LANDMARK_COUNT, LIPS, curve_neighbours
+from src.face.topology import LANDMARK_COUNT, LIPS, curve_neighbours
 
 LIP_SLOPE, LIP_FLOOR = 4.0, 0.1  # a mouth open by g weighs 1 / (LIP_SLOPE * g + LIP_FLOOR)
 LIP_SCALE = 0.03  # deviation of the lips of a talking face, normalised units

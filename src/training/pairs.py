@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from src.data.shards import PACKED_SIZE, STILLS, Pictures
 from src.errors import InputError
-from src.frames.crop import CROP_SIZE
-from src.frames.draw import landmark_picture, smooth_landmark_picture
-from src.frames.plane import LUMINANCE, apply, similarity
-from src.frames.portrait import PortraitRenderer
-from src.landmarks.topology import JAW, LIPS, RIGID_POINTS, mirror_order
-from src.training.shards import PACKED_SIZE, STILLS, Pictures
+from src.face.topology import JAW, LIPS, RIGID_POINTS, mirror_order
+from src.render.crop import CROP_SIZE
+from src.render.landmark_image import landmark_picture, smooth_landmark_picture
+from src.render.warp.plane import LUMINANCE, apply, similarity
+from src.render.warp.portrait import PortraitRenderer
 
 STILL_SHARE = 0.3  # of all portraits
 # Heads turned apart by so much (deviation of the rigid points, in widths of the jaw) make a pair

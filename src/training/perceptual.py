@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from src.checkpoints import load_weights, read_checkpoint
-from src.networks.vgg import Vgg19
+from src.io.checkpoint import load_weights, read_checkpoint
+from src.models.vgg import Vgg19
 
 VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for the weights trained on ImageNet
 

@@ -14,11 +14,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from src.checkpoints import checkpoint_part, load_weights, read_checkpoint
+from src.data.dumps import replace_file
 from src.device import pick_device
 from src.errors import InputError
+from src.io.checkpoint import checkpoint_part, load_weights, read_checkpoint
 from src.training import parallel
-from src.training.dumps import replace_file
 
 _log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from src.data.dumps import Clip
 from src.errors import InputError
-from src.features import WINDOW, standardise
-from src.training.dumps import Clip
+from src.speech.features import WINDOW, standardise
 
 
 def clip_chances(
@@ -57,8 +57,8 @@ def windows_of(
 ) -> np.ndarray:
     """Those windows of a clip that speak for its frames from ``first`` to before ``end``.
 
-    As ``src.features.windows`` of the whole clip standardised, of which only the frames that these
-    windows hear are read and standardised.
+    As ``src.speech.features.windows`` of the whole clip standardised, of which only the frames that
+    these windows hear are read and standardised.
 
     Args:
         features: (T, 80).

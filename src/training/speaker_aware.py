@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.evaluation.landmark_measures import NOSE_TIP, face_width
-from src.landmarks.geometry import register
-from src.landmarks.topology import LANDMARK_COUNT, RIGID_POINTS
-from src.networks.speaker import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
+from src.data.dumps import Clip
+from src.face.geometry import register
+from src.face.registration import static_face
+from src.face.topology import LANDMARK_COUNT, RIGID_POINTS
+from src.metrics.landmark_measures import NOSE_TIP, face_width
+from src.models.speaker_aware import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
 from src.training import loop, parallel, runs
 from src.training.animation import add_animation, side_by_side
-from src.training.dumps import Clip
-from src.training.faces import static_face
 from src.training.losses import laplacian_l1
 from src.training.sampling import clip_chances, noise, windows_of
 

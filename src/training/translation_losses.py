@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from src.landmarks.topology import LEFT_EYE, LIPS, RIGHT_EYE
-from src.networks.image_translation import mended, painted
-from src.networks.vgg import Vgg19
+from src.face.topology import LEFT_EYE, LIPS, RIGHT_EYE
+from src.models.image_translation import mended, painted
+from src.models.vgg import Vgg19
 from src.training.perceptual import compared
 
 ROOM = 0.3  # of a region's size, that is weighed and judged round it

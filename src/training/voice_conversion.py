@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from src.features import f0_one_hot
-from src.networks.autovc import Generator
+from src.data.augment import VoiceChanger
+from src.data.dumps import Voices
+from src.models.autovc import Generator
+from src.speech.features import f0_one_hot
 from src.training import loop, parallel, runs
-from src.training.augment import VoiceChanger
-from src.training.dumps import Voices
 
 CROP = 128  # frames of a training crop (AutoVC)
 CODE_FREE = 0.3  # share of the steps before the code's loss, which alone would still the code

@@ -1,0 +1,372 @@
+"""A portrait and a voice become a video: the stages, one function each, arrays between them.
+
+read_voice → speech_features → face_landmarks → sample_landmarks → frames → src.io.video
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from src import settings as defaults
+from src.errors import InputError
+from src.face.topology import LANDMARK_COUNT
+from src.io import audio
+from src.io.video import even_size
+from src.speech import features
+
+if TYPE_CHECKING:
+    import torch
+
+    from src.models.image_translation import ResUnetGenerator
+    from src.models.weights import AudioNetworks
+    from src.render.crop import FaceCrop
+
+log = logging.getLogger(__name__)
+
+FPS = 25.0  # frames a second of a video
+FPS_AS_RELEASED = audio.FRAME_RATE  # the release makes a frame of every landmark frame
+SHORTEST_VOICE = 0.3  # seconds; the networks hear windows of 18 frames, 0.29 s
+LONG_VOICE = 60.0  # seconds, from which on every stage of listening is told
+SILENCE = -60.0  # dBFS of the RMS, below which there is nothing to be said
+LEAST_FACE = 4.0  # pixels across that landmarks from a file must span
+FADED = 0.25  # how much of the picture shows behind the drawn landmarks
+
+Intermediates = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A recording as the networks get it."""
+
+    samples: np.ndarray  # int16 (N,), 16 kHz, mono
+    silent: bool
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / audio.SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What is said, and by whom."""
+
+    content: np.ndarray  # (T, 80) standardised mel of the converted voice
+    speaker: np.ndarray  # (256,) embedding
+    silent: bool
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A still face as it will be animated."""
+
+    picture: np.ndarray  # uint8 BGR (H, W, 3), even sides
+    landmarks: np.ndarray  # (68, 3) in pixels of `picture`
+    scale: np.ndarray  # (2,) pixels of `picture` to a pixel of the file, x and y
+
+    def to_file(self, landmarks: np.ndarray) -> np.ndarray:
+        """Landmarks (..., 68, 3) in pixels of the user's own file."""
+        moved = np.array(landmarks, np.float64)
+        moved[..., :2] = (moved[..., :2] + 0.5) / self.scale - 0.5
+        return moved
+
+
+def read_voice(path: str | Path) -> Voice:
+    """Decode a voice; very short sound is padded, silence is warned of.
+
+    Raises:
+        InputError: no sound can be read from it.
+    """
+    samples = audio.read_audio(path)
+    silent = audio.loudness(samples) < SILENCE
+    if silent:
+        log.warning("%s: silence, so the lips stay as they are", path)
+    shortest = round(SHORTEST_VOICE * audio.SAMPLE_RATE)
+    if len(samples) < shortest:
+        seconds = len(samples) / audio.SAMPLE_RATE
+        log.warning("%s: %.2f s of sound, padded to %.1f s", path, seconds, SHORTEST_VOICE)
+        samples = np.pad(samples, (0, shortest - len(samples)))
+    return Voice(samples, silent)
+
+
+def speech_features(
+    voice: Voice, networks: AudioNetworks, keep: Intermediates | None = None
+) -> Speech:
+    """Who speaks (an embedding) and what is said (mel in one fixed voice, standardised).
+
+    Args:
+        keep: where given, gets every intermediate under the name in the release's numbers.
+    """
+    from thirdparty.speaker_encoder import embed_speaker
+
+    def tell(stage: str) -> None:
+        if voice.seconds >= LONG_VOICE:
+            log.info("listening: %s", stage)
+
+    normalised = audio.normalise_loudness(voice.samples)
+    tell("who speaks")
+    speaker = embed_speaker(voice.samples)
+    tell("spectrum and pitch")
+    samples = features.prepare_samples(normalised)
+    mel = features.log_mel(samples)
+    f0 = features.normalise_f0(features.log_f0(samples))
+    del samples
+    bins = features.f0_bins(f0)
+    tell("what is said")
+    source = embed_speaker(normalised)
+    converted = features.convert_voice(
+        networks.autovc, mel, bins, source, networks.target_embedding
+    )
+    if keep is not None:
+        keep["wav_normalised"] = normalised
+        keep["speaker_embedding"] = speaker
+        keep["mel"] = mel
+        keep["f0_norm"] = f0
+        keep["f0_bin"] = bins
+        keep["speaker_embedding_normalised_wav"] = source
+        keep["autovc_mel"] = converted
+    content = features.standardise(converted, networks.mel_mean, networks.mel_std)
+    return Speech(content, speaker, voice.silent)
+
+
+def prepare_portrait(
+    picture: np.ndarray,
+    landmarks: np.ndarray,
+    largest_side: int = defaults.LARGEST_SIDE,
+    *,
+    as_released: bool = False,
+) -> Portrait:
+    """Bring a picture and its landmarks to the size of the video.
+
+    Args:
+        picture: uint8 BGR (H, W, 3).
+        landmarks: (68, 3) pixels of it.
+        largest_side: pixels; larger pictures shrink to it.
+        as_released: the whole picture becomes the 256-pixel square that the release expects.
+    """
+    height, width = picture.shape[:2]
+    if as_released:
+        from src.render.crop import CROP_SIZE
+
+        size = (CROP_SIZE, CROP_SIZE)
+    else:
+        shrink = min(1.0, largest_side / max(height, width))
+        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    scale = np.array(size) / (width, height)
+    if size != (width, height):
+        shrinks = size[0] < width
+        mode = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        picture = cv2.resize(picture, size, interpolation=mode)
+    moved = np.array(landmarks, np.float64)
+    if (scale != 1).any():
+        moved[:, :2] = (moved[:, :2] + 0.5) * scale - 0.5
+        moved[:, 2] *= scale.mean()
+    return Portrait(np.ascontiguousarray(even_size(picture)), moved, scale)
+
+
+def read_landmarks(path: Path, picture: np.ndarray) -> np.ndarray:
+    """Landmarks (68, 3) in pixels of a picture from an .npy file.
+
+    Raises:
+        InputError: another shape or kind, or all of them outside the picture.
+    """
+    try:
+        landmarks = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{path}: not a NumPy file (.npy) of numbers") from None
+    shape = getattr(landmarks, "shape", None)
+    if shape != (LANDMARK_COUNT, 3) or landmarks.dtype.kind not in "fiu":
+        raise InputError(f"{path}: landmarks must be numbers of shape (68, 3), not {shape}")
+    landmarks = landmarks.astype(np.float64)
+    if not np.isfinite(landmarks).all():
+        raise InputError(f"{path}: landmarks that are not finite numbers")
+    height, width = picture.shape[:2]
+    inside = ((landmarks[:, :2] >= 0) & (landmarks[:, :2] < (width, height))).all(axis=1)
+    if inside.sum() < LANDMARK_COUNT // 2:
+        raise InputError(
+            f"{path}: only {inside.sum()} of 68 landmarks lie in the picture of {width} x {height}"
+        )
+    jaw = abs(landmarks[16, 0] - landmarks[0, 0])
+    if jaw < LEAST_FACE:
+        raise InputError(
+            f"{path}: the ends of the jaw (points 0 and 16) have the same x, or nearly: "
+            f"{jaw:.1f} pixels from each other"
+        )
+    # Twice the deviation across the line that fits the points best.
+    centred = landmarks[:, :2] - landmarks[:, :2].mean(axis=0)
+    breadth = 2 * np.linalg.svd(centred, compute_uv=False)[1] / np.sqrt(LANDMARK_COUNT)
+    places = len(np.unique(np.round(centred, 3), axis=0))
+    if breadth < LEAST_FACE or places < LANDMARK_COUNT // 2:
+        raise InputError(f"{path}: the landmarks lie on a line or on few places: not a face")
+    return landmarks
+
+
+def moving_face(
+    speech: Speech,
+    face: np.ndarray,
+    networks: AudioNetworks,
+    *,
+    amp_lip_x: float,
+    amp_lip_y: float,
+    amp_pos: float,
+    as_released: bool,
+    device: torch.device | str,
+    speaker: np.ndarray | None = None,
+) -> np.ndarray:
+    """Move a normalised face (68, 3) to speech; the arguments are those of `face_landmarks`.
+
+    Returns:
+        (T, 68, 3) float32 at `audio.FRAME_RATE`, normalised.
+    """
+    from src.motion.prediction import predict_landmarks
+
+    # The release loses as many frames at the end as a window is long.
+    lost = features.WINDOW if as_released else 0
+    count = max(1, len(speech.content) - lost)
+    return predict_landmarks(
+        networks.content,
+        networks.speaker,
+        features.windows(speech.content, networks.content.window_lead)[:count],
+        features.windows(speech.content, networks.speaker.window_lead)[:count],
+        speech.speaker if speaker is None else speaker,
+        face,
+        amp_lip_x=0.0 if speech.silent else amp_lip_x,
+        amp_lip_y=0.0 if speech.silent else amp_lip_y,
+        amp_pos=amp_pos,
+        as_released=as_released,
+        device=device,
+    )
+
+
+def face_landmarks(
+    speech: Speech,
+    face: np.ndarray,
+    networks: AudioNetworks,
+    *,
+    amp_lip_x: float,
+    amp_lip_y: float,
+    amp_pos: float,
+    seed: int,
+    as_released: bool,
+    device: torch.device | str,
+    speaker: np.ndarray | None = None,
+    keep: Intermediates | None = None,
+) -> np.ndarray:
+    """Move a face to speech.
+
+    Args:
+        face: (68, 3) of the still face, in pixels of any picture.
+        amp_lip_x: factor on the lips' motion to the sides.
+        amp_lip_y: factor on the lips' motion up and down.
+        amp_pos: factor on the motion of head and face.
+        seed: of the blinks.
+        as_released: step for step as the published release.
+        device: where the networks are.
+        speaker: (256,) embedding in place of the voice's own.
+        keep: where given, gets every intermediate under the name in the release's numbers.
+
+    Returns:
+        (T, 68, 3) float32 at `audio.FRAME_RATE`: x and y in the pixels of `face`.
+    """
+    from src.face.geometry import normalise
+    from src.motion.prediction import finish_landmarks
+
+    normalised, scale, shift = normalise(face, networks.standard_face[:, 2])
+    predicted = moving_face(
+        speech,
+        normalised,
+        networks,
+        amp_lip_x=amp_lip_x,
+        amp_lip_y=amp_lip_y,
+        amp_pos=amp_pos,
+        as_released=as_released,
+        device=device,
+        speaker=speaker,
+    )
+    if keep is not None:
+        keep["landmarks_normalised"] = normalised
+        keep["scale"] = np.array(scale)
+        keep["shift"] = shift
+        keep["landmarks_predicted"] = predicted
+    return finish_landmarks(
+        predicted, scale, shift, blinks=True, seed=seed, as_released=as_released, keep=keep
+    )
+
+
+def frame_count(seconds: float, fps: float) -> int:
+    """Frames that last as long as the sound, at least one."""
+    return max(1, round(seconds * fps))
+
+
+def sample_landmarks(landmarks: np.ndarray, fps: float, count: int) -> np.ndarray:
+    """Landmarks at the moments of a video's frames.
+
+    Args:
+        landmarks: (T, 68, 3) at `audio.FRAME_RATE`.
+        fps: frames a second; between two landmark frames each point goes straight.
+        count: frames; beyond the end the last landmarks stay.
+
+    Returns:
+        (count, 68, 3), dtype kept.
+    """
+    times = np.minimum(np.arange(count) * (audio.FRAME_RATE / fps), len(landmarks) - 1)
+    before = np.floor(times).astype(int)
+    after = np.minimum(before + 1, len(landmarks) - 1)
+    share = (times - before).astype(landmarks.dtype)[:, None, None]
+    return (1 - share) * landmarks[before] + share * landmarks[after]
+
+
+def rendered_frames(
+    portrait: Portrait,
+    landmarks: np.ndarray,
+    network: ResUnetGenerator | None,
+    crop: FaceCrop,
+    device: torch.device | str,
+) -> Iterator[np.ndarray]:
+    """The portrait's frames for landmarks (T, 68, 3) in its pixels: uint8 BGR (H, W, 3) each.
+
+    Args:
+        network: of image translation, which renders inside `crop`; the warp alone where None.
+        device: where the network is.
+    """
+    if network is None:
+        from src.render.warp.portrait import PortraitRenderer
+
+        renderer = PortraitRenderer(portrait.picture, portrait.landmarks)
+        return (renderer.render(face) for face in landmarks)
+    from src.render.unet import TranslationRenderer
+
+    return TranslationRenderer(
+        network, portrait.picture, crop, device, landmarks=portrait.landmarks
+    ).frames(landmarks)
+
+
+def side_by_side(
+    portrait: np.ndarray,
+    frames: Iterable[np.ndarray],
+    landmarks: np.ndarray,
+    *,
+    as_released: bool = False,
+) -> Iterator[np.ndarray]:
+    """[portrait | frame | landmarks] for each frame.
+
+    The landmarks (T, 68, 3), in pixels of the frame, are drawn over the faded frame, so that one
+    sees where they sit; as released, over white.
+    """
+    from src.render.landmark_image import LINE_WIDTH, draw_landmarks, landmark_picture
+
+    for frame, face in zip(frames, landmarks, strict=True):
+        if as_released:
+            drawn = landmark_picture(face, frame.shape[:2])
+        else:
+            drawn = cv2.addWeighted(frame, FADED, np.full_like(frame, 255), 1 - FADED, 0)
+            draw_landmarks(drawn, face, max(LINE_WIDTH, round(max(frame.shape) / 256)))
+        yield np.hstack([portrait, frame, drawn])

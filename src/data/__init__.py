@@ -1,0 +1,1 @@
+"""From clips and recordings to the dumps that the trainings read."""

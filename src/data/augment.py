@@ -1,0 +1,101 @@
+"""One voice becomes many: log-mel spectrograms changed as other throats and rooms would.
+
+Works on batches of log-mel as ``src.speech.features.log_mel`` makes them (1.0 is 100 dB), on any
+device.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from src.speech.features import DYNAMIC_RANGE, MEL_BANDS, MEL_RANGE
+
+THROAT_RANGE = (0.84, 1.19)  # factor on all frequencies: vocal tract length of adults
+EQUALISER_DB = 6.0  # deviation of the random tilt and bumps of microphone and room
+GAIN_DB = 4.0
+NOISE_PROBABILITY = 0.4
+NOISE_DB = (-55.0, -20.0)  # level of added noise below the loudest band of the utterance
+
+
+_SLANEY_LINEAR = 200.0 / 3  # Hz a mel below 1 kHz (Slaney's Auditory Toolbox)
+_SLANEY_KNEE = 1000.0  # Hz
+_SLANEY_LOG = math.log(6.4) / 27.0  # log Hz a mel above
+
+
+def mel_centres() -> torch.Tensor:
+    """(80,) centre frequencies of the mel bands in Hz, ascending.
+
+    Slaney's formula, so that trainings need no sound library.
+    """
+    knee = _SLANEY_KNEE / _SLANEY_LINEAR
+
+    def to_mel(hertz: float) -> float:
+        if hertz < _SLANEY_KNEE:
+            return hertz / _SLANEY_LINEAR
+        return knee + math.log(hertz / _SLANEY_KNEE) / _SLANEY_LOG
+
+    mels = torch.linspace(to_mel(MEL_RANGE[0]), to_mel(MEL_RANGE[1]), MEL_BANDS + 2)[1:-1]
+    above = _SLANEY_KNEE * torch.exp(_SLANEY_LOG * (mels - knee))
+    return torch.where(mels < knee, mels * _SLANEY_LINEAR, above)
+
+
+class VoiceChanger:
+    """Random throat length, equaliser, gain and noise for each item of a batch.
+
+    Args:
+        generator: source of randomness; the same seed changes voices in the same way.
+        strength: 0 leaves voices alone, 1 is everything above.
+    """
+
+    def __init__(self, generator: torch.Generator, strength: float = 1.0):
+        self.generator = generator
+        self.strength = strength
+        self.centres = mel_centres()
+
+    def __call__(self, mel: torch.Tensor) -> torch.Tensor:
+        """(B, T, 80) -> (B, T, 80), each item changed in its own way throughout."""
+        batch = mel.shape[0]
+        low, high = THROAT_RANGE
+        factor = self._uniform(batch, low, high) ** self.strength
+        changed = self._stretch_frequencies(mel, factor)
+        changed = changed + self._equaliser(batch)[:, None]
+        return self._add_noise(changed)
+
+    def _uniform(self, count: int, low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand(count, generator=self.generator)
+
+    def _normal(self, *shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=self.generator)
+
+    def _stretch_frequencies(self, mel: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        wanted = self.centres[None] / factor[:, None]
+        right = torch.searchsorted(self.centres, wanted).clamp(1, MEL_BANDS - 1)
+        below, above = self.centres[right - 1], self.centres[right]
+        share = ((wanted - below) / (above - below)).clamp(0.0, 1.0)[:, None]
+        index = right[:, None].expand(-1, mel.shape[1], -1)
+        return mel.gather(2, index - 1) * (1 - share) + mel.gather(2, index) * share
+
+    def _equaliser(self, batch: int) -> torch.Tensor:
+        """(B, 80): a gain, a tilt and a few broad bumps over the bands."""
+        band = torch.linspace(-1.0, 1.0, MEL_BANDS)
+        curve = GAIN_DB * self._normal(batch, 1)
+        for order in (1, 2, 3, 5):
+            phase = 6.2832 * torch.rand(batch, 1, generator=self.generator)
+            wave = torch.cos(1.5708 * order * band[None] + phase)
+            curve = curve + EQUALISER_DB / order**0.5 / 2 * self._normal(batch, 1) * wave
+        return self.strength * curve / DYNAMIC_RANGE
+
+    def _add_noise(self, mel: torch.Tensor) -> torch.Tensor:
+        batch, frames, bands = mel.shape
+        level = self._uniform(batch, *NOISE_DB) / DYNAMIC_RANGE
+        chosen = torch.rand(batch, generator=self.generator) < NOISE_PROBABILITY * self.strength
+        tilt = self._normal(batch, 1) * 0.08 * torch.linspace(-1.0, 1.0, bands)
+        loudest = mel.amax(dim=(1, 2))
+        noise = (loudest + level)[:, None, None] + tilt[:, None]
+        noise = noise + 0.04 * self._normal(batch, frames, bands)
+        # Powers add; 1.0 of log-mel is DYNAMIC_RANGE decibels.
+        scale = DYNAMIC_RANGE / 10.0 * 2.302585
+        mixed = torch.logaddexp(mel * scale, noise * scale) / scale
+        return torch.where(chosen[:, None, None], mixed, mel)

@@ -1,0 +1,133 @@
+"""Lip motion written from phones, with coarticulation, for speech that has no picture.
+
+Each phone asks for an opening and a width of the mouth with a certain authority; neighbours blend
+by their authority in time (Cohen and Massaro 1993), except that a closure of the lips is complete
+while it lasts. Opening and width become all the lip and jaw landmarks through a linear map that is
+fitted to real faces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.face.geometry import inner_lip_gap
+from src.face.topology import LANDMARK_COUNT
+from src.io.audio import FRAME_RATE
+from src.metrics.measures import BILABIALS
+
+FULL_OPENING = 0.135  # inner lip gap of an open vowel, normalised units: the 95th percentile of
+# the speakers of the training clips
+FULL_SPREAD = 0.055  # change of the mouth's width from neutral to a spread or rounded vowel
+
+
+# Phone (CMU): opening 0-1, spread -1 (rounded) to 1, authority, seconds that it reaches beyond
+# itself. Diphthongs have two targets. Read off slow-motion speech in textbooks of phonetics; only
+# the order of the openings and the closures matter, the scale is that of the real clips.
+_TARGETS: dict[str, tuple[tuple[float, float, float, float], ...]] = {
+    "aa": ((1.0, 0.0, 1.0, 0.045),),
+    "ae": ((0.95, 0.3, 1.0, 0.045),),
+    "ah": ((0.7, 0.0, 0.9, 0.04),),
+    "ao": ((0.85, -0.45, 1.0, 0.045),),
+    "aw": ((0.95, 0.0, 1.0, 0.04), (0.4, -0.7, 0.9, 0.04)),
+    "ax": ((0.42, 0.0, 0.5, 0.03),),
+    "ay": ((0.95, 0.1, 1.0, 0.04), (0.5, 0.4, 0.8, 0.04)),
+    "eh": ((0.68, 0.3, 0.9, 0.04),),
+    "er": ((0.42, -0.3, 0.8, 0.04),),
+    "ey": ((0.6, 0.4, 0.9, 0.04), (0.42, 0.55, 0.8, 0.04)),
+    "ih": ((0.45, 0.3, 0.7, 0.035),),
+    "iy": ((0.36, 0.65, 0.9, 0.04),),
+    "ow": ((0.6, -0.5, 1.0, 0.045), (0.34, -0.85, 0.9, 0.045)),
+    "oy": ((0.65, -0.6, 1.0, 0.045), (0.42, 0.3, 0.8, 0.04)),
+    "uh": ((0.42, -0.5, 0.9, 0.04),),
+    "uw": ((0.28, -0.9, 1.0, 0.045),),
+    "p": ((0.0, 0.0, 1.5, 0.03),),
+    "b": ((0.0, 0.0, 1.5, 0.03),),
+    "m": ((0.0, 0.0, 1.5, 0.03),),
+    "f": ((0.06, 0.1, 3.0, 0.03),),
+    "v": ((0.08, 0.1, 2.6, 0.03),),
+    "w": ((0.16, -1.0, 2.0, 0.04),),
+    "r": ((0.32, -0.45, 0.9, 0.03),),
+    "l": ((0.42, 0.1, 0.7, 0.03),),
+    "th": ((0.28, 0.1, 1.1, 0.03),),
+    "dh": ((0.28, 0.1, 0.9, 0.03),),
+    "t": ((0.28, 0.15, 0.9, 0.03),),
+    "d": ((0.28, 0.15, 0.9, 0.03),),
+    "n": ((0.3, 0.15, 0.8, 0.03),),
+    "s": ((0.2, 0.3, 1.3, 0.03),),
+    "z": ((0.2, 0.3, 1.2, 0.03),),
+    "sh": ((0.26, -0.5, 1.4, 0.035),),
+    "zh": ((0.26, -0.5, 1.3, 0.035),),
+    "ch": ((0.25, -0.45, 1.4, 0.035),),
+    "jh": ((0.25, -0.4, 1.3, 0.035),),
+    "k": ((0.38, 0.1, 0.5, 0.03),),
+    "g": ((0.38, 0.1, 0.5, 0.03),),
+    "ng": ((0.38, 0.1, 0.5, 0.03),),
+    "hh": ((0.5, 0.0, 0.2, 0.02),),
+    "y": ((0.32, 0.5, 1.0, 0.035),),
+    "pau": ((0.0, 0.0, 0.8, 0.06),),
+}
+_UNKNOWN = ((0.4, 0.0, 0.5, 0.03),)
+
+CLOSURE_EDGE = 0.03  # seconds in which the lips part before and after a complete closure
+SHORT_PAUSE = 0.15  # seconds; in a shorter one the mouth does not close
+
+
+@dataclass(frozen=True)
+class LipMap:
+    """Linear map from opening and width to landmarks, fitted to registered faces."""
+
+    weights: np.ndarray  # (2, 204): displacement per unit of gap and of width
+
+    def landmarks(self, gap: np.ndarray, width: np.ndarray) -> np.ndarray:
+        """Displacements (T, 204) for a gap (T,) and a change of width (T,), normalised units."""
+        return np.stack([gap, width], 1) @ self.weights
+
+
+def mouth_width(landmarks: np.ndarray) -> np.ndarray:
+    """Distance in x of the corners of the mouth of (..., 68, >=2) landmarks: (...,)."""
+    return landmarks[..., 54, 0] - landmarks[..., 48, 0]
+
+
+def fit_lip_map(displacements: np.ndarray) -> LipMap:
+    """Least squares over displacements (N, 68, 3) of registered faces from their static faces."""
+    inputs = np.stack([inner_lip_gap(displacements), mouth_width(displacements)], 1)
+    targets = displacements.reshape(len(displacements), LANDMARK_COUNT * 3)
+    weights, *_ = np.linalg.lstsq(inputs, targets, rcond=None)
+    return LipMap(weights)
+
+
+def mouth_tracks(
+    phones: list[tuple[str, float, float]], frames: int, rate: float = FRAME_RATE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gap and change of width of the mouth, (frames,) each, in normalised units.
+
+    Args:
+        phones: CMU name, start and end in seconds, in order.
+        frames: how many frames to write.
+        rate: frames a second.
+    """
+    times = np.arange(frames) / rate
+    weight_sum = np.full(frames, 1e-3)
+    opening, spread = np.zeros(frames), np.zeros(frames)
+    closed = np.ones(frames)
+    for name, start, end in phones:
+        pause = name == "pau"
+        targets = _TARGETS.get(name, _UNKNOWN)
+        edges = np.linspace(start, end, len(targets) + 1)
+        for (gap, width, authority, reach), a, b in zip(
+            targets, edges[:-1], edges[1:], strict=True
+        ):
+            if pause and end - start < SHORT_PAUSE:
+                authority = 0.1
+            outside = np.maximum(np.maximum(a - times, times - b), 0.0)
+            weight = authority * np.exp(-outside / reach)
+            weight_sum += weight
+            opening += weight * gap
+            spread += weight * width
+        if name in BILABIALS:
+            outside = np.maximum(np.maximum(start - times, times - end), 0.0)
+            closed = np.minimum(closed, np.clip(outside / CLOSURE_EDGE, 0.0, 1.0))
+    gap = FULL_OPENING * np.minimum(opening / weight_sum, closed)
+    return gap, FULL_SPREAD * spread / weight_sum

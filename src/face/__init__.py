@@ -1,0 +1,1 @@
+"""The 68 landmarks: topology, geometry, registration, detection."""

@@ -1,1 +1,0 @@
-"""From landmarks to frames: pictures read, cropped, drawn, warped or translated."""

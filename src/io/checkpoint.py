@@ -1,0 +1,346 @@
+"""Files of weights, read without trusting them.
+
+A `.pth` or `.pickle` file is a program that a plain unpickler runs. Here only tensors, arrays and
+plain containers are built; a pickled optimizer, which the published image-translation checkpoint
+carries, is read past without being built; anything else is refused by name.
+"""
+
+import json
+import logging
+import os
+import pickle
+import re
+import tarfile
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from src.errors import InputError
+from thirdparty.speaker_encoder import EMBEDDING_SIZE
+
+logger = logging.getLogger(__name__)
+
+OPTIMIZER_CLASSES = (
+    "torch.optim.adam.Adam",
+    "torch.optim.adamw.AdamW",
+    "torch.optim.sgd.SGD",
+    "torch.optim.rmsprop.RMSprop",
+)
+"""Classes whose pickled objects are read past."""
+
+DROPPED_PREFIX = "comb_mlp."
+"""Weights of the published speaker-aware checkpoint that belong to no network."""
+
+PARALLEL_PREFIX = "module."
+"""What a network wrapped in DataParallel puts before its names."""
+
+CONFIG_KEY = "config"
+FLOAT16_MAX = 65504.0
+
+
+class SkippedObject:
+    """Stands where a pickled optimizer was, and keeps nothing of it."""
+
+    def __new__(cls, *_ignored: Any) -> "SkippedObject":
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        """Forget the state."""
+
+
+def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
+    """Read a `.pth` file of either PyTorch format, or a `.safetensors` file.
+
+    Args:
+        path: the file. Nothing that it contains is executed.
+
+    Returns:
+        What was stored, as nested dicts of CPU tensors and plain values without optimizers, and
+        the network's config, empty where the file brings none. Tensors of a `.pth` file may be
+        mapped from it rather than read, so copy them before the file goes away.
+
+    Raises:
+        InputError: absent, empty, truncated, not a checkpoint, or asking for more than data.
+    """
+    path = Path(path)
+    _require_content(path)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    checkpoint = _read_pth(path)
+    if not isinstance(checkpoint, dict):
+        raise InputError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint")
+    kept = {key: value for key, value in checkpoint.items() if not isinstance(value, SkippedObject)}
+    config = kept.pop(CONFIG_KEY, {})
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: its config is a {type(config).__name__}, not a dict")
+    return kept, config
+
+
+def checkpoint_part(checkpoint: dict, name: str, path: str | os.PathLike) -> dict:
+    """The weights stored under a name ('model', 'model_g_face_id', 'G'), as the release does.
+
+    A checkpoint that is nothing but tensors, as the embedded ones are, is the part itself.
+
+    Raises:
+        InputError: no such part; the message names what there is.
+    """
+    part = checkpoint.get(name)
+    if isinstance(part, dict):
+        return part
+    if checkpoint and all(isinstance(value, torch.Tensor) for value in checkpoint.values()):
+        return checkpoint
+    found = ", ".join(f"'{key}'" for key in list(checkpoint)[:5]) or "nothing"
+    raise InputError(f"{path}: no weights under '{name}' in this checkpoint (found {found})")
+
+
+def load_weights(
+    network: torch.nn.Module, state_dict: dict[str, torch.Tensor], path: str | os.PathLike
+) -> None:
+    """Copy weights into a network, as float32.
+
+    `module.` before a name is taken off; the published `comb_mlp.*` entries are dropped, and other
+    entries that the network does not have are named in a warning.
+
+    Args:
+        network: any network of `src.models`.
+        state_dict: name to tensor.
+        path: the file they came from, for messages.
+
+    Raises:
+        InputError: missing, misshapen or not finite tensors; the message names them.
+    """
+    given = {}
+    for key, value in state_dict.items():
+        name = str(key).removeprefix(PARALLEL_PREFIX)
+        if isinstance(value, torch.Tensor) and not name.startswith(DROPPED_PREFIX):
+            given[name] = value
+    wanted = network.state_dict()
+    # Files older than PyTorch 0.4.1 lack the counters of seen batches, which nothing here reads.
+    missing = [
+        name for name in wanted if name not in given and not name.endswith(".num_batches_tracked")
+    ]
+    if missing:
+        raise InputError(f"{path}: missing tensors: {_named(missing)}")
+    misshapen = [
+        f"{name} is {tuple(given[name].shape)}, not {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+    if misshapen:
+        raise InputError(f"{path}: misshapen tensors: {_named(misshapen)}")
+    broken = [name for name in wanted if name in given and not given[name].isfinite().all()]
+    if broken:
+        raise InputError(f"{path}: tensors that are not finite: {_named(broken)}")
+    extra = [name for name in given if name not in wanted]
+    if extra:
+        logger.warning("%s: ignoring tensors that the network lacks: %s", path, _named(extra))
+    for name, tensor in wanted.items():
+        if name in given:
+            # state_dict() shares memory with the network, and copy_ casts.
+            tensor.copy_(given[name])
+
+
+def save_embedded(
+    path: str | os.PathLike, state_dict: dict[str, torch.Tensor], config: dict
+) -> None:
+    """Store weights small: float16 safetensors with the config as JSON; integers stay as they are.
+
+    The file appears whole or not at all.
+
+    Raises:
+        ValueError: a tensor does not fit float16, or is not finite.
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    stored = {}
+    for name, tensor in state_dict.items():
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point():
+            if not tensor.abs().le(FLOAT16_MAX).all():
+                raise ValueError(f"{name} has values beyond float16")
+            tensor = tensor.half()
+        stored[name] = tensor.clone().contiguous()
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        whole = Path(folder) / path.name
+        save_file(stored, whole, metadata={CONFIG_KEY: json.dumps(config)})
+        whole.replace(path)
+
+
+def read_pickle(path: str | os.PathLike) -> Any:
+    """Read a pickle of NumPy arrays and plain containers, such as a training dump.
+
+    Raises:
+        InputError: absent, empty, truncated, not a pickle, or asking for more than data.
+    """
+    path = Path(path)
+    _require_content(path)
+    try:
+        with path.open("rb") as file:
+            content = ArrayUnpickler(file, encoding="latin1").load()
+    except RefusedGlobal as error:
+        raise _refusal(path, error.args[0]) from None
+    except Exception as error:  # damaged bytes can raise anything
+        raise InputError(f"{path}: not a pickle of arrays, or damaged: {_line(error)}") from None
+    _require_plain(content, path)
+    return content
+
+
+def read_embeddings_pickle(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Read the release's `emb.pickle`: name to (256,) float32 speaker embedding.
+
+    Raises:
+        InputError: as `read_pickle`, or something else than such a dict.
+    """
+    content = read_pickle(path)
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: not a dict of speaker embeddings")
+    embeddings = {}
+    for name, value in content.items():
+        vector = np.asarray(value).squeeze()
+        if vector.shape != (EMBEDDING_SIZE,) or vector.dtype.kind not in "fiu":
+            raise InputError(f"{path}: the embedding '{name}' is not {EMBEDDING_SIZE} numbers")
+        embeddings[str(name)] = vector.astype(np.float32)
+    return embeddings
+
+
+class RefusedGlobal(pickle.UnpicklingError):
+    """A pickle asks for a function or class that is not data; the argument is its name."""
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Builds NumPy arrays and plain containers, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Called for every name that the pickle mentions; an allow-list answers."""
+        module = module.replace("numpy._core", "numpy.core")
+        try:
+            return ARRAY_GLOBALS[f"{module}.{name}"]
+        except KeyError:
+            raise RefusedGlobal(f"{module}.{name}") from None
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """How pickle protocol 2 stores the bytes of an array."""
+    if encoding != "latin1":
+        raise RefusedGlobal(f"_codecs.encode to {encoding}")
+    return text.encode("latin1")
+
+
+ARRAY_GLOBALS = {
+    "numpy.ndarray": np.ndarray,
+    "numpy.dtype": np.dtype,
+    "numpy.core.multiarray._reconstruct": np.core.multiarray._reconstruct,
+    "numpy.core.multiarray.scalar": np.core.multiarray.scalar,
+    "numpy.core.numeric._frombuffer": np.core.numeric._frombuffer,
+    "_codecs.encode": _latin1,
+}
+"""What a pickled array mentions, in every protocol. None of it runs code that the file brings."""
+
+
+def _empty_dict(*_default_factory: Any) -> dict:
+    """What a pickled defaultdict becomes: optimizers keep their state in one."""
+    return {}
+
+
+def _read_pth(path: Path) -> Any:
+    with path.open("rb") as file:
+        zipped = file.read(4) == b"PK\x03\x04"
+    allowed = [(SkippedObject, name) for name in OPTIMIZER_CLASSES]
+    allowed += [(_empty_dict, "collections.defaultdict"), (dict, "builtins.dict")]
+    try:
+        if tarfile.is_tarfile(path):
+            raise ValueError("a tar archive")
+        if zipped and not zipfile.is_zipfile(path):
+            raise ValueError("its end is missing")
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damage draws advice about pickle protocols
+            # Mapping leaves an optimizer's gigabyte on the disk.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except Exception as error:  # damaged bytes can raise anything
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        refused = isinstance(error, pickle.UnpicklingError) and named
+        asked = named.group(1) if refused else _asked_by_plain_pickle(path)
+        if asked:
+            raise _refusal(path, asked) from None
+        raise InputError(f"{path}: not a PyTorch checkpoint, or damaged: {_line(error)}") from None
+
+
+def _asked_by_plain_pickle(path: Path) -> str | None:
+    """What is not data in a pickle that PyTorch's reader does not even understand."""
+    try:
+        with path.open("rb") as file:
+            ArrayUnpickler(file).load()
+    except RefusedGlobal as error:
+        return error.args[0]
+    except Exception:  # damaged bytes can raise anything
+        return None
+    return None
+
+
+def _read_safetensors(path: Path) -> tuple[dict, dict]:
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            config = json.loads((file.metadata() or {}).get(CONFIG_KEY, "{}"))
+    except Exception as error:  # the library's own error type is not a documented base
+        raise InputError(f"{path}: not a safetensors file, or damaged: {_line(error)}") from None
+    return tensors, config
+
+
+def _require_content(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise InputError(f"{path}: the file is empty")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _require_plain(content: Any, path: Path) -> None:
+    """Refuse arrays of objects and unhoped-for types, without recursion."""
+    seen = set()
+    waiting = [content]
+    while waiting:
+        value = waiting.pop()
+        if value is None or isinstance(value, bool | int | float | str | bytes | np.number):
+            continue
+        if isinstance(value, np.ndarray):
+            if value.dtype.hasobject:
+                raise InputError(f"{path}: an array of objects, where numbers are wanted")
+        elif type(value) in (dict, list, tuple, set):
+            if id(value) not in seen:
+                seen.add(id(value))
+                waiting.extend(value)
+                if isinstance(value, dict):
+                    waiting.extend(value.values())
+        else:
+            raise InputError(f"{path}: a {type(value).__name__}, where arrays are wanted")
+
+
+def _refusal(path: Path, asked: str) -> InputError:
+    return InputError(
+        f"{path}: refused, because it asks for '{asked}', which is not data; nothing in it was run"
+    )
+
+
+def _named(names: list[str]) -> str:
+    """The first few of many names, in one line."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def _line(error: Exception) -> str:
+    """The first sentence of a library's message, or the error's name; at most 100 characters."""
+    text = str(error).strip()
+    # PyTorch wraps its reason in advice that must not be followed here.
+    reason = re.search(r"WeightsUnpickler error: *(.*)", text)
+    first = (reason.group(1) if reason else text).partition("\n")[0].partition(". ")[0]
+    return first[:100].rstrip(" .,") if " " in first else type(error).__name__

@@ -1,0 +1,213 @@
+"""Frames and a voice become an .mp4 file, by way of ffmpeg and never all in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import InputError
+from src.io.audio import ffmpeg_path
+
+COMMENT = "synthetic video made with the MakeItTalk reference implementation"
+"""Stands in the metadata of every video, so that nobody need mistake one for a recording."""
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""What a write, rather than anything else in the block that writes, can fail with."""
+
+CRF = 18  # x264's constant quality: no loss that one sees
+PRESET = "veryfast"  # rendering and encoding share the same few cores
+AUDIO_BITRATE = "160k"
+
+
+def write_video(
+    path: str | Path,
+    frames: Iterable[np.ndarray],
+    fps: float,
+    audio_path: str | Path,
+    *,
+    least_seconds: float = 0.0,
+    comment: str = COMMENT,
+) -> int:
+    """Encode frames as they come: H.264 (yuv420p) with the sound of a file as AAC, faststart.
+
+    ffmpeg encodes one frame while the next is made. The video is written beside its place and
+    renamed when it is whole; whatever stops that (an error, Ctrl-C) leaves no file behind.
+
+    Args:
+        path: of the video, ending in .mp4; a missing folder is made.
+        frames: uint8 BGR (H, W, 3), all of one size; odd sizes get their last row or column twice.
+        fps: frames a second.
+        audio_path: any file that ffmpeg finds sound in.
+        least_seconds: shorter sound goes on in silence up to here.
+        comment: for the metadata.
+
+    Returns:
+        The number of frames written.
+
+    Raises:
+        InputError: the video cannot be written there, or ffmpeg cannot read the sound.
+        ValueError: no frames, or frames of different sizes.
+    """
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise ValueError("a video needs at least one frame")
+    height, width = even_size(first).shape[:2]
+    count = 0
+    with whole_file(path) as partial, tempfile.TemporaryFile() as messages:
+        command = _command(partial, width, height, fps, audio_path, least_seconds, comment)
+        with _running(command, messages) as process:
+            try:
+                for frame in itertools.chain([first], frames):
+                    if frame.shape != first.shape:
+                        raise ValueError(f"a frame of {frame.shape} among frames of {first.shape}")
+                    process.stdin.write(np.ascontiguousarray(even_size(frame)).data)
+                    count += 1
+                process.stdin.close()
+            except BrokenPipeError:  # ffmpeg gave up, and says why below
+                process.wait()
+            if process.wait() != 0:
+                raise InputError(f"{path}: the video cannot be written: {_last_line(messages)}")
+    return count
+
+
+def even_size(frame: np.ndarray) -> np.ndarray:
+    """A frame (H, W, C) with its last row or column repeated where a side is odd (yuv420p)."""
+    height, width = frame.shape[:2]
+    if height % 2 == 0 and width % 2 == 0:
+        return frame
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A place to write beside `path`, renamed to it when the block ends well and else removed.
+
+    A folder that had to be made is removed again, too.
+
+    Raises:
+        InputError: nothing can be written there, or the disk fills up meanwhile.
+    """
+    path = Path(path)
+    made: list[Path] = []
+    partial = path.parent / f".{secrets.token_hex(6)}.partial{path.suffix}"
+    try:
+        try:
+            for folder in reversed((path.parent, *path.parent.parents)):
+                if not folder.exists():
+                    folder.mkdir()
+                    made.append(folder)
+            if path.is_dir():
+                raise IsADirectoryError(0, "a folder of that name is there")
+            partial.touch(exist_ok=False)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        try:
+            yield partial
+        except OSError as error:
+            # Errors of other files in the block stay what they are. NumPy gives no number.
+            if error.errno is None or error.errno in DISK_ERRORS:
+                reason = error.strerror or error
+                raise InputError(f"{path}: cannot be written: {reason}") from None
+            raise
+        try:
+            partial.replace(path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):  # someone else may have put a file there by now
+                folder.rmdir()
+        raise
+
+
+def check_writable(path: str | Path) -> None:
+    """Find out before hours of work whether a file can be written; leaves nothing behind.
+
+    Raises:
+        InputError: it cannot; the message says why.
+    """
+
+    class Tried(Exception):
+        pass
+
+    with contextlib.suppress(Tried), whole_file(path):
+        raise Tried
+
+
+def _command(
+    partial: Path,
+    width: int,
+    height: int,
+    fps: float,
+    audio_path: str | Path,
+    least_seconds: float,
+    comment: str,
+) -> list[str]:
+    """ffmpeg's command line as a list: no shell ever sees a file name."""
+    import ffmpeg
+
+    pictures = ffmpeg.input(
+        "pipe:", format="rawvideo", pix_fmt="bgr24", s=f"{width}x{height}", framerate=fps
+    )
+    pictures = pictures.filter("scale", out_color_matrix="bt709", out_range="tv")
+    # Players guess where nothing is said, and guess by the size of the picture.
+    colours = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
+    pictures = pictures.filter("format", "yuv420p").filter("setparams", **colours)
+    # A sound stream may begin later than its file does; the features start with the sound.
+    sound = ffmpeg.input(f"file:{audio_path}").audio.filter("asetpts", "PTS-STARTPTS")
+    if least_seconds > 0:
+        sound = sound.filter("apad", whole_dur=least_seconds)
+    output = ffmpeg.output(
+        pictures,
+        sound,
+        f"file:{partial}",
+        format="mp4",
+        vcodec="libx264",
+        preset=PRESET,
+        crf=CRF,
+        pix_fmt="yuv420p",
+        acodec="aac",
+        audio_bitrate=AUDIO_BITRATE,
+        map_metadata=-1,
+        metadata=f"comment={comment}",
+        movflags="+faststart",
+    ).global_args("-nostdin", "-hide_banner", "-loglevel", "error")
+    return ffmpeg.compile(output, cmd=ffmpeg_path(), overwrite_output=True)
+
+
+@contextlib.contextmanager
+def _running(command: list[str], messages) -> Iterator[subprocess.Popen]:
+    """A process that never outlives the block; its stderr goes to a file, so it cannot block."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=messages,
+        # A Ctrl-C on the terminal is for this program, which then stops ffmpeg.
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        process.wait()
+
+
+def _last_line(messages) -> str:
+    messages.seek(0)
+    lines = messages.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else "ffmpeg says nothing"

@@ -1,1 +1,0 @@
-"""Facial landmarks: found on a portrait, moved by a voice, brought back to pixels."""

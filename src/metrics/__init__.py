@@ -1,0 +1,1 @@
+"""Measures of landmarks and of finished videos."""

@@ -1,0 +1,1 @@
+"""The networks, and which weights they run with."""

@@ -1,1 +1,0 @@
-"""The four networks: arrays of features in, displacements or pictures out."""

@@ -1,0 +1,1 @@
+"""Cartoon puppets: their files, mesh and motion."""

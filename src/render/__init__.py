@@ -1,0 +1,1 @@
+"""Landmarks to frames."""

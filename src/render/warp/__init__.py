@@ -1,0 +1,1 @@
+"""The portrait itself, warped to moving landmarks."""

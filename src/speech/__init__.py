@@ -1,0 +1,1 @@
+"""Speech features: log-mel, F0, voice conversion, windows."""
