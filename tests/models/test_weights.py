@@ -12,7 +12,7 @@ from src.models import weights
 from src.models.content import ContentBranch
 from src.models.speaker_aware import SpeakerBranch
 
-CHECKPOINTS = Path(__file__).resolve().parents[1] / "examples" / "ckpt"
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
 SMALL = {"prior_hidden": 8, "prior": 8, "lstm_size": 8, "lstm_layers": 1, "hidden": [8, 8]}
 
 

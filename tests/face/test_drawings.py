@@ -10,7 +10,7 @@ from src.face.drawn_features import lay_features
 from src.face.topology import mirror_order
 from src.puppets import puppet as puppets
 
-CARTOONS = Path(__file__).resolve().parents[1] / "examples_cartoon"
+CARTOONS = Path(__file__).resolve().parents[2] / "examples_cartoon"
 SKIN, INK = (150, 180, 230), (30, 25, 20)  # BGR
 FINE = 4  # fractional bits of the points that are drawn
 

@@ -27,7 +27,7 @@ from src.render.warp.portrait import PortraitRenderer
 from src.training import image_translation, perceptual, translation_losses
 from src.training.pairs import PairMaker, turned_apart
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--ngf", "4", "--max_widening", "2", "--window", "64", "--batch_size", "2"]
 TINY += ["--num_frames", "2", "--num_workers", "0", "--threads", "1", "--device", "cpu"]
 TINY += ["--lambda_perceptual_loss", "0", "--lambda_style_loss", "0", "--mends"]

@@ -1,6 +1,6 @@
 """A few steps of the trainings, for one process or as torchrun starts this file.
 
-torchrun --nproc_per_node 2 -m tests.parallel_trainings ROOT NAME
+torchrun --nproc_per_node 2 -m tests.training.parallel_trainings ROOT NAME
 """
 
 import sys

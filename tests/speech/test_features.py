@@ -114,7 +114,7 @@ def test_a_tones_mel_peaks_at_its_pitch_and_its_f0_is_found():
 
 
 def test_f0_does_not_depend_on_what_was_heard_before():
-    examples = Path(__file__).parents[1] / "examples"
+    examples = Path(__file__).parents[2] / "examples"
     # In one process, a sound of this odd length changes what RAPT says of the next one.
     one, other = (
         features.prepare_samples(audio.read_audio(examples / name))[:length]

@@ -14,7 +14,7 @@ from src.face.detection import detect_landmarks, track_landmarks
 from src.face.topology import mirror_order
 from thirdparty import face_mesh, fan
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")
 
 # Places of the astronaut's face read off scikit-image's picture by eye: x, y in pixels.

@@ -13,9 +13,9 @@ from src.face.topology import INNER_LIP_PAIRS, INNER_LIPS
 from src.puppets import puppet as puppets
 from src.render.puppet import PuppetRenderer
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "puppets"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "puppets"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/puppets")
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples_cartoon"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples_cartoon"
 DEPTH = np.linspace(-0.8, 0.6, 68)
 WIDTH, HEIGHT = 160, 200
 

@@ -19,10 +19,10 @@ from src.face import registration as faces
 from src.face.topology import RIGID_POINTS
 from src.io.audio import FRAME_RATE, SAMPLE_RATE, ffmpeg_path
 from src.io.video import write_video
-from tests.test_training import face
+from tests.training.test_training import face
 from thirdparty import fan
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
 

@@ -22,10 +22,10 @@ from src.data import dumps
 from src.errors import InputError
 from src.models.content import ContentBranch
 from src.training import animation, loop, parallel, runs
-from tests import parallel_trainings
-from tests.test_training import clips
+from tests.training import parallel_trainings
+from tests.training.test_training import clips
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LINE = re.compile(r"^(step (\d+) of \d+: .*); [\d.]+ steps/s$", re.M)
 
 # A batch norm or a softmax takes these biases away again: their gradients are rounding, which Adam
@@ -114,7 +114,7 @@ def dumped(tmp_path) -> Path:
 def test_two_processes_learn_what_one_learns_from_the_whole_batch(dumped):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
-        [*command, "-m", "tests.parallel_trainings", str(dumped), "two"],
+        [*command, "-m", "tests.training.parallel_trainings", str(dumped), "two"],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

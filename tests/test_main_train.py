@@ -15,7 +15,7 @@ import main_train_speaker_aware
 import main_train_voice_conversion
 from src.data import dumps
 from src.face.topology import RIGID_POINTS
-from tests.test_training import clips
+from tests.training.test_training import clips
 
 ROOT = Path(__file__).resolve().parents[1]
 
