@@ -1,1 +1,0 @@
-"""The six puppets, one module each: `landmarks`, `draw` and `background`."""
