@@ -325,9 +325,9 @@ def animate(
     import numpy as np
 
     from src import animate as pipeline
+    from src.face.crop import CROP_SIZE, FaceCrop, face_crop
     from src.face.geometry import close_mouth, slim_lips_widen_eyes
     from src.io import video
-    from src.render.crop import CROP_SIZE, FaceCrop, face_crop
     from src.render.landmark_image import landmark_picture
 
     log.info("moving the face")
@@ -374,7 +374,7 @@ def animate(
         fps = options.fps or pipeline.FPS
         seconds = voice.seconds
     sampled = pipeline.sample_landmarks(landmarks, fps, pipeline.frame_count(seconds, fps))
-    on_picture = crop.to_picture(sampled) if by_crop else sampled
+    on_picture = crop.to_image(sampled) if by_crop else sampled
     if options.landmarks_only:
         with video.whole_file(job.out) as partial, partial.open("wb") as file:
             np.save(file, portrait.to_file(on_picture).astype(np.float32))

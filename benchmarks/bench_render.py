@@ -25,6 +25,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop  # noqa: E402  (no package)
 from src.models.folding import for_inference  # noqa: E402
 from src.models.image_translation import (  # noqa: E402
     MENDING_INPUTS,
@@ -33,7 +34,7 @@ from src.models.image_translation import (  # noqa: E402
     mended,
     painted,
 )
-from src.render.crop import CROP_SIZE, FaceCrop, cut, face_crop, paste  # noqa: E402  (no package)
+from src.render.crop import paste  # noqa: E402  (no package)
 from src.render.landmark_image import landmark_picture, smooth_landmark_picture  # noqa: E402
 from src.render.unet import TranslationRenderer, in_order, thread_pool  # noqa: E402
 from src.render.warp.portrait import PortraitRenderer  # noqa: E402

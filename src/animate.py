@@ -24,9 +24,9 @@ from src.speech import features
 if TYPE_CHECKING:
     import torch
 
+    from src.face.crop import FaceCrop
     from src.models.image_translation import ResUnetGenerator
     from src.models.weights import AudioNetworks
-    from src.render.crop import FaceCrop
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def prepare_portrait(
     """
     height, width = picture.shape[:2]
     if as_released:
-        from src.render.crop import CROP_SIZE
+        from src.face.crop import CROP_SIZE
 
         size = (CROP_SIZE, CROP_SIZE)
     else:

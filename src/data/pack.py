@@ -15,9 +15,9 @@ from src.data.clips import ClipSource, problem_of_face, read_clip, read_frames
 from src.data.shards import MARGIN, PACKED_SIZE, STILLS, PackedClip, write_shards
 from src.data.workers import in_parallel
 from src.errors import InputError
+from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop
 from src.face.detection import detect_landmarks
 from src.io.image import flatten, read_picture
-from src.render.crop import CROP_SIZE, FaceCrop, cut, face_crop
 
 JPEG_QUALITY = 82
 FRAMES_OF_A_SPEAKER = 80  # at most, so that nobody fills the shards

@@ -2,7 +2,7 @@
 
 A shard is ``<root_dir>/dump/<name>_<split>_<number>.npz``: JPEGs laid end to end, with the
 landmarks of each. A picture shows the square that a portrait's face is cut out to
-(`src.render.crop`) and some more round it, so that a head may move and the square may be shifted.
+(`src.face.crop`) and some more round it, so that a head may move and the square may be shifted.
 All pictures of a clip are cut at one place: between them only the face moves.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 
 from src.data.dumps import save_npz
 from src.errors import InputError
+from src.face.crop import CROP_SIZE
 from src.face.topology import LANDMARK_COUNT
-from src.render.crop import CROP_SIZE
 
 MARGIN = CROP_SIZE // 8
 """Pixels round the square that are packed too."""

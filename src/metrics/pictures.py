@@ -19,12 +19,12 @@ import numpy as np
 
 from src.data.clips import read_frames
 from src.errors import InputError
+from src.face.crop import FaceCrop, cut, face_crop
 from src.face.topology import JAW, LIPS
 from src.metrics import rendered
 from src.metrics.cases import find_video
 from src.metrics.landmark_report import aligned, without_nan
 from src.metrics.measures import MEASURE_RATE
-from src.render.crop import FaceCrop, cut, face_crop
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ MEASURES = {
 }
 """Key to heading and places behind the point.
 
-psnr, ssim: of the face's square (`src.render.crop.face_crop` of the true landmarks) at 256 x 256.
+psnr, ssim: of the face's square (`src.face.crop.face_crop` of the true landmarks) at 256 x 256.
 mouth_psnr: of the square round the true lips. lip_error: mean distance of the 20 lip landmarks,
 found again in the frames, from the true ones, in percent of the jaw's width. sharpness: variance of
 the Laplacian of the mouth's square over the true one's (1: as sharp). flicker: mean absolute second
@@ -129,7 +129,7 @@ def translated(network: ResUnetGenerator, device: torch.device | str) -> Rendere
         crop = face_crop(still)
         if not network.mends:
             track = np.stack([slim_lips_widen_eyes(face) for face in crop.to_crop(track)])
-            track = crop.to_picture(track)
+            track = crop.to_image(track)
         renderer = TranslationRenderer(network, portrait, crop, device, landmarks=still)
         return renderer.frames(track)
 

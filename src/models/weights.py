@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.errors import InputError
+from src.face.crop import CROP_SIZE
 from src.face.topology import LANDMARK_COUNT
-from src.render.crop import CROP_SIZE
 from src.speech.features import F0_BINS, FRAME_MULTIPLE, MEL_BANDS, WINDOW
 from thirdparty.speaker_encoder import EMBEDDING_SIZE
 

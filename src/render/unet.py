@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from src.face.crop import CROP_SIZE, FaceCrop, cut
 from src.face.topology import LIPS, RIGHT_BROW
 from src.models.image_translation import ResUnetGenerator, mended, painted
-from src.render.crop import CROP_SIZE, FaceCrop, Place, cut, edge_fade, paste
+from src.render.crop import Place, edge_fade, paste
 from src.render.landmark_image import landmark_picture, smooth_landmark_picture
 from src.render.warp.portrait import PortraitRenderer
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from src.data.shards import PACKED_SIZE, STILLS, Pictures
 from src.errors import InputError
+from src.face.crop import CROP_SIZE
 from src.face.topology import JAW, LIPS, RIGID_POINTS, mirror_order
-from src.render.crop import CROP_SIZE
 from src.render.landmark_image import landmark_picture, smooth_landmark_picture
 from src.render.warp.plane import LUMINANCE, apply, similarity
 from src.render.warp.portrait import PortraitRenderer

@@ -9,13 +9,14 @@ import skimage.data
 import torch
 
 from src.errors import InputError
+from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop
 from src.face.detection import detect_landmarks
 from src.models.folding import enlarging, folded, for_inference, quick_dtype
 from src.models.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
 from src.models.weights import load_translation
 from src.models.winograd import WinogradConv
 from src.render import unet as translate
-from src.render.crop import CROP_SIZE, FaceCrop, Place, cut, face_crop, paste
+from src.render.crop import Place, paste
 from src.render.landmark_image import landmark_picture, smooth_landmark_picture
 from src.render.unet import (
     WINDOW_FADE,

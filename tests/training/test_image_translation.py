@@ -17,11 +17,11 @@ import main_train_image_translation
 from src.data import pack, shards
 from src.data.dumps import save_npz
 from src.errors import InputError
+from src.face.crop import CROP_SIZE
 from src.face.detection import detect_landmarks
 from src.face.topology import LIPS, mirror_order
 from src.models.image_translation import ResUnetGenerator
 from src.models.vgg import Vgg19
-from src.render.crop import CROP_SIZE
 from src.render.landmark_image import landmark_picture, smooth_landmark_picture
 from src.render.warp.portrait import PortraitRenderer
 from src.training import image_translation, perceptual, translation_losses
