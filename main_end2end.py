@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import itertools
 import logging
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,15 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src import settings as defaults
-from src.command_line import (
-    OneLineParser,
-    between,
-    find_input,
-    finite,
-    progress,
-    run_command,
-)
+from src.command_line import OneLineParser, find_input, progress, run_command
 from src.errors import InputError
+from src.options import between
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +112,7 @@ def add_amplitudes(add: Callable) -> None:
         ("--amp_lip_y", defaults.AMP_LIP_Y, "lips up and down"),
         ("--amp_pos", defaults.AMP_POS, "head and face"),
     ):
-        add(name, type=finite, default=default, help=f"{what} (%(default)s)")
+        add(name, type=between(-math.inf, math.inf), default=default, help=f"{what} (%(default)s)")
 
 
 def add_speakers(add: Callable) -> None:

@@ -30,7 +30,8 @@ from main_end2end import (
     plan,
     read_speakers,
 )
-from src.command_line import OneLineParser, between, find_input, progress, run_command
+from src.command_line import OneLineParser, find_input, progress, run_command
+from src.options import between
 
 if TYPE_CHECKING:
     import numpy as np

@@ -41,19 +41,14 @@ Writes pictures.md and pictures.json to --out_dir (ROOT/evaluation).
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
 from src import settings as defaults
-from src.command_line import (
-    OneLineParser,
-    between,
-    find_input,
-    finite,
-    progress,
-    run_command,
-)
+from src.command_line import OneLineParser, find_input, progress, run_command
 from src.errors import InputError
+from src.options import between
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE / "examples"
@@ -84,7 +79,12 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
         add(f"--load_{middle}_name", metavar="FILE", help=f"checkpoint of the {name} network")
     for name in FACTORS:
         default = getattr(defaults, name.upper())
-        add(f"--{name}", type=finite, metavar="X", help=f"as in main_end2end.py ({default:g})")
+        add(
+            f"--{name}",
+            type=between(-math.inf, math.inf),
+            metavar="X",
+            help=f"as in main_end2end.py ({default:g})",
+        )
 
     add = parser.add_argument_group("landmarks").add_argument
     add("--name", nargs="+", default=[], help="runs under ROOT/ckpt")

@@ -21,8 +21,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.command_line import OneLineParser, between, run_command
+from src.command_line import OneLineParser, run_command
 from src.errors import InputError
+from src.options import between
 
 if TYPE_CHECKING:
     import numpy as np

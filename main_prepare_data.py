@@ -42,8 +42,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.command_line import OneLineParser, between, run_command
+from src.command_line import OneLineParser, run_command
 from src.errors import InputError
+from src.options import between
 from src.training.options import numbers_by_name
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import logging
 import sys
 from pathlib import Path
 
-from src.command_line import between, run_command
+from src.command_line import run_command
+from src.options import between
 from src.training.options import numbers_by_name, training_parser
 
 log = logging.getLogger("src.main_train_speaker_aware")

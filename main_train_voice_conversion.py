@@ -11,8 +11,9 @@ import logging
 import sys
 from pathlib import Path
 
-from src.command_line import between, run_command
+from src.command_line import run_command
 from src.errors import InputError
+from src.options import between
 from src.training.options import training_parser
 
 log = logging.getLogger("src.main_train_voice_conversion")

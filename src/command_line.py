@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import signal
 import sys
 import warnings
@@ -117,26 +116,3 @@ def find_input(name: str, examples: Path, kind: str) -> Path:
         except OSError:  # a name that no file can have
             break
     raise InputError(f"{name or repr(name)}: no such {kind}, neither as given nor in {examples}")
-
-
-def finite(text: str) -> float:
-    """An option's value that is a finite number."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-def between(least: float, most: float, kind: type = float) -> Callable[[str], float]:
-    """A type of option: a number in a range."""
-
-    def parse(text: str) -> float:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = math.nan
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
-        return number
-
-    return parse

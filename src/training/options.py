@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from src.command_line import OneLineParser, between
+from src.command_line import OneLineParser
 from src.errors import InputError
+from src.options import between
 
 
 def training_parser(doc: str, name: str) -> argparse.ArgumentParser:

@@ -1,0 +1,166 @@
+"""Command-line options made from dataclasses: names, defaults, bounds and help stand in one place.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings:
+        steps: int = option(2500, "optimizer steps", least=1)
+        learning_rate: float = option(1e-3, "peak learning rate; paper: 1e-4", name="lr", least=0)
+
+    add_options(parser, Settings)                 # --steps, --lr
+    settings = from_options(parser.parse_args(), Settings)
+
+A field's type is int, float, str, bool or Path, one of them or None, a tuple of one of them
+(several values), or a dict of str to float (values such as `rms=0.2`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+Settings = TypeVar("Settings")
+
+
+def option(
+    default: Any = dataclasses.MISSING,
+    help: str = "",
+    *,
+    name: str | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    choices: Sequence[Any] | None = None,
+    metavar: str | None = None,
+) -> Any:
+    """A dataclass field that is also a command-line option.
+
+    Args:
+        default: value where the option is absent; without one the option is required.
+        help: what it does; the default is appended.
+        name: of the option, where it differs from the field's.
+        least: smallest number allowed.
+        most: largest number allowed.
+        choices: values allowed.
+        metavar: what the help shows for the value.
+    """
+    metadata = {
+        "help": help,
+        "name": name,
+        "least": least,
+        "most": most,
+        "choices": choices,
+        "metavar": metavar,
+    }
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def add_options(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    settings: type,
+    only: Sequence[str] | None = None,
+) -> None:
+    """Add an option to a parser or group for every field made with `option`.
+
+    Args:
+        only: names of the fields to add; all where None.
+    """
+    hints = typing.get_type_hints(settings)
+    for field in _option_fields(settings):
+        if only is None or field.name in only:
+            _add_option(parser, field, hints[field.name])
+
+
+def from_options(options: argparse.Namespace, settings: type[Settings]) -> Settings:
+    """The dataclass with the values of parsed options; fields without one keep their default."""
+    values = {}
+    for field in _option_fields(settings):
+        name = _name(field)
+        if hasattr(options, name):
+            value = getattr(options, name)
+            if isinstance(value, list):
+                is_dict = field.default_factory is not dataclasses.MISSING
+                value = dict(value) if is_dict else tuple(value)
+            values[field.name] = value
+    return settings(**values)
+
+
+def between(least: float, most: float, kind: type = float) -> Callable[[str], float]:
+    """Argument type of argparse: a finite number in a closed range."""
+
+    def parse(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most or not math.isfinite(number):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {_range(least, most)}")
+        return number
+
+    return parse
+
+
+def named_number(text: str) -> tuple[str, float]:
+    """Argument type of argparse: `rms=0.2` as a name and a number from 0."""
+    name, _, number = text.partition("=")
+    try:
+        return name, between(0, 10**6)(number)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"expected name=number, not {text}") from None
+
+
+def _option_fields(settings: type) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(settings) if "help" in field.metadata]
+
+
+def _name(field: dataclasses.Field) -> str:
+    return field.metadata["name"] or field.name
+
+
+def _add_option(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, field: dataclasses.Field, hint: Any
+) -> None:
+    about = field.metadata
+    default = field.default
+    flag = f"--{_name(field)}"
+    if isinstance(hint, types.UnionType):  # X | None
+        hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+    if hint is bool:
+        parser.add_argument(flag, action="store_true", help=about["help"])
+        return
+    arguments: dict[str, Any] = {"metavar": about["metavar"]}
+    kind = hint
+    if typing.get_origin(hint) in (tuple, dict):
+        kind = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else named_number
+        arguments |= {"nargs": "*", "default": list(default) if isinstance(default, tuple) else []}
+    elif default is dataclasses.MISSING:
+        arguments["required"] = True
+    else:
+        arguments["default"] = default
+    if kind in (int, float):
+        least = -math.inf if about["least"] is None else about["least"]
+        most = math.inf if about["most"] is None else about["most"]
+        kind = between(least, most, kind)
+    if about["choices"] is not None:
+        arguments["choices"] = tuple(about["choices"])
+    shown = default not in (None, (), dataclasses.MISSING)
+    text = " ".join(filter(None, (about["help"], f"({_shown(default)})" if shown else "")))
+    parser.add_argument(flag, type=kind, help=text.replace("%", "%%"), **arguments)
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return " ".join(map(str, default))
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _range(least: float, most: float) -> str:
+    if math.isinf(least) and math.isinf(most):
+        return "a finite number"
+    if math.isinf(most):
+        return f"a number from {least}"
+    return f"a number from {least} to {most}"
