@@ -232,7 +232,7 @@ def check_outputs(
     options: argparse.Namespace, jpg: Path, jobs: list[Job], given: dict[str, Path]
 ) -> None:
     """InputError where an output cannot be written, or would fall on an input or another one."""
-    from src.io.video import check_writable
+    from src.io.files import check_writable
 
     inputs = [jpg, *(job.voice for job in jobs), *given.values()]
     if options.landmarks is not None:
@@ -323,6 +323,7 @@ def animate(
     from src.face.crop import CROP_SIZE, FaceCrop, face_crop
     from src.face.geometry import close_mouth, slim_lips_widen_eyes
     from src.io import video
+    from src.io.files import atomic_write
     from src.render.landmark_image import landmark_picture
 
     log.info("moving the face")
@@ -356,7 +357,7 @@ def animate(
             landmarks[min(10, len(landmarks) - 1)], size
         )
         with (
-            video.whole_file(options.save_intermediates) as partial,
+            atomic_write(options.save_intermediates) as partial,
             partial.open("wb") as file,
         ):
             np.savez_compressed(file, **keep)
@@ -371,7 +372,7 @@ def animate(
     sampled = pipeline.sample_landmarks(landmarks, fps, pipeline.frame_count(seconds, fps))
     on_picture = crop.to_image(sampled) if by_crop else sampled
     if options.landmarks_only:
-        with video.whole_file(job.out) as partial, partial.open("wb") as file:
+        with atomic_write(job.out) as partial, partial.open("wb") as file:
             np.save(file, portrait.to_file(on_picture).astype(np.float32))
     else:
         # Closed, so that its threads end with whatever ends the encoding.

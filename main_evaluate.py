@@ -151,7 +151,7 @@ def judge_landmarks(options: argparse.Namespace, _handed_on: list[str]) -> None:
     import torch
 
     from src.device import pick_device
-    from src.io.video import check_writable
+    from src.io.files import check_writable
     from src.metrics import landmark_report
     from src.metrics.predictions import Factors, find_runs
     from src.models.weights import load_audio_networks
@@ -192,8 +192,8 @@ def factor_of(options: argparse.Namespace, name: str) -> float:
 
 
 def judge_videos(options: argparse.Namespace, handed_on: list[str]) -> None:
+    from src.io.files import check_writable
     from src.io.image import flatten, read_picture
-    from src.io.video import check_writable
     from src.metrics import cases as judged
     from src.metrics import rendering, video_report
 
@@ -227,7 +227,7 @@ def judge_pictures(options: argparse.Namespace, _handed_on: list[str]) -> None:
 
     from src.data.dumps import replace_file
     from src.device import pick_device
-    from src.io.video import check_writable
+    from src.io.files import check_writable
     from src.metrics import pictures
     from src.models.folding import for_inference
     from src.models.weights import find_translation, load_translation

@@ -72,8 +72,8 @@ def run(options: argparse.Namespace) -> None:
     import cv2
 
     from src.face.drawings import lips_on_outline
+    from src.io.files import atomic_write, check_writable
     from src.io.image import read_picture
-    from src.io.video import check_writable, whole_file
     from src.puppets.puppet import (
         PuppetFiles,
         find_picture,
@@ -138,13 +138,13 @@ def run(options: argparse.Namespace) -> None:
     )
     sheet = preview_sheet(puppet)
     if options.cutout:
-        with whole_file(target) as partial:
+        with atomic_write(target) as partial:
             cv2.imwrite(str(partial), picture)
     elif target.resolve() != source.resolve():
-        with whole_file(target) as partial:
+        with atomic_write(target) as partial:
             partial.write_bytes(source.read_bytes())
     write_puppet(puppet, target)
-    with whole_file(preview) as partial:
+    with atomic_write(preview) as partial:
         cv2.imwrite(str(partial), sheet)
     log.info("wrote the puppet's files beside %s; see %s", target, preview)
 

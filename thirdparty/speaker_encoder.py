@@ -1,4 +1,4 @@
-"""Adapter round Resemblyzer's ``VoiceEncoder`` (GE2E speaker embeddings, weights in its wheel)."""
+"""Adapter of Resemblyzer's ``VoiceEncoder`` (GE2E embeddings; the wheel has its weights)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import warnings
 
 import numpy as np
 
-from src.io.audio import FULL_SCALE, SAMPLE_RATE
-
-EMBEDDING_SIZE = 256
+SAMPLE_RATE = 16000  # Hz, what the encoder was trained with
+FULL_SCALE = 32768  # |int16| at 0 dBFS
 PIECE = 60 * SAMPLE_RATE  # samples embedded at a time (published release)
 PARTIALS_A_SECOND = 2  # overlapping partial utterances (published release)
 
@@ -26,17 +25,17 @@ def _encoder():
 
 
 def embed_speaker(wav: np.ndarray) -> np.ndarray:
-    """Who speaks: int16 (N,) at 16 kHz -> float32 (256,), about unit length.
+    """Embed the speaker of a recording: int16 (N,) at 16 kHz -> float32 (256,), about unit length.
 
-    Silences are trimmed, the voice is embedded in pieces of a minute and averaged, as in the
-    release. Silence, which has no speaker, gives zeros.
+    Silent passages are trimmed; the rest is embedded in pieces of a minute and averaged, as in the
+    release. Digital silence gives zeros.
     """
     encoder = _encoder()
     from resemblyzer import preprocess_wav
 
     samples = wav.astype(np.float32) / FULL_SCALE
     if not samples.any():
-        return np.zeros(EMBEDDING_SIZE, np.float32)
+        return np.zeros(encoder.linear.out_features, np.float32)
     trimmed = preprocess_wav(samples)
     if len(trimmed) == 0:  # nothing in it passes for speech
         trimmed = samples

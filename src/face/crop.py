@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-CROP_SIZE = 256
-"""Side in pixels of the pictures that the image-translation network sees (the paper, section 5)."""
+from src.models.dimensions import IMAGE_SIZE as CROP_SIZE
 
 # Where the face sits in the square. The medians of the published release's 48 example pictures
 # are: jaw 0.52 of the side, the landmarks' box 0.53 wide and its centre at (0.50, 0.58). A little

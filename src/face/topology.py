@@ -2,8 +2,7 @@
 
 import numpy as np
 
-LANDMARK_COUNT = 68
-"""Points of a face, each (x, y, z)."""
+from src.models.dimensions import LANDMARK_COUNT
 
 JAW = slice(0, 17)
 RIGHT_BROW = slice(17, 22)

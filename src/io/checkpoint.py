@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from src.errors import InputError
-from thirdparty.speaker_encoder import EMBEDDING_SIZE
 
 logger = logging.getLogger(__name__)
 
@@ -203,8 +202,8 @@ def read_embeddings_pickle(path: str | os.PathLike) -> dict[str, np.ndarray]:
     embeddings = {}
     for name, value in content.items():
         vector = np.asarray(value).squeeze()
-        if vector.shape != (EMBEDDING_SIZE,) or vector.dtype.kind not in "fiu":
-            raise InputError(f"{path}: the embedding '{name}' is not {EMBEDDING_SIZE} numbers")
+        if vector.shape != (256,) or vector.dtype.kind not in "fiu":
+            raise InputError(f"{path}: the embedding '{name}' is not 256 numbers")
         embeddings[str(name)] = vector.astype(np.float32)
     return embeddings
 

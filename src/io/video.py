@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
-import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -15,12 +13,10 @@ import numpy as np
 
 from src.errors import InputError
 from src.io.audio import ffmpeg_path
+from src.io.files import atomic_write
 
 COMMENT = "synthetic video made with the MakeItTalk reference implementation"
 """Stands in the metadata of every video, so that nobody need mistake one for a recording."""
-
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-"""What a write, rather than anything else in the block that writes, can fail with."""
 
 CRF = 18  # x264's constant quality: no loss that one sees
 PRESET = "veryfast"  # rendering and encoding share the same few cores
@@ -62,7 +58,7 @@ def write_video(
         raise ValueError("a video needs at least one frame")
     height, width = even_size(first).shape[:2]
     count = 0
-    with whole_file(path) as partial, tempfile.TemporaryFile() as messages:
+    with atomic_write(path) as partial, tempfile.TemporaryFile() as messages:
         command = _command(partial, width, height, fps, audio_path, least_seconds, comment)
         with _running(command, messages) as process:
             try:
@@ -85,64 +81,6 @@ def even_size(frame: np.ndarray) -> np.ndarray:
     if height % 2 == 0 and width % 2 == 0:
         return frame
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-@contextlib.contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """A place to write beside `path`, renamed to it when the block ends well and else removed.
-
-    A folder that had to be made is removed again, too.
-
-    Raises:
-        InputError: nothing can be written there, or the disk fills up meanwhile.
-    """
-    path = Path(path)
-    made: list[Path] = []
-    partial = path.parent / f".{secrets.token_hex(6)}.partial{path.suffix}"
-    try:
-        try:
-            for folder in reversed((path.parent, *path.parent.parents)):
-                if not folder.exists():
-                    folder.mkdir()
-                    made.append(folder)
-            if path.is_dir():
-                raise IsADirectoryError(0, "a folder of that name is there")
-            partial.touch(exist_ok=False)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-        try:
-            yield partial
-        except OSError as error:
-            # Errors of other files in the block stay what they are. NumPy gives no number.
-            if error.errno is None or error.errno in DISK_ERRORS:
-                reason = error.strerror or error
-                raise InputError(f"{path}: cannot be written: {reason}") from None
-            raise
-        try:
-            partial.replace(path)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):  # someone else may have put a file there by now
-                folder.rmdir()
-        raise
-
-
-def check_writable(path: str | Path) -> None:
-    """Find out before hours of work whether a file can be written; leaves nothing behind.
-
-    Raises:
-        InputError: it cannot; the message says why.
-    """
-
-    class Tried(Exception):
-        pass
-
-    with contextlib.suppress(Tried), whole_file(path):
-        raise Tried
 
 
 def _command(

@@ -16,10 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src.errors import InputError
-from src.face.crop import CROP_SIZE
-from src.face.topology import LANDMARK_COUNT
-from src.speech.features import F0_BINS, FRAME_MULTIPLE, MEL_BANDS, WINDOW
-from thirdparty.speaker_encoder import EMBEDDING_SIZE
+from src.models.dimensions import (
+    EMBEDDING_SIZE,
+    F0_BINS,
+    FRAME_MULTIPLE,
+    IMAGE_SIZE,
+    LANDMARK_COUNT,
+    MEL_BANDS,
+    WINDOW,
+)
+from src.models.dimensions import FACE_SIZE as FACE
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +84,6 @@ AUTO_RENDERERS = ("published", "warp")
 published checkpoint, or no network. The embedded one measures better than no network, but blurs a
 wide open mouth, so it has to be asked for."""
 
-FACE = 3 * LANDMARK_COUNT  # numbers
 SHAPES = {
     "target_embedding": (EMBEDDING_SIZE,),
     "mel_mean": (MEL_BANDS,),
@@ -257,7 +262,7 @@ def _check_config(name: str, network: torch.nn.Module, path: Path) -> None:
         "window_lead": range(WINDOW),
         "freq": [n for n in range(1, FRAME_MULTIPLE + 1) if FRAME_MULTIPLE % n == 0],
         "max_length": range(2, sys.maxsize),
-        "num_downs": range(1, CROP_SIZE.bit_length()),
+        "num_downs": range(1, IMAGE_SIZE.bit_length()),
     }
     for key, values in allowed.items():
         if key in config and not (isinstance(config[key], int) and config[key] in values):

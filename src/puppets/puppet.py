@@ -35,7 +35,7 @@ from src.face.topology import (
     OUTER_LIP_PAIRS,
     OUTER_LIPS,
 )
-from src.io.video import whole_file
+from src.io.files import atomic_write
 from src.settings import PICTURE_SUFFIXES
 
 FAR = 5000
@@ -314,7 +314,7 @@ def write_puppet(puppet: Puppet, picture: Path) -> tuple[Path, ...]:
         files.triangles: (puppet.triangles, "%d"),
     }
     for path, (numbers, form) in contents.items():
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             np.savetxt(partial, numbers, form)
     return tuple(contents)
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.io.audio import FULL_SCALE, HOP_LENGTH, SAMPLE_RATE
+from src.models.dimensions import F0_BINS, FRAME_MULTIPLE, MEL_BANDS, WINDOW
 from thirdparty import rapt
 
 if TYPE_CHECKING:
     import torch
 
-MEL_BANDS = 80
 FFT_SIZE = 1024  # samples
 MEL_RANGE = (90.0, 7600.0)  # Hz
 HIGH_PASS = 30.0  # Hz, 5th-order Butterworth, forward and backward
@@ -31,12 +31,9 @@ DYNAMIC_RANGE = 100.0  # dB mapped to 0..1
 
 F0_RANGE = (100.0, 600.0)  # Hz, what the release uses at inference
 UNVOICED = -1e10  # RAPT's mark in log F0
-F0_LEVELS = 256  # voiced levels of the one-hot
-F0_BINS = F0_LEVELS + 1  # and one for unvoiced
+F0_LEVELS = F0_BINS - 1  # voiced levels of the one-hot
 
-FRAME_MULTIPLE = 32  # AutoVC codes span 16 frames; the release pads to 32
 CONVERSION_PIECE = 4096  # frames converted at a time
-WINDOW = 18  # frames a landmark network hears at a time
 
 
 @functools.cache

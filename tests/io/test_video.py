@@ -1,6 +1,5 @@
 """Videos that ffmpeg reads back: sizes, lengths, colours, and nothing left where one failed."""
 
-import re
 import subprocess
 import wave
 
@@ -10,7 +9,7 @@ import pytest
 
 from src.errors import InputError
 from src.io.audio import SAMPLE_RATE, ffmpeg_path, read_audio
-from src.io.video import COMMENT, check_writable, even_size, whole_file, write_video
+from src.io.video import COMMENT, even_size, write_video
 
 FPS = 25
 
@@ -131,44 +130,3 @@ def test_sound_that_is_none_is_one_line(tmp_path):
         write_video(tmp_path / "video.mp4", ramp(500), FPS, tmp_path / "text.wav")
     assert "\n" not in str(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == ["text.wav"]
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("file/video.mp4", "Not a directory"),
-        ("folder.mp4", "a folder of that name"),
-        ("x" * 300 + ".mp4", "too long"),
-    ],
-)
-def test_unwritable_places_are_found_early(tmp_path, name, reason):
-    (tmp_path / "file").touch()
-    (tmp_path / "folder.mp4").mkdir()
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InputError, match=re.compile(reason, re.IGNORECASE)) as caught:
-        check_writable(tmp_path / name)
-    assert "\n" not in str(caught.value)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_writable_place_is_left_as_it_was(tmp_path):
-    check_writable(tmp_path / "new" / "folder" / "video.mp4")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_full_disk_is_one_line_and_other_errors_stay(tmp_path):
-    import resource
-
-    path = tmp_path / "new" / "a.npy"
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with pytest.raises(InputError, match=r"a\.npy: cannot be written") as raised:
-        try:
-            with whole_file(path) as partial, partial.open("wb") as file:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-                np.save(file, np.zeros(100_000))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "\n" not in str(raised.value)
-    with pytest.raises(FileNotFoundError), whole_file(path):
-        (tmp_path / "another").read_bytes()
-    assert not list(tmp_path.iterdir())

@@ -1,0 +1,207 @@
+"""Files written whole or not at all, and arrays and text read without trusting them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import InputError
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+"""Errors that a failing write raises, as opposed to other work done inside `atomic_write`."""
+
+NUMBERS = "fiu"
+"""NumPy kinds (`dtype.kind`) of real numbers."""
+
+NAME_KEPT = 40  # characters of a file's name that its temporary file repeats
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+
+    If the block raises, the temporary file is removed, and so are the folders created for it.
+
+        with atomic_write(path) as partial, partial.open("wb") as file:
+            file.write(data)
+
+    Raises:
+        InputError: nothing can be written there, or the disk is full.
+    """
+    path = Path(path)
+    created: list[Path] = []
+    partial = path.parent / f".{path.name[:NAME_KEPT]}.{secrets.token_hex(6)}.partial{path.suffix}"
+    try:
+        try:
+            for folder in reversed((path.parent, *path.parent.parents)):
+                if not folder.exists():
+                    folder.mkdir(exist_ok=True)
+                    created.append(folder)
+            if path.is_dir():
+                raise IsADirectoryError(0, "a folder of that name exists")
+            partial.touch(exist_ok=False)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        try:
+            yield partial
+        except OSError as error:
+            # Errors of other files in the block stay what they are. NumPy gives no number.
+            if error.errno is None or error.errno in DISK_ERRORS:
+                reason = error.strerror or error
+                raise InputError(f"{path}: cannot be written: {reason}") from None
+            raise
+        try:
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        for folder in reversed(created):
+            with contextlib.suppress(OSError):  # another process may use it by now
+                folder.rmdir()
+        raise
+
+
+def check_writable(path: str | Path) -> None:
+    """Check before hours of work that a file can be written; leaves nothing behind.
+
+    Raises:
+        InputError: it cannot; the message gives the reason.
+    """
+
+    class Abandon(Exception):
+        pass
+
+    with contextlib.suppress(Abandon), atomic_write(path):
+        raise Abandon
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 file atomically.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write an .npz file atomically.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_text(path: str | Path) -> str:
+    """Read a UTF-8 file, with or without a byte order mark.
+
+    Raises:
+        InputError: absent, unreadable or not text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{path}: not a text file in UTF-8") from None
+
+
+def read_array(
+    path: str | Path,
+    shape: tuple[int | None, ...] | None = None,
+    *,
+    kinds: str = NUMBERS,
+    finite: bool = True,
+    name: str = "array",
+    mmap: bool = False,
+) -> np.ndarray:
+    """Read an .npy file.
+
+    Args:
+        path: the file. Pickled objects in it are refused.
+        shape: expected shape, None for a dimension of any length; no check where None.
+        kinds: allowed `dtype.kind` letters.
+        finite: refuse NaN and infinity.
+        name: noun for the array in messages, such as "landmarks".
+        mmap: map the file into memory instead of reading it.
+
+    Raises:
+        InputError: absent, damaged, or not such an array.
+    """
+    try:
+        array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
+    except Exception as error:  # damaged bytes can raise anything
+        raise _unreadable(path, error, ".npy") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"{path}: holds several arrays, not one (.npy)")
+    check_array(array, path, shape, kinds=kinds, finite=finite, name=name)
+    return np.asarray(array)
+
+
+def read_arrays(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    """Read arrays of an .npz file.
+
+    Args:
+        path: the file. Pickled objects in it are refused.
+        names: which arrays; all of them where None.
+
+    Raises:
+        InputError: absent, damaged, or one of the arrays is not in it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            wanted = data.files if names is None else list(names)
+            missing = [name for name in wanted if name not in data]
+            if not missing:
+                return {name: data[name] for name in wanted}
+    except Exception as error:  # damaged bytes can raise anything
+        raise _unreadable(path, error, ".npz") from None
+    raise InputError(f"{path}: lacks the array{'s' * (len(missing) > 1)} {', '.join(missing)}")
+
+
+def check_array(
+    array: np.ndarray,
+    path: str | Path,
+    shape: tuple[int | None, ...] | None = None,
+    *,
+    kinds: str = NUMBERS,
+    finite: bool = True,
+    name: str = "array",
+) -> None:
+    """Check an array that came from a file; arguments as for `read_array`.
+
+    Raises:
+        InputError: another shape or type, or values that are not finite.
+    """
+    if shape is not None:
+        fits = len(array.shape) == len(shape) and all(
+            wanted in (None, length) for length, wanted in zip(array.shape, shape, strict=True)
+        )
+        if not fits:
+            expected = ", ".join("any" if length is None else str(length) for length in shape)
+            expected += "," * (len(shape) == 1)
+            raise InputError(f"{path}: {name} of shape {array.shape}, expected ({expected})")
+    if array.dtype.kind not in kinds:
+        raise InputError(f"{path}: {name} of type {array.dtype}, expected numbers")
+    if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{path}: {name} with values that are not finite")
+
+
+def _unreadable(path: str | Path, error: Exception, kind: str) -> InputError:
+    if isinstance(error, OSError) and error.strerror:
+        return InputError(f"{path}: cannot be read: {error.strerror}")
+    return InputError(f"{path}: not a NumPy file ({kind}) of plain arrays, or damaged")
