@@ -26,8 +26,7 @@ from src import animate as pipeline  # noqa: E402  (the folder is not a package)
 from src.data.sentences import sentences  # noqa: E402
 from src.data.synthesis import speak_flite  # noqa: E402
 from src.io.audio import SAMPLE_RATE  # noqa: E402
-from src.metrics.measures import open_shut_auc  # noqa: E402
-from src.metrics.rendered import phone_gaps  # noqa: E402
+from src.metrics.open_shut import interpolated_extremes, open_shut_auc  # noqa: E402
 from src.models.weights import load_audio_networks  # noqa: E402
 from src.puppets.motion import finish_puppet, opening_gain, resting_face  # noqa: E402
 from src.puppets.puppet import find_picture, mended, read_puppet  # noqa: E402
@@ -75,7 +74,7 @@ def main() -> None:
             count = pipeline.frame_count(len(speech.wav) / SAMPLE_RATE, pipeline.FPS)
             video = pipeline.sample_landmarks(landmarks, pipeline.FPS, count)
             gap = np.linalg.norm(video[:, 66, :2] - video[:, 62, :2], axis=1)
-            widest, least = phone_gaps(gap, speech.phones, pipeline.FPS)
+            widest, least = interpolated_extremes(gap, pipeline.FPS, speech.phones)
             opened += widest
             shut += least
         vowel = np.median(opened)

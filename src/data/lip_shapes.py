@@ -15,7 +15,9 @@ import numpy as np
 from src.face.geometry import inner_lip_gap
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
-from src.metrics.measures import BILABIALS
+
+BILABIALS = ("p", "b", "m")
+"""Phones (CMU) for which the lips close."""
 
 FULL_OPENING = 0.135  # inner lip gap of an open vowel, normalised units: the 95th percentile of
 # the speakers of the training clips

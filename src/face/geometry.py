@@ -6,7 +6,7 @@ Two frames of reference: *pixels* of a picture, and *normalised* coordinates, in
 
 import numpy as np
 
-from src.face.topology import INNER_LIP_PAIRS, INNER_LIPS, LANDMARK_COUNT, RIGID_POINTS
+from src.face.topology import INNER_LIP_PAIRS, INNER_LIPS, JAW, LANDMARK_COUNT, RIGID_POINTS
 
 NORMALISED_JAW_WIDTH = 1.6
 """Distance in x of points 0 and 16 in normalised coordinates (published release)."""
@@ -165,6 +165,11 @@ def inner_lip_area(landmarks: np.ndarray) -> np.ndarray:
     following = np.roll(lips, -1, axis=-2)
     cross = lips[..., 0] * following[..., 1] - following[..., 0] * lips[..., 1]
     return 0.5 * cross.sum(-1)
+
+
+def jaw_width(landmarks: np.ndarray) -> np.ndarray:
+    """Distance between the ends of the jaw of landmarks (..., 68, D): (...,)."""
+    return np.linalg.norm(landmarks[..., JAW.stop - 1, :] - landmarks[..., JAW.start, :], axis=-1)
 
 
 def evenly(curve: np.ndarray, count: int) -> np.ndarray:

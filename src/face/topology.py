@@ -31,6 +31,11 @@ EYELID_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
 RIGID_POINTS = (27, 28, 29, 30, 33, 36, 39, 42, 45)
 """Bridge and base of the nose and the corners of the eyes: they move with the skull only."""
 
+NOSE_TIP = 30
+
+OUTER_EYE_CORNERS = (36, 45)
+"""Right and left."""
+
 NOSE_BRIDGE_TOP = NOSE_BRIDGE.start
 """The point that the published release rebuilds from the two below it."""
 

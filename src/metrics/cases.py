@@ -19,12 +19,8 @@ from src.data.dumps import read_spoken
 from src.errors import InputError
 from src.io.audio import FRAME_RATE, SAMPLE_RATE
 from src.metrics import rendered
-from src.metrics.measures import (
-    MEASURE_RATE,
-    aperture,
-    aperture_correlation,
-    open_shut_auc,
-)
+from src.metrics.aperture import MEASURE_RATE, aperture, aperture_correlation
+from src.metrics.open_shut import interpolated_extremes, open_shut_auc
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +151,7 @@ def score(
             made = np.interp(times, np.arange(len(gap)), gap) if len(times) else times
             result.correlations[name] = aperture_correlation(made, aperture(case.true))
         if case.phones is not None:
-            result.opened[name], result.shut[name] = rendered.phone_gaps(gap, case.phones, rate)
+            result.opened[name], result.shut[name] = interpolated_extremes(gap, rate, case.phones)
     return result
 
 

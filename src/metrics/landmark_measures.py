@@ -19,13 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.face.geometry import inner_lip_area, similarity
-from src.face.topology import JAW, RIGID_POINTS
+from src.face.topology import JAW, NOSE_TIP, RIGID_POINTS
 
 LOWER_LIP = (55, 56, 57, 58, 59, 65, 66, 67)
 """Without the corners of the mouth, which are the upper lip's as well."""
 
 JAW_AND_LOWER_LIP = (*range(JAW.start, JAW.stop), *LOWER_LIP)
-NOSE_TIP = 30
 MOTIONS = ("nose", "yaw", "pitch", "roll")
 
 
@@ -37,15 +36,6 @@ def lip_width(true: np.ndarray) -> float:
 def face_width(true: np.ndarray) -> float:
     """Mean distance of the two ends of the jaw in a clip."""
     return float(np.linalg.norm(true[:, 16] - true[:, 0], axis=-1).mean())
-
-
-def opening(track: np.ndarray) -> np.ndarray:
-    """Gap (T,) between the inner lips of upright faces (T, 68, >=2), over the eyes' distance.
-
-    As `measures.aperture`, but below zero where the lips have crossed: more shut than shut.
-    """
-    eyes = np.linalg.norm(track[:, 45, :2] - track[:, 36, :2], axis=-1)
-    return (track[:, 66, 1] - track[:, 62, 1]) / eyes
 
 
 def mean_distance(made: np.ndarray, true: np.ndarray) -> float:

@@ -18,13 +18,9 @@ from src.errors import InputError
 from src.io.audio import FRAME_RATE
 from src.metrics import landmark_measures as lm
 from src.metrics import predictions
-from src.metrics.measures import (
-    MEASURE_RATE,
-    aperture_correlation,
-    open_shut_auc,
-)
+from src.metrics.aperture import MEASURE_RATE, aperture_correlation, signed_aperture
+from src.metrics.open_shut import interpolated_extremes, open_shut_auc
 from src.metrics.predictions import REFERENCES, Example, Factors
-from src.metrics.rendered import phone_gaps
 
 if TYPE_CHECKING:
     from src.models.weights import AudioNetworks
@@ -142,24 +138,24 @@ def _judge_lips(
         if phones := phones_of.get(example.name):
             for name, track in tracks.items():
                 # Faces at rest differ in their gap; what counts is what the networks add.
-                gap = lm.opening(track) - lm.opening(example.still[None])
-                wide, least = phone_gaps(gap, phones, FRAME_RATE)
+                gap = signed_aperture(track) - signed_aperture(example.still[None])
+                wide, least = interpolated_extremes(gap, FRAME_RATE, phones)
                 opened[name] += wide
                 shut[name] += least
         # What synthetic lips do was written from phones; they count where nothing better is there.
         if example.name in phones_of and real:
             continue
-        true = lm.opening(example.true)
+        true = signed_aperture(example.true)
         measured = {
             name: lm.lip_measures(track, example.true)
-            | {"correlation": _correlation(lm.opening(track), true)}
+            | {"correlation": _correlation(signed_aperture(track), true)}
             for name, track in tracks.items()
         }
         judged.clips.append(
             {"name": example.name, "speaker": example.speaker, "of": "lips"} | measured
         )
         if len(judged.gaps) < PLOTTED_CLIPS:
-            shown = {"true": true} | {n: lm.opening(tracks[n]) for n in ("played", "loudness")}
+            shown = {"true": true} | {n: signed_aperture(tracks[n]) for n in ("played", "loudness")}
             judged.gaps[example.name] = shown
         for name, figures in measured.items():
             rows[name].append(figures)

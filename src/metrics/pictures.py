@@ -22,9 +22,9 @@ from src.errors import InputError
 from src.face.crop import FaceCrop, cut, face_crop
 from src.face.topology import JAW, LIPS
 from src.metrics import rendered
+from src.metrics.aperture import MEASURE_RATE
 from src.metrics.cases import find_video
 from src.metrics.landmark_report import aligned, without_nan
-from src.metrics.measures import MEASURE_RATE
 
 if TYPE_CHECKING:
     import torch

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from src.face.geometry import inner_lip_area
-from src.face.topology import EYELID_PAIRS, LANDMARK_COUNT
+from src.face.topology import EYELID_PAIRS, LANDMARK_COUNT, NOSE_TIP
 from src.io.audio import SAMPLE_RATE
-from src.metrics.measures import MEASURE_RATE, phone_extremes
+from src.metrics.aperture import MEASURE_RATE
 
 EYE_CORNERS = ((36, 39), (42, 45))
-NOSE_TIP = 30
 # A blink is a dip of the eyes' openness below this share of its median, no longer than that. A
 # blink leaves 0.1 to 0.45 of the open eye in tracked clips, up to 0.57 in a rendered portrait with
 # glasses; a look downwards leaves 0.65.
@@ -25,9 +24,6 @@ BLINK_DEPTH = 0.6
 LONGEST_BLINK = 0.8  # seconds
 # Eyes at least this share of their median openness apart are open in a portrait.
 OPEN_EYES = 0.85
-# Frames a second to which a gap is interpolated before it is read at phone times: the shortest
-# phones fall between two frames of a video.
-PHONE_RATE = 8 * MEASURE_RATE
 QUIETEST = 10.0  # RMS of int16 samples below which all sound counts as silence
 
 
@@ -155,15 +151,3 @@ def in_step(frames: int, samples: int, offset: float) -> tuple[slice, slice]:
         slice(first_frame, first_frame + count),
         slice(first_sample, first_sample + count * hop),
     )
-
-
-def phone_gaps(
-    gap: np.ndarray, phones: list[tuple[str, float, float]], rate: float = MEASURE_RATE
-) -> tuple[list[float], list[float]]:
-    """Widest gaps in open vowels and least gaps in p, b, m of (T,) at a video's frame rate.
-
-    Between two frames the gap is taken to change evenly, so that a phone shorter than a frame is
-    judged by its own moment and not by its neighbour's.
-    """
-    times = np.arange(int((len(gap) - 1) * PHONE_RATE / rate) + 1) * rate / PHONE_RATE
-    return phone_extremes(np.interp(times, np.arange(len(gap)), gap), PHONE_RATE, phones)

@@ -21,8 +21,8 @@ from src.errors import InputError
 from src.io.audio import SAMPLE_RATE
 from src.metrics import cases as judged
 from src.metrics import rendered
+from src.metrics.aperture import MEASURE_RATE
 from src.metrics.cases import Case, Score
-from src.metrics.measures import MEASURE_RATE
 
 HERE = Path(__file__).resolve().parents[2]
 COMMAND = HERE / "main_end2end.py"

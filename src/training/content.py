@@ -18,7 +18,8 @@ from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH
 from src.face.registration import static_face
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
-from src.metrics import measures
+from src.metrics.aperture import MEASURE_RATE, aperture, aperture_correlation
+from src.metrics.open_shut import open_shut_auc, phone_extremes
 from src.models.content import ContentBranch
 from src.training import loop, parallel, runs
 from src.training.animation import add_animation, side_by_side
@@ -299,7 +300,7 @@ def validate(
 ) -> dict[str, float]:
     """Mean aperture correlation on real clips and open/shut AUC on synthetic ones, held out."""
     correlations, opened, shut = [], [], []
-    thinning = np.arange(0, 10**6) * FRAME_RATE / measures.MEASURE_RATE
+    thinning = np.arange(0, 10**6) * FRAME_RATE / MEASURE_RATE
     portraits = as_portraits(corpus.static_faces.reshape(-1, LANDMARK_COUNT, 3), corpus.depth)
     for index, (clip, portrait) in enumerate(zip(corpus.clips, portraits, strict=True)):
         made = predict(network, corpus, index, portrait, device)
@@ -308,14 +309,14 @@ def validate(
         signed = y[:, 66] - y[:, 62]
         name = clip.name.split("/")[-1].split("+")[0]
         if name in phones:
-            wide, least = measures.phone_extremes(signed, FRAME_RATE, phones[name])
+            wide, least = phone_extremes(signed, FRAME_RATE, phones[name])
             opened += wide
             shut += least
         else:
-            known = measures.aperture(np.reshape(clip.landmarks, (-1, LANDMARK_COUNT, 3)))
+            known = aperture(np.reshape(clip.landmarks, (-1, LANDMARK_COUNT, 3)))
             frames = thinning[thinning < len(signed) - 1].astype(int)
-            correlations.append(measures.aperture_correlation(signed[frames], known[frames]))
+            correlations.append(aperture_correlation(signed[frames], known[frames]))
     return {
         "correlation": float(np.nanmean(correlations)) if correlations else float("nan"),
-        "auc": measures.open_shut_auc(opened, shut),
+        "auc": open_shut_auc(opened, shut),
     }

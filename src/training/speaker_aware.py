@@ -16,10 +16,9 @@ import numpy as np
 import torch
 
 from src.data.dumps import Clip
-from src.face.geometry import register
+from src.face.geometry import jaw_width, register
 from src.face.registration import static_face
-from src.face.topology import LANDMARK_COUNT, RIGID_POINTS
-from src.metrics.landmark_measures import NOSE_TIP, face_width
+from src.face.topology import LANDMARK_COUNT, NOSE_TIP, RIGID_POINTS
 from src.models.speaker_aware import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
 from src.training import loop, parallel, runs
 from src.training.animation import add_animation, side_by_side
@@ -158,7 +157,7 @@ def pose_matrix(face: np.ndarray) -> torch.Tensor:
     arms = face[rigid] - face[rigid].mean(0)  # no shift of all points looks like a turn of these
     turns = np.cross(np.eye(3)[:, None], arms).reshape(3, -1)
     matrix = np.zeros((LANDMARK_COUNT, 3, 5))
-    matrix[NOSE_TIP, [0, 1], [0, 1]] = 1 / face_width(face[None])
+    matrix[NOSE_TIP, [0, 1], [0, 1]] = 1 / jaw_width(face)
     matrix[rigid, :, 2:] = TURN_WEIGHT * np.linalg.pinv(turns).reshape(len(rigid), 3, 3)
     return torch.from_numpy(matrix.reshape(-1, 5).astype(np.float32))
 

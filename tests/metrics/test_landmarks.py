@@ -13,6 +13,7 @@ from src.errors import InputError
 from src.face.topology import LANDMARK_COUNT
 from src.metrics import landmark_measures as lm
 from src.metrics import predictions
+from src.metrics.aperture import signed_aperture
 from src.models.content import ContentBranch
 from src.models.speaker_aware import SpeakerBranch
 from src.speech.features import MEL_BANDS
@@ -122,7 +123,7 @@ def test_spread_and_speed_of_a_head():
 def test_opening_goes_below_zero():
     track = face(2)
     track[1, 66, 1] = 33
-    assert lm.opening(track) == pytest.approx([2 / 60, -6 / 60])
+    assert signed_aperture(track) == pytest.approx([2 / 60, -6 / 60])
 
 
 def test_separation_by_hand():

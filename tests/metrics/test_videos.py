@@ -18,7 +18,9 @@ from src.errors import InputError
 from src.face.detection import detect_landmarks
 from src.face.topology import EYELID_PAIRS, LANDMARK_COUNT
 from src.io.video import write_video
-from src.metrics import cases, measures, rendered, rendering
+from src.metrics import cases, rendered, rendering
+from src.metrics.aperture import aperture, aperture_correlation
+from src.metrics.open_shut import interpolated_extremes, open_shut_auc, phone_extremes
 from src.render.warp.portrait import PortraitRenderer
 
 
@@ -50,39 +52,37 @@ def test_aperture_is_gap_over_eye_distance_whatever_size_and_roll():
     face = simple_face(2)
     face[0, 66, 1] += 6
     face[1, 66, 1] += 15
-    np.testing.assert_allclose(measures.aperture(face), [6 / 60, 15 / 60])
+    np.testing.assert_allclose(aperture(face), [6 / 60, 15 / 60])
     cos, sin = np.cos(0.4), np.sin(0.4)
     turned = 3.0 * face @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]]) + [500, 80, 7]
-    np.testing.assert_allclose(measures.aperture(turned), [0.1, 0.25])
+    np.testing.assert_allclose(aperture(turned), [0.1, 0.25])
 
 
 def test_correlation_by_hand():
     # Deviations (-1, 0, 1) and (-2, 1, 1): 3 / sqrt(2 * 6).
-    found = measures.aperture_correlation(np.array([1.0, 2, 3]), np.array([0.0, 3, 3]), lag=0)
+    found = aperture_correlation(np.array([1.0, 2, 3]), np.array([0.0, 3, 3]), lag=0)
     assert found == pytest.approx(3 / np.sqrt(12))
-    assert measures.aperture_correlation(np.arange(9.0), -np.arange(9.0), lag=0) == pytest.approx(
-        -1
-    )
+    assert aperture_correlation(np.arange(9.0), -np.arange(9.0), lag=0) == pytest.approx(-1)
 
 
 @pytest.mark.parametrize("late", [-2, -1, 0, 1, 2])
 def test_correlation_finds_a_lag_of_up_to_two_frames(late):
     moving = np.random.default_rng(0).normal(size=120)
     true, made = moving[10:110], moving[10 - late : 110 - late]
-    assert measures.aperture_correlation(made, true) == pytest.approx(1.0)
+    assert aperture_correlation(made, true) == pytest.approx(1.0)
 
 
 def test_correlation_does_not_look_beyond_its_lag():
     moving = np.random.default_rng(0).normal(size=120)
-    assert measures.aperture_correlation(moving[7:107], moving[10:110]) < 0.4
+    assert aperture_correlation(moving[7:107], moving[10:110]) < 0.4
 
 
 def test_correlation_passes_over_unseen_frames_and_motionless_lips():
     true = np.random.default_rng(0).normal(size=50)
     made = true.copy()
     made[[3, 20]] = np.nan
-    assert measures.aperture_correlation(made, true, lag=0) == pytest.approx(1.0)
-    assert np.isnan(measures.aperture_correlation(np.full(50, 0.2), true))
+    assert aperture_correlation(made, true, lag=0) == pytest.approx(1.0)
+    assert np.isnan(aperture_correlation(np.full(50, 0.2), true))
 
 
 def test_phone_extremes_by_hand():
@@ -94,14 +94,14 @@ def test_phone_extremes_by_hand():
         ("b", 0.31, 0.36),  # between two frames: the nearest, 3
         ("ae", 0.7, 0.8),  # no face seen
     ]
-    assert measures.phone_extremes(gap, 10.0, phones) == ([0.3], [0.01, 0.2])
+    assert phone_extremes(gap, 10.0, phones) == ([0.3], [0.01, 0.2])
 
 
 def test_auc_by_hand():
     # 3 > 1, 3 > 2, 2 > 1, and 2 = 2 counts a half: 3.5 of 4 pairs.
-    assert measures.open_shut_auc([3.0, 2.0], [1.0, 2.0]) == 3.5 / 4
-    assert measures.open_shut_auc([0.0], [1.0]) == 0.0
-    assert np.isnan(measures.open_shut_auc([], [1.0]))
+    assert open_shut_auc([3.0, 2.0], [1.0, 2.0]) == 3.5 / 4
+    assert open_shut_auc([0.0], [1.0]) == 0.0
+    assert np.isnan(open_shut_auc([], [1.0]))
 
 
 # ---- what is measured on a video -----------------------------------------------------------------
@@ -111,7 +111,7 @@ def test_gap_between_two_frames_is_interpolated():
     gap = np.array([0.0, 1.0, 0.0, 0.4])
     # At 25 frames a second: 0.05 s is a quarter of the way from the peak at 0.04 to 0 at 0.08,
     # 0.065 is five eighths of it.
-    opened, shut = rendered.phone_gaps(gap, [("aa", 0.05, 0.07), ("p", 0.05, 0.065)])
+    opened, shut = interpolated_extremes(gap, 25.0, [("aa", 0.05, 0.07), ("p", 0.05, 0.065)])
     assert opened == pytest.approx([0.75])
     assert shut == pytest.approx([1 - 5 / 8])
 
@@ -216,9 +216,7 @@ def test_what_was_rendered_is_found_again(speaking):
     found = rendered.redetect(path)
     assert found.shape == true.shape
     assert np.isfinite(found).all()
-    assert (
-        measures.aperture_correlation(measures.aperture(found), measures.aperture(true), 0) > 0.97
-    )
+    assert aperture_correlation(aperture(found), aperture(true), 0) > 0.97
     seen, meant = rendered.motion(found), rendered.motion(true)
     assert (seen.blinks, meant.blinks) == (1, 1)
     assert seen.position == pytest.approx(meant.position, rel=0.2)
@@ -263,8 +261,8 @@ def test_a_clip_becomes_a_case(root, speaking, hopper):
     assert case.true.shape == (58, 68, 3)  # the picture leads by two frames
     assert len(case.wav) == 58 * 640
     assert case.portrait.shape == hopper.shape
-    assert measures.aperture(case.portrait_frame[None])[0] < 0.02
-    assert measures.aperture(detect_landmarks(case.portrait, "mediapipe")[None])[0] < 0.02
+    assert aperture(case.portrait_frame[None])[0] < 0.02
+    assert aperture(detect_landmarks(case.portrait, "mediapipe")[None])[0] < 0.02
 
 
 def test_scores_of_a_perfect_and_a_motionless_video(root, speaking):

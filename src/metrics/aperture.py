@@ -1,0 +1,53 @@
+"""Aperture of the mouth, and its correlation with the ground truth's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from src.face.topology import OUTER_EYE_CORNERS
+
+MEASURE_RATE = 25.0
+"""Frames per second at which motion is compared."""
+
+MAX_LAG = 2  # frames either way
+
+UPPER_LIP, LOWER_LIP = 62, 66
+"""Middle of the inner lips."""
+
+
+def aperture(landmarks: np.ndarray) -> np.ndarray:
+    """Inner-lip gap over the distance of the outer eye corners of (T, 68, >=2) landmarks: (T,).
+
+    Independent of the face's size, position and roll.
+    """
+    points = landmarks[..., :2]
+    gap = np.linalg.norm(points[..., LOWER_LIP, :] - points[..., UPPER_LIP, :], axis=-1)
+    return gap / _eye_distance(points)
+
+
+def signed_aperture(landmarks: np.ndarray) -> np.ndarray:
+    """`aperture` of upright faces (T, 68, >=2): (T,), negative where the lips have crossed."""
+    gap = landmarks[..., LOWER_LIP, 1] - landmarks[..., UPPER_LIP, 1]
+    return gap / _eye_distance(landmarks[..., :2])
+
+
+def _eye_distance(points: np.ndarray) -> np.ndarray:
+    right, left = OUTER_EYE_CORNERS
+    return np.linalg.norm(points[..., left, :] - points[..., right, :], axis=-1)
+
+
+def aperture_correlation(predicted: np.ndarray, reference: np.ndarray, lag: int = MAX_LAG) -> float:
+    """Pearson correlation of two tracks (T,) at their best lag of up to ``lag`` frames.
+
+    Frames where either is NaN (no face found) do not count. NaN where a track is constant.
+    """
+    frames = min(len(predicted), len(reference))
+    predicted, reference = predicted[:frames], reference[:frames]
+    best = -np.inf
+    for shift in range(-lag, lag + 1):
+        a = predicted[max(0, shift) : frames + min(0, shift)]
+        b = reference[max(0, -shift) : frames + min(0, -shift)]
+        known = np.isfinite(a) & np.isfinite(b)
+        if known.sum() > 2 and a[known].std() > 1e-9 and b[known].std() > 1e-9:
+            best = max(best, float(np.corrcoef(a[known], b[known])[0, 1]))
+    return best if np.isfinite(best) else float("nan")

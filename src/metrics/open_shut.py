@@ -1,0 +1,59 @@
+"""Open/shut AUC: whether the lips close for p, b and m and open for vowels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from src.data.lip_shapes import BILABIALS
+from src.metrics.aperture import MEASURE_RATE
+
+OPEN_VOWELS = ("aa", "ae", "ah", "ao", "aw", "ay")
+
+PHONE_RATE = 8 * MEASURE_RATE
+"""Frames per second to which a gap is interpolated: the shortest phones lie between two frames."""
+
+
+def phone_extremes(
+    gap: np.ndarray, rate: float, phones: list[tuple[str, float, float]]
+) -> tuple[list[float], list[float]]:
+    """Largest gap in each open vowel and smallest gap in each p, b and m.
+
+    Args:
+        gap: (T,) at ``rate`` frames per second; frame i is at i / rate seconds.
+        phones: CMU name, start and end in seconds.
+    """
+    opened, shut = [], []
+    for name, start, end in phones:
+        first, last = int(np.ceil(start * rate)), int(np.floor(end * rate))
+        if last < first:  # shorter than a frame: the nearest one
+            first = last = round(0.5 * (start + end) * rate)
+        span = gap[max(0, first) : last + 1]
+        if not np.isfinite(span).any():
+            continue
+        if name in OPEN_VOWELS:
+            opened.append(float(np.nanmax(span)))
+        elif name in BILABIALS:
+            shut.append(float(np.nanmin(span)))
+    return opened, shut
+
+
+def interpolated_extremes(
+    gap: np.ndarray, rate: float, phones: list[tuple[str, float, float]]
+) -> tuple[list[float], list[float]]:
+    """`phone_extremes` of a gap (T,) at a video's frame rate, interpolated linearly.
+
+    A phone shorter than a frame is measured at its own time, not at the nearest frame.
+    """
+    times = np.arange(int((len(gap) - 1) * PHONE_RATE / rate) + 1) * rate / PHONE_RATE
+    return phone_extremes(np.interp(times, np.arange(len(gap)), gap), PHONE_RATE, phones)
+
+
+def open_shut_auc(opened: list[float], shut: list[float]) -> float:
+    """Probability that an open vowel's largest gap exceeds a bilabial's smallest; ties count half.
+
+    NaN where one of the lists is empty.
+    """
+    if not opened or not shut:
+        return float("nan")
+    largest, smallest = np.asarray(opened)[:, None], np.asarray(shut)[None]
+    return float(np.mean((largest > smallest) + 0.5 * (largest == smallest)))
