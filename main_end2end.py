@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from src.animate import Portrait, Speech, Voice
+    from src.animate import Portrait
     from src.models.image_translation import ResUnetGenerator
     from src.models.weights import AudioNetworks
+    from src.speech.features import Recording, SpeechFeatures
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
 CHECKPOINTS = EXAMPLES / "ckpt"
@@ -151,21 +152,21 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(options, jpg, jobs, given)
 
     # Everything above takes no time; from here on the large packages are needed.
-    from src.animate import read_voice, speech_features
     from src.device import pick_device
     from src.models.weights import load_audio_networks
+    from src.speech.features import read_recording, speech_features
 
     device = pick_device(options.device)
     speakers = read_speakers(options.reuse_train_emb_list)
     # What is wrong with picture or voice is said before minutes go into the other.
-    voice = read_voice(jobs[0].voice)
+    voice = read_recording(jobs[0].voice)
     portrait = read_portrait(jpg, options)
     translation = translation_checkpoint(options, given)
     audio_side = {name: path for name, path in given.items() if name != "translation"}
     networks = load_audio_networks(CHECKPOINTS, audio_side, device)
     translator = load_translator(translation, device, exact=options.as_released)
     for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
-        voice = voice if path == jobs[0].voice else read_voice(path)
+        voice = voice if path == jobs[0].voice else read_recording(path)
         keep: dict[str, np.ndarray] | None = {} if options.save_intermediates else None
         log.info("listening to %s (%.1f s)", path, voice.seconds)
         speech = speech_features(voice, networks, keep)
@@ -307,8 +308,8 @@ def load_translator(
 def animate(
     job: Job,
     portrait: Portrait,
-    voice: Voice,
-    speech: Speech,
+    voice: Recording,
+    speech: SpeechFeatures,
     networks: AudioNetworks,
     translator: ResUnetGenerator | None,
     options: argparse.Namespace,
@@ -325,6 +326,7 @@ def animate(
     from src.io import video
     from src.io.files import atomic_write
     from src.render.landmark_image import landmark_picture
+    from src.speech.features import SHORTEST_RECORDING
 
     log.info("moving the face")
     crop = FaceCrop(0, 0, CROP_SIZE) if options.as_released else face_crop(portrait.landmarks)
@@ -384,9 +386,7 @@ def animate(
                 frames = pipeline.side_by_side(
                     portrait.picture, frames, on_picture, as_released=options.as_released
                 )
-            video.write_video(
-                job.out, frames, fps, job.voice, least_seconds=pipeline.SHORTEST_VOICE
-            )
+            video.write_video(job.out, frames, fps, job.voice, least_seconds=SHORTEST_RECORDING)
     log.info("wrote %s", job.out)
 
 

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from src.animate import Speech, Voice
     from src.models.weights import AudioNetworks
     from src.puppets.puppet import Puppet
     from src.render.puppet import PuppetRenderer
+    from src.speech.features import Recording, SpeechFeatures
 
 EXAMPLES_CARTOON = Path(__file__).resolve().parent / "examples_cartoon"
 NO_BACKGROUND = "none"
@@ -105,10 +105,10 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(options, jpg, jobs, given)
 
     # Everything above takes no time; from here on the large packages are needed.
-    from src.animate import read_voice, speech_features
     from src.device import pick_device
     from src.models.weights import load_audio_networks
     from src.puppets.puppet import mended, read_puppet
+    from src.speech.features import read_recording, speech_features
 
     device = pick_device(options.device)
     speakers = read_speakers(options.reuse_train_emb_list)
@@ -116,10 +116,10 @@ def run(options: argparse.Namespace) -> None:
     if not options.as_released:
         puppet = mended(puppet)
     renderer = puppet_renderer(puppet, jpg, options.jpg_bg, device)
-    voice = read_voice(jobs[0].voice)
+    voice = read_recording(jobs[0].voice)
     networks = load_audio_networks(CHECKPOINTS, given, device)
     for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
-        voice = voice if path == jobs[0].voice else read_voice(path)
+        voice = voice if path == jobs[0].voice else read_recording(path)
         log.info("listening to %s (%.1f s)", path, voice.seconds)
         speech = speech_features(voice, networks)
         for job in group:
@@ -147,8 +147,8 @@ def puppet_renderer(
 def animate(
     job: Job,
     renderer: PuppetRenderer,
-    voice: Voice,
-    speech: Speech,
+    voice: Recording,
+    speech: SpeechFeatures,
     networks: AudioNetworks,
     options: argparse.Namespace,
     device: torch.device,
@@ -158,6 +158,7 @@ def animate(
     from src import animate as pipeline
     from src.io import video
     from src.puppets.motion import finish_puppet, opening_gain, resting_face
+    from src.speech.features import SHORTEST_RECORDING
 
     log.info("moving the puppet")
     puppet = renderer.puppet
@@ -182,7 +183,7 @@ def animate(
         seconds = voice.seconds
     sampled = pipeline.sample_landmarks(landmarks, fps, pipeline.frame_count(seconds, fps))
     frames = progress(renderer.frames(sampled), len(sampled), "drawing frames")
-    video.write_video(job.out, frames, fps, job.voice, least_seconds=pipeline.SHORTEST_VOICE)
+    video.write_video(job.out, frames, fps, job.voice, least_seconds=SHORTEST_RECORDING)
     log.info("wrote %s", job.out)
 
 

@@ -31,6 +31,7 @@ from src.models.weights import load_audio_networks  # noqa: E402
 from src.puppets.motion import finish_puppet, opening_gain, resting_face  # noqa: E402
 from src.puppets.puppet import find_picture, mended, read_puppet  # noqa: E402
 from src.settings import AMP_LIP_X, AMP_LIP_Y, AMP_POS  # noqa: E402
+from src.speech.features import Recording, speech_features  # noqa: E402
 
 CARTOONS = ROOT / "examples_cartoon"
 OURS = ("maestro", "captain", "clara", "yuki", "leo", "count")
@@ -51,7 +52,7 @@ def main() -> None:
     spoken = []
     for text in itertools.islice(sentences(TEXTS), options.sentences):
         speech = speak_flite(text, "slt")
-        features = pipeline.speech_features(pipeline.Voice(speech.wav, silent=False), networks)
+        features = speech_features(Recording(speech.wav, silent=False), networks)
         spoken.append((speech, features))
     print("puppet            AUC   open vowels   median p b m   closed to a tenth of a vowel")
     for name in options.puppets:

@@ -1,6 +1,6 @@
 """A portrait and a voice become a video: the stages, one function each, arrays between them.
 
-read_voice → speech_features → face_landmarks → sample_landmarks → frames → src.io.video
+read_recording → speech_features → face_landmarks → sample_landmarks → frames → src.io.video
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from src.errors import InputError
 from src.face.topology import LANDMARK_COUNT
 from src.io import audio
 from src.io.video import even_size
-from src.speech import features
+from src.models.dimensions import WINDOW
+from src.speech.features import SpeechFeatures, windows
 
 if TYPE_CHECKING:
     import torch
@@ -32,34 +33,10 @@ log = logging.getLogger(__name__)
 
 FPS = 25.0  # frames a second of a video
 FPS_AS_RELEASED = audio.FRAME_RATE  # the release makes a frame of every landmark frame
-SHORTEST_VOICE = 0.3  # seconds; the networks hear windows of 18 frames, 0.29 s
-LONG_VOICE = 60.0  # seconds, from which on every stage of listening is told
-SILENCE = -60.0  # dBFS of the RMS, below which there is nothing to be said
 LEAST_FACE = 4.0  # pixels across that landmarks from a file must span
 FADED = 0.25  # how much of the picture shows behind the drawn landmarks
 
 Intermediates = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A recording as the networks get it."""
-
-    samples: np.ndarray  # int16 (N,), 16 kHz, mono
-    silent: bool
-
-    @property
-    def seconds(self) -> float:
-        return len(self.samples) / audio.SAMPLE_RATE
-
-
-@dataclass(frozen=True)
-class Speech:
-    """What is said, and by whom."""
-
-    content: np.ndarray  # (T, 80) standardised mel of the converted voice
-    speaker: np.ndarray  # (256,) embedding
-    silent: bool
 
 
 @dataclass(frozen=True)
@@ -75,64 +52,6 @@ class Portrait:
         moved = np.array(landmarks, np.float64)
         moved[..., :2] = (moved[..., :2] + 0.5) / self.scale - 0.5
         return moved
-
-
-def read_voice(path: str | Path) -> Voice:
-    """Decode a voice; very short sound is padded, silence is warned of.
-
-    Raises:
-        InputError: no sound can be read from it.
-    """
-    samples = audio.read_audio(path)
-    silent = audio.loudness(samples) < SILENCE
-    if silent:
-        log.warning("%s: silence, so the lips stay as they are", path)
-    shortest = round(SHORTEST_VOICE * audio.SAMPLE_RATE)
-    if len(samples) < shortest:
-        seconds = len(samples) / audio.SAMPLE_RATE
-        log.warning("%s: %.2f s of sound, padded to %.1f s", path, seconds, SHORTEST_VOICE)
-        samples = np.pad(samples, (0, shortest - len(samples)))
-    return Voice(samples, silent)
-
-
-def speech_features(
-    voice: Voice, networks: AudioNetworks, keep: Intermediates | None = None
-) -> Speech:
-    """Who speaks (an embedding) and what is said (mel in one fixed voice, standardised).
-
-    Args:
-        keep: where given, gets every intermediate under the name in the release's numbers.
-    """
-    from thirdparty.speaker_encoder import embed_speaker
-
-    def tell(stage: str) -> None:
-        if voice.seconds >= LONG_VOICE:
-            log.info("listening: %s", stage)
-
-    normalised = audio.normalise_loudness(voice.samples)
-    tell("who speaks")
-    speaker = embed_speaker(voice.samples)
-    tell("spectrum and pitch")
-    samples = features.prepare_samples(normalised)
-    mel = features.log_mel(samples)
-    f0 = features.normalise_f0(features.log_f0(samples))
-    del samples
-    bins = features.f0_bins(f0)
-    tell("what is said")
-    source = embed_speaker(normalised)
-    converted = features.convert_voice(
-        networks.autovc, mel, bins, source, networks.target_embedding
-    )
-    if keep is not None:
-        keep["wav_normalised"] = normalised
-        keep["speaker_embedding"] = speaker
-        keep["mel"] = mel
-        keep["f0_norm"] = f0
-        keep["f0_bin"] = bins
-        keep["speaker_embedding_normalised_wav"] = source
-        keep["autovc_mel"] = converted
-    content = features.standardise(converted, networks.mel_mean, networks.mel_std)
-    return Speech(content, speaker, voice.silent)
 
 
 def prepare_portrait(
@@ -210,7 +129,7 @@ def read_landmarks(path: Path, picture: np.ndarray) -> np.ndarray:
 
 
 def moving_face(
-    speech: Speech,
+    speech: SpeechFeatures,
     face: np.ndarray,
     networks: AudioNetworks,
     *,
@@ -229,14 +148,14 @@ def moving_face(
     from src.motion.prediction import predict_landmarks
 
     # The release loses as many frames at the end as a window is long.
-    lost = features.WINDOW if as_released else 0
+    lost = WINDOW if as_released else 0
     count = max(1, len(speech.content) - lost)
     return predict_landmarks(
         networks.content,
         networks.speaker,
-        features.windows(speech.content, networks.content.window_lead)[:count],
-        features.windows(speech.content, networks.speaker.window_lead)[:count],
-        speech.speaker if speaker is None else speaker,
+        windows(speech.content, networks.content.window_lead)[:count],
+        windows(speech.content, networks.speaker.window_lead)[:count],
+        speech.speaker_embedding if speaker is None else speaker,
         face,
         amp_lip_x=0.0 if speech.silent else amp_lip_x,
         amp_lip_y=0.0 if speech.silent else amp_lip_y,
@@ -247,7 +166,7 @@ def moving_face(
 
 
 def face_landmarks(
-    speech: Speech,
+    speech: SpeechFeatures,
     face: np.ndarray,
     networks: AudioNetworks,
     *,

@@ -198,7 +198,7 @@ def test_silence_keeps_the_lips_still(tmp_path, face_file, capfd):
     assert main_end2end.main([*arguments, f"--out={out}"]) == 0
     gaps = mouth_gap(np.load(out))
     assert np.abs(gaps - mouth_gap(np.load(face_file)[None])).max() < 0.01
-    assert capfd.readouterr().err == f"{silence}: silence, so the lips stay as they are\n"
+    assert capfd.readouterr().err == f"{silence}: silence, so the lips do not move\n"
 
 
 def test_a_tenth_of_a_second_is_padded(tmp_path, face_file, capfd):
@@ -207,7 +207,7 @@ def test_a_tenth_of_a_second_is_padded(tmp_path, face_file, capfd):
     video = tmp_path / "short.mp4"
     arguments = [f"--wav={voice}", f"--landmarks={face_file}", "--renderer=warp"]
     assert main_end2end.main([*arguments, f"--out={video}"]) == 0
-    assert capfd.readouterr().err == f"{voice}: 0.10 s of sound, padded to 0.3 s\n"
+    assert capfd.readouterr().err == f"{voice}: 0.10 s of audio, padded to 0.3 s\n"
     assert cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT) == 8
     assert abs(len(read_audio(video)) / SAMPLE_RATE - 0.3) < 0.07
 
@@ -520,23 +520,6 @@ class TestStages:
         assert np.allclose(portrait.to_file(portrait.landmarks)[:, :2], 1000.0)
         small = pipeline.prepare_portrait(picture[:301, :203], landmarks, 1000)
         assert small.picture.shape == (302, 204, 3) and (small.landmarks == landmarks).all()
-
-    def test_a_long_voice_tells_its_stages(self, caplog):
-        from src.models.weights import load_audio_networks
-
-        networks = load_audio_networks(main_end2end.CHECKPOINTS, {}, "cpu")
-        short, long = (
-            pipeline.Voice(np.resize(read_audio(VOICE), seconds * SAMPLE_RATE), False)
-            for seconds in (2, 60)
-        )
-        with caplog.at_level("INFO", "src.animate"):
-            caplog.clear()
-            pipeline.speech_features(short, networks)
-            assert not caplog.messages
-            pipeline.speech_features(long, networks)
-        assert caplog.messages == [
-            f"listening: {stage}" for stage in ("who speaks", "spectrum and pitch", "what is said")
-        ]
 
     def test_transparency_becomes_white(self):
         picture = np.zeros((2, 2, 4), np.uint8)

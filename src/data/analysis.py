@@ -13,7 +13,7 @@ from src.command_line import progress
 from src.data import dumps, voices
 from src.data.workers import in_parallel
 from src.errors import InputError
-from src.io.audio import normalise_loudness
+from src.speech.features import acoustic_features
 
 _log = logging.getLogger(__name__)
 
@@ -84,15 +84,14 @@ def analyse_sound(wav: np.ndarray, target: Path) -> None:
     """Write what is heard in int16 samples (N,): ``mel``, ``f0_bins`` and both embeddings."""
     from thirdparty.speaker_encoder import embed_speaker
 
-    normalised = normalise_loudness(wav)
-    mel, bins = voices.analyse(normalised)
+    acoustic = acoustic_features(wav)
     dumps.save_npz(
         target,
         wav_sha256=np.array(_digest(wav)),
-        mel=mel,
-        f0_bins=bins,
+        mel=acoustic.mel,
+        f0_bins=acoustic.f0_bins,
         embedding=embed_speaker(wav),
-        embedding_normalised=embed_speaker(normalised),
+        embedding_normalised=acoustic.embedding,
     )
 
 

@@ -10,7 +10,8 @@ import math
 
 import torch
 
-from src.speech.features import DYNAMIC_RANGE, MEL_BANDS, MEL_RANGE
+from src.models.dimensions import MEL_BANDS
+from src.speech.mel import DYNAMIC_RANGE, MEL_RANGE
 
 THROAT_RANGE = (0.84, 1.19)  # factor on all frequencies: vocal tract length of adults
 EQUALISER_DB = 6.0  # deviation of the random tilt and bumps of microphone and room

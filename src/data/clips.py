@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from src.animate import SILENCE
 from src.errors import InputError
 from src.face.detection import track_landmarks
-from src.io.audio import SAMPLE_RATE, ffmpeg_path, loudness, read_audio
+from src.io.audio import SAMPLE_RATE, ffmpeg_path, read_audio
+from src.speech.loudness import SILENCE, loudness
 
 VIDEO_RATE = 25.0  # frames a second of the tracked clips (the paper's data)
 LONGEST_SIDE = 640  # pixels; larger frames only cost time

@@ -39,7 +39,7 @@ class Converter:
 
     def convert(self, mel: np.ndarray, bins: np.ndarray, embedding: np.ndarray) -> np.ndarray:
         """(T, 80) content features of a spectrum."""
-        from src.speech.features import convert_voice
+        from src.speech.voice_conversion import convert_voice
 
         generator = _autovc(self.weights, self.checkpoint)
         return convert_voice(generator, mel, bins, embedding, self.target)

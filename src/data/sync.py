@@ -15,7 +15,7 @@ from src.data.clips import VIDEO_RATE
 from src.face.geometry import inner_lip_gap, normalise, register
 from src.face.registration import static_face
 from src.face.topology import LANDMARK_COUNT
-from src.io.audio import FRAME_RATE, normalise_loudness
+from src.io.audio import FRAME_RATE
 
 if TYPE_CHECKING:
     from src.models.weights import AudioNetworks
@@ -114,12 +114,14 @@ def lip_gap(track: np.ndarray) -> np.ndarray:
 
 def heard_features(wav: np.ndarray, networks: AudioNetworks) -> np.ndarray:
     """Converted log-mel (T, 80) of int16 sound as recorded."""
-    from src.data.voices import analyse
-    from src.speech.features import convert_voice
-    from thirdparty.speaker_encoder import embed_speaker
+    from src.speech.features import acoustic_features
+    from src.speech.voice_conversion import convert_voice
 
-    normalised = normalise_loudness(wav)
-    mel, bins = analyse(normalised)
+    acoustic = acoustic_features(wav)
     return convert_voice(
-        networks.autovc, mel, bins, embed_speaker(normalised), networks.target_embedding
+        networks.autovc,
+        acoustic.mel,
+        acoustic.f0_bins,
+        acoustic.embedding,
+        networks.target_embedding,
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from src.data.dumps import Voices
-from src.io.audio import normalise_loudness, read_audio
-from src.speech.features import f0_bins, log_f0, log_mel, normalise_f0, prepare_samples
+from src.io.audio import read_audio
+from src.speech.features import acoustic_features
 
 SOUND_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".ogg", ".opus")
 
@@ -30,22 +30,13 @@ def speaker_of(stem: str) -> str:
     return "LJ" if speaker.startswith("LJ") else speaker
 
 
-def analyse(wav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Loudness-normalised int16 (N,) -> log-mel (T, 80) and F0 bins (T,)."""
-    samples = prepare_samples(wav)
-    return log_mel(samples), f0_bins(normalise_f0(log_f0(samples)))
-
-
 def analyse_recording(
     recording: tuple[Path, str],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, str, str]:
     """Log-mel, F0 bins, embedding, name and speaker of a recording (path, speaker)."""
-    from thirdparty.speaker_encoder import embed_speaker
-
     path, speaker = recording
-    wav = normalise_loudness(read_audio(path))
-    mel, bins = analyse(wav)
-    return mel, bins, embed_speaker(wav), path.stem, speaker
+    acoustic = acoustic_features(read_audio(path))
+    return acoustic.mel, acoustic.f0_bins, acoustic.embedding, path.stem, speaker
 
 
 def collect(rows: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray, str, str]]) -> Voices:

@@ -17,7 +17,6 @@ from src.errors import InputError
 SAMPLE_RATE = 16000  # Hz (published release, as in AutoVC)
 HOP_LENGTH = 256  # samples between audio frames (published release, as in AutoVC)
 FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # audio frames, and so landmark frames, a second
-TARGET_LOUDNESS = -20.0  # dBFS of the RMS (published release)
 FULL_SCALE = 32768  # |int16| at 0 dBFS
 
 
@@ -100,22 +99,3 @@ def _refuse_nan_wav(path: Path) -> None:
                     raise InputError(f"{path}: the sound holds samples that are not numbers (NaN)")
     except soundfile.LibsndfileError:
         return  # ffmpeg reads more kinds of WAV, and says what is wrong with the rest
-
-
-def loudness(wav: np.ndarray) -> float:
-    """RMS level of int16 (N,) samples in dBFS; minus infinity for digital silence.
-
-    The RMS is cut to a whole number as in the release's sound library, where it is at least 1.
-    """
-    rms = np.sqrt(np.mean(np.square(wav, dtype=np.float64)))
-    rms = np.floor(rms) if rms >= 1 else rms
-    return float(20.0 * np.log10(rms / FULL_SCALE)) if rms > 0 else float("-inf")
-
-
-def normalise_loudness(wav: np.ndarray) -> np.ndarray:
-    """Bring int16 (N,) samples to ``TARGET_LOUDNESS``, clipped to int16; silence stays silence."""
-    level = loudness(wav)
-    if not np.isfinite(level):
-        return wav.copy()
-    gain = 10.0 ** ((TARGET_LOUDNESS - level) / 20.0)
-    return np.clip(np.floor(wav * gain), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

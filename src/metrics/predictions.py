@@ -42,7 +42,9 @@ from src.motion.prediction import (
     smooth_joined,
     speaker_displacement,
 )
-from src.speech.features import DYNAMIC_RANGE, convert_voice, standardise, windows
+from src.speech.features import standardise, windows
+from src.speech.mel import DYNAMIC_RANGE
+from src.speech.voice_conversion import convert_voice
 
 if TYPE_CHECKING:
     from src.models.weights import AudioNetworks

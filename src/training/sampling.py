@@ -6,7 +6,8 @@ import numpy as np
 
 from src.data.dumps import Clip
 from src.errors import InputError
-from src.speech.features import WINDOW, standardise
+from src.models.dimensions import WINDOW
+from src.speech.features import standardise
 
 
 def clip_chances(

@@ -17,7 +17,7 @@ import torch
 from src.data.augment import VoiceChanger
 from src.data.dumps import Voices
 from src.models.autovc import Generator
-from src.speech.features import f0_one_hot
+from src.speech.f0 import f0_one_hot
 from src.training import loop, parallel, runs
 
 CROP = 128  # frames of a training crop (AutoVC)

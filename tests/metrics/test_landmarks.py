@@ -15,8 +15,8 @@ from src.metrics import landmark_measures as lm
 from src.metrics import predictions
 from src.metrics.aperture import signed_aperture
 from src.models.content import ContentBranch
+from src.models.dimensions import MEL_BANDS
 from src.models.speaker_aware import SpeakerBranch
-from src.speech.features import MEL_BANDS
 
 
 def face(frames: int = 1) -> np.ndarray:

@@ -28,8 +28,9 @@ from src.face import registration as faces
 from src.face.geometry import normalise, register
 from src.models.autovc import Generator
 from src.models.content import ContentBranch
+from src.models.dimensions import WINDOW
 from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
-from src.speech.features import WINDOW, standardise, windows
+from src.speech.features import standardise, windows
 from src.training import content, runs, sampling, speaker_aware, voice_conversion
 
 

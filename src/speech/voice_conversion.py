@@ -1,0 +1,52 @@
+"""Voice conversion by AutoVC: an utterance's words in one fixed voice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.models.dimensions import FRAME_MULTIPLE
+from src.speech.f0 import f0_one_hot
+
+if TYPE_CHECKING:
+    import torch
+
+CHUNK = 4096  # frames converted at a time
+
+
+def convert_voice(
+    generator: torch.nn.Module,
+    mel: np.ndarray,
+    bins: np.ndarray,
+    embedding: np.ndarray,
+    target_embedding: np.ndarray,
+) -> np.ndarray:
+    """Convert an utterance to the target speaker's voice.
+
+    Args:
+        generator: ``src.models.autovc.Generator`` in eval mode, on any device.
+        mel: (T, 80) log-mel.
+        bins: (T,) F0 bins.
+        embedding: (256,) speaker embedding of the loudness-normalised recording.
+        target_embedding: (256,) speaker embedding of the target.
+
+    Returns:
+        Log-mel of the converted voice, float32 (T, 80).
+    """
+    import torch
+
+    device = next(generator.parameters()).device
+    source = torch.from_numpy(np.asarray(embedding, np.float32))[None].to(device)
+    target = torch.from_numpy(np.asarray(target_embedding, np.float32))[None].to(device)
+    converted = []
+    with torch.inference_mode():
+        for start in range(0, len(mel), CHUNK):
+            chunk = mel[start : start + CHUNK]
+            padding = ((0, -len(chunk) % FRAME_MULTIPLE), (0, 0))
+            one_hot = f0_one_hot(bins[start : start + CHUNK])
+            x = torch.from_numpy(np.pad(chunk, padding))[None].to(device)
+            f0 = torch.from_numpy(np.pad(one_hot, padding))[None].to(device)
+            _, refined, _ = generator(x, source, f0, target, f0)
+            converted.append(refined[0, : len(chunk)].float().cpu().numpy())
+    return np.concatenate(converted)
