@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     from src.data import dumps
     from src.models.content import ContentBranch
-    from src.training import content, runs
+    from src.training import content, parallel, runs
 
     training = runs.begin(options)
     root = options.root_dir
@@ -89,7 +89,8 @@ def run(options: argparse.Namespace) -> None:
         dropout=options.dropout,
         window_lead=options.window_lead,
     )
-    clips, held_out = dumps.read_training(root, options.dump_file_name)
+    with parallel.first_alone():  # which lays a large dump out for all
+        clips, held_out = dumps.read_training(root, options.dump_file_name)
     statistics = content.statistics(clips)
     if given := options.load_a2l_C_name:
         network, contents = runs.load_network(ContentBranch, "model_g_face_id", given)

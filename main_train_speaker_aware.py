@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     from src.data import dumps, passages
     from src.io.checkpoint import read_checkpoint
     from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
-    from src.training import content, runs, speaker_aware
+    from src.training import content, parallel, runs, speaker_aware
 
     training = runs.begin(options)
     root = options.root_dir
@@ -72,7 +72,8 @@ def run(options: argparse.Namespace) -> None:
         unused_decoder=False,
         window_lead=options.window_lead,
     )
-    clips, held_out = dumps.read_training(root, options.dump_file_name)
+    with parallel.first_alone():  # which lays a large dump out for all
+        clips, held_out = dumps.read_training(root, options.dump_file_name)
     statistics = content.statistics(clips)
     if given := options.load_a2l_C_name:
         statistics = runs.stored_statistics(read_checkpoint(given)[0], given)

@@ -228,16 +228,13 @@ def read_training(root: Path, name: str) -> tuple[list[Clip], list[Clip]]:
     Raises:
         InputError: as ``read_clips``, or one of the two has no clips.
     """
-    from src.training import parallel
-
     held_out = "val"
     if not dump_paths(root, "val", name)[0].exists() and dump_paths(root, "test", name)[0].exists():
         held_out = "test"
         _log.info("no dump of the split val: validation is on the split test")
     both = []
     for split in ("train", held_out):
-        with parallel.first_alone():  # a large dump is laid out once
-            both.append(read_clips(root, split, name))
+        both.append(read_clips(root, split, name))
         if not both[-1]:
             raise InputError(
                 f"{dump_paths(root, split, name)[0]}: no clips in it; main_prepare_data.py takes "
