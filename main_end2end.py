@@ -325,6 +325,8 @@ def animate(
     from src.face.geometry import close_mouth, slim_lips_widen_eyes
     from src.io import video
     from src.io.files import atomic_write
+    from src.motion.settings import MotionSettings
+    from src.options import from_options
     from src.render.landmark_image import landmark_picture
     from src.speech.features import SHORTEST_RECORDING
 
@@ -342,12 +344,7 @@ def animate(
         speech,
         face,
         networks,
-        amp_lip_x=options.amp_lip_x,
-        amp_lip_y=options.amp_lip_y,
-        amp_pos=options.amp_pos,
-        seed=options.seed,
-        as_released=options.as_released,
-        device=device,
+        from_options(options, MotionSettings),
         speaker=speaker,
         keep=keep,
     )

@@ -157,6 +157,7 @@ def animate(
     """Make one video."""
     from src import animate as pipeline
     from src.io import video
+    from src.motion.settings import MotionSettings
     from src.puppets.motion import finish_puppet, opening_gain, resting_face
     from src.speech.features import SHORTEST_RECORDING
 
@@ -167,11 +168,12 @@ def animate(
         speech,
         resting_face(puppet, networks.standard_face[:, 2], as_released=options.as_released),
         networks,
-        amp_lip_x=options.amp_lip_x,
-        amp_lip_y=gain * options.amp_lip_y,
-        amp_pos=options.amp_pos,
-        as_released=options.as_released,
-        device=device,
+        MotionSettings(
+            amp_lip_x=options.amp_lip_x,
+            amp_lip_y=gain * options.amp_lip_y,
+            amp_pos=options.amp_pos,
+            as_released=options.as_released,
+        ),
         speaker=speaker,
     )
     landmarks = finish_puppet(predicted, puppet, as_released=options.as_released)

@@ -28,9 +28,9 @@ from src.data.synthesis import speak_flite  # noqa: E402
 from src.io.audio import SAMPLE_RATE  # noqa: E402
 from src.metrics.open_shut import interpolated_extremes, open_shut_auc  # noqa: E402
 from src.models.weights import load_audio_networks  # noqa: E402
+from src.motion.settings import MotionSettings  # noqa: E402
 from src.puppets.motion import finish_puppet, opening_gain, resting_face  # noqa: E402
 from src.puppets.puppet import find_picture, mended, read_puppet  # noqa: E402
-from src.settings import AMP_LIP_X, AMP_LIP_Y, AMP_POS  # noqa: E402
 from src.speech.features import Recording, speech_features  # noqa: E402
 
 CARTOONS = ROOT / "examples_cartoon"
@@ -45,7 +45,7 @@ def main() -> None:
     add = parser.add_argument
     add("puppets", nargs="*", default=OURS, metavar="PUPPET", help="(those of examples_cartoon/)")
     add("--sentences", type=int, default=30, help="(%(default)s)")
-    add("--amp_lip_y", type=float, default=AMP_LIP_Y, help="(%(default)s)")
+    add("--amp_lip_y", type=float, default=MotionSettings().amp_lip_y, help="(%(default)s)")
     options = parser.parse_args()
     device = torch.device("cpu")
     networks = load_audio_networks(ROOT / "examples" / "ckpt", {}, device)
@@ -65,11 +65,7 @@ def main() -> None:
                 features,
                 face,
                 networks,
-                amp_lip_x=AMP_LIP_X,
-                amp_lip_y=options.amp_lip_y * opening_gain(puppet),
-                amp_pos=AMP_POS,
-                as_released=False,
-                device=device,
+                MotionSettings(amp_lip_y=options.amp_lip_y * opening_gain(puppet)),
             )
             landmarks = finish_puppet(predicted, puppet, as_released=False)
             count = pipeline.frame_count(len(speech.wav) / SAMPLE_RATE, pipeline.FPS)

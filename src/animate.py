@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,9 @@ from src.errors import InputError
 from src.face.topology import LANDMARK_COUNT
 from src.io import audio
 from src.io.video import even_size
-from src.models.dimensions import WINDOW
-from src.speech.features import SpeechFeatures, windows
+from src.motion import default, released
+from src.motion.settings import MotionSettings
+from src.speech.features import SpeechFeatures
 
 if TYPE_CHECKING:
     import torch
@@ -132,92 +133,41 @@ def moving_face(
     speech: SpeechFeatures,
     face: np.ndarray,
     networks: AudioNetworks,
-    *,
-    amp_lip_x: float,
-    amp_lip_y: float,
-    amp_pos: float,
-    as_released: bool,
-    device: torch.device | str,
+    settings: MotionSettings,
     speaker: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Move a normalised face (68, 3) to speech; the arguments are those of `face_landmarks`.
-
-    Returns:
-        (T, 68, 3) float32 at `audio.FRAME_RATE`, normalised.
-    """
-    from src.motion.prediction import predict_landmarks
-
-    # The release loses as many frames at the end as a window is long.
-    lost = WINDOW if as_released else 0
-    count = max(1, len(speech.content) - lost)
-    return predict_landmarks(
-        networks.content,
-        networks.speaker,
-        windows(speech.content, networks.content.window_lead)[:count],
-        windows(speech.content, networks.speaker.window_lead)[:count],
-        speech.speaker_embedding if speaker is None else speaker,
-        face,
-        amp_lip_x=0.0 if speech.silent else amp_lip_x,
-        amp_lip_y=0.0 if speech.silent else amp_lip_y,
-        amp_pos=amp_pos,
-        as_released=as_released,
-        device=device,
-    )
+    """Moving landmarks (T, 68, 3), normalised, of a normalised face (68, 3)."""
+    method = released if settings.as_released else default
+    if speech.silent:
+        settings = replace(settings, amp_lip_x=0.0, amp_lip_y=0.0)
+    return method.predict_landmarks(speech, face, networks, settings, speaker)
 
 
 def face_landmarks(
     speech: SpeechFeatures,
     face: np.ndarray,
     networks: AudioNetworks,
-    *,
-    amp_lip_x: float,
-    amp_lip_y: float,
-    amp_pos: float,
-    seed: int,
-    as_released: bool,
-    device: torch.device | str,
+    settings: MotionSettings,
     speaker: np.ndarray | None = None,
     keep: Intermediates | None = None,
 ) -> np.ndarray:
-    """Move a face to speech.
+    """Moving landmarks (T, 68, 3) of a still face (68, 3), both in pixels."""
+    from src.face.geometry import denormalise, normalise
 
-    Args:
-        face: (68, 3) of the still face, in pixels of any picture.
-        amp_lip_x: factor on the lips' motion to the sides.
-        amp_lip_y: factor on the lips' motion up and down.
-        amp_pos: factor on the motion of head and face.
-        seed: of the blinks.
-        as_released: step for step as the published release.
-        device: where the networks are.
-        speaker: (256,) embedding in place of the voice's own.
-        keep: where given, gets every intermediate under the name in the release's numbers.
-
-    Returns:
-        (T, 68, 3) float32 at `audio.FRAME_RATE`: x and y in the pixels of `face`.
-    """
-    from src.face.geometry import normalise
-    from src.motion.prediction import finish_landmarks
-
+    method = released if settings.as_released else default
     normalised, scale, shift = normalise(face, networks.standard_face[:, 2])
-    predicted = moving_face(
-        speech,
-        normalised,
-        networks,
-        amp_lip_x=amp_lip_x,
-        amp_lip_y=amp_lip_y,
-        amp_pos=amp_pos,
-        as_released=as_released,
-        device=device,
-        speaker=speaker,
-    )
+    predicted = moving_face(speech, normalised, networks, settings, speaker)
+    pixels = denormalise(predicted, scale, shift)
+    blinking, final = method.finish_portrait(pixels, settings.seed)
     if keep is not None:
         keep["landmarks_normalised"] = normalised
         keep["scale"] = np.array(scale)
         keep["shift"] = shift
         keep["landmarks_predicted"] = predicted
-    return finish_landmarks(
-        predicted, scale, shift, blinks=True, seed=seed, as_released=as_released, keep=keep
-    )
+        keep["landmarks_denormalised"] = pixels
+        keep[f"landmarks_blinking_seed{settings.seed}"] = blinking
+        keep["landmarks_final"] = final
+    return final
 
 
 def frame_count(seconds: float, fps: float) -> int:

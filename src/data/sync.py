@@ -91,15 +91,13 @@ def predicted_gap(features: np.ndarray, track: np.ndarray, networks: AudioNetwor
         features: (T, 80) converted log-mel of the whole sound.
         track: (T', 68, 3) of the face in pixels, which lends its shape.
     """
-    from src.motion.prediction import predicted_displacement
+    from src.motion.displacement import content_output
     from src.speech.features import standardise, windows
 
     still = static_face(register(track, networks.standard_face))
     portrait, _, _ = normalise(still, networks.standard_face[:, 2])
     heard = standardise(features, networks.mel_mean, networks.mel_std)
-    moved = predicted_displacement(
-        networks.content, windows(heard, networks.content.window_lead), portrait
-    )
+    moved = content_output(networks.content, windows(heard, networks.content.window_lead), portrait)
     return inner_lip_gap(moved.reshape(-1, LANDMARK_COUNT, 3))
 
 

@@ -35,13 +35,10 @@ from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
 from src.metrics import landmark_measures as lm
 from src.models.weights import DEFAULT_FILES, PARTS
-from src.motion.prediction import (
-    combine,
-    content_displacement,
-    predicted_displacement,
-    smooth_joined,
-    speaker_displacement,
-)
+from src.motion.default import combine, content_displacement, speaker_displacement
+from src.motion.displacement import content_output
+from src.motion.settings import MotionSettings
+from src.motion.smoothing import smooth_joined
 from src.speech.features import standardise, windows
 from src.speech.mel import DYNAMIC_RANGE
 from src.speech.voice_conversion import convert_voice
@@ -238,17 +235,11 @@ def moved_by_networks(
     portrait, _, _ = normalise(example.still, networks.standard_face[:, 2])
     heard = windows(example.content, networks.content.window_lead)
     if factors is None:
-        moved = predicted_displacement(networks.content, heard, portrait, device)
+        moved = content_output(networks.content, heard, portrait)
         moved = example.still + moved.reshape(-1, LANDMARK_COUNT, 3).astype(np.float64)
         return moved + head_displacement(example, networks, 1.0, device) if posed else moved
-    content = content_displacement(
-        networks.content,
-        heard,
-        portrait,
-        amp_lip_x=factors.lip_x,
-        amp_lip_y=factors.lip_y,
-        device=device,
-    )
+    settings = MotionSettings(amp_lip_x=factors.lip_x, amp_lip_y=factors.lip_y)
+    content = content_displacement(networks.content, heard, portrait, settings)
     speaker = np.zeros_like(content)
     if posed:
         speaker = head_displacement(example, networks, factors.position, device)
@@ -260,9 +251,7 @@ def head_displacement(
 ) -> np.ndarray:
     """Displacement (T, 68, 3) of a clip by the speaker-aware branch."""
     heard = windows(example.content, networks.speaker.window_lead)
-    return speaker_displacement(
-        networks.speaker, heard, example.embedding, amp_pos=factor, device=device
-    )
+    return speaker_displacement(networks.speaker, heard, example.embedding, factor)
 
 
 def moved_by_references(example: Example, references: References) -> dict[str, np.ndarray]:

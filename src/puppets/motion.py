@@ -10,7 +10,8 @@ from src.face.geometry import (
     denormalise,
 )
 from src.face.topology import FACE_WITHOUT_LIPS, LIPS
-from src.motion.prediction import part_lips, smooth
+from src.motion.default import part_lips
+from src.motion.smoothing import smooth
 from src.puppets.puppet import Puppet
 
 FACE_SMOOTHING = (17, 3)

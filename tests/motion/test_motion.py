@@ -1,16 +1,18 @@
-"""Windows of speech to moving landmarks: the published numbers, and what the default mends."""
+"""Speech features to moving landmarks: the release's numbers, and where the default departs."""
 
 import numpy as np
 import pytest
 import torch
 
 from src.face import topology
+from src.face.geometry import denormalise
 from src.models.content import ContentBranch
 from src.models.speaker_aware import SpeakerBranch
-from src.motion import prediction as motion
+from src.models.weights import AudioNetworks
+from src.motion import blinks, default, displacement, released, smoothing
+from src.motion.settings import MotionSettings
+from src.speech.features import SpeechFeatures, windows
 from tests.parity import PARITY, fill, needs_parity
-
-WINDOW = 18
 
 
 @pytest.fixture(scope="module")
@@ -25,78 +27,67 @@ def features(pipeline) -> np.ndarray:
     return ((pipeline["autovc_mel"] - mean) / deviation).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def networks() -> tuple[ContentBranch, SpeakerBranch]:
-    content, speaker = ContentBranch(), SpeakerBranch()
+def models_of(content: ContentBranch, speaker: SpeakerBranch) -> AudioNetworks:
+    """Both branches with filled weights; what comes before them is not used here."""
     fill(content)
     fill(speaker)
-    return content, speaker
+    none = np.zeros(0)
+    return AudioNetworks(None, content, speaker, none, none, none, none)
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[ContentBranch, SpeakerBranch]:
-    """Narrow networks with filled weights, for long voices."""
+def official() -> AudioNetworks:
+    return models_of(ContentBranch(), SpeakerBranch())
+
+
+@pytest.fixture(scope="module")
+def small() -> AudioNetworks:
+    """Narrow networks, for long recordings."""
     content = ContentBranch(prior_hidden=16, prior=16, lstm_size=16, lstm_layers=1, hidden=(32, 16))
     speaker = SpeakerBranch(
         audio_size=16, audio_layers=1, model_size=16, feed_forward=32, hidden=(32, 16),
         unused_decoder=False,
     )  # fmt: skip
-    fill(content)
-    fill(speaker)
-    return content, speaker
+    return models_of(content, speaker)
 
 
-def windows(features: np.ndarray) -> np.ndarray:
-    return np.lib.stride_tricks.sliding_window_view(features, WINDOW, axis=0).swapaxes(1, 2)
-
-
-def long_voice(features: np.ndarray, length: int) -> np.ndarray:
+def long_speech(features: np.ndarray, length: int) -> np.ndarray:
     """Real speech played forwards and backwards until it is long enough, so it has no joints."""
     both = np.concatenate([features, features[::-1]])
-    return windows(np.tile(both, (length // len(both) + 2, 1)))[:length]
+    return np.tile(both, (length // len(both) + 1, 1))[:length]
 
 
-def predict(networks, features, pipeline, **options) -> np.ndarray:
-    voice = features if features.ndim == 3 else windows(features)
+def predict(models, features, pipeline, method=default, **settings) -> np.ndarray:
+    speech = SpeechFeatures(features, pipeline["speaker_embedding"], silent=False)
     face = pipeline["landmarks_normalised"]
-    embedding = pipeline["speaker_embedding"]
-    return motion.predict_landmarks(*networks, voice, voice, embedding, face, **options)
+    return method.predict_landmarks(speech, face, models, MotionSettings(**settings))
 
 
 @needs_parity
-def test_as_released_every_step(networks, features, pipeline):
-    voice = windows(features)[: len(features) - WINDOW]
-    predicted = predict(networks, voice, pipeline, as_released=True)
+def test_released_method_gives_the_release_s_numbers(official, features, pipeline):
+    predicted = predict(official, features, pipeline, released)
     np.testing.assert_allclose(predicted, pipeline["landmarks_predicted"], atol=1e-4)
-    steps = {}
-    final = motion.finish_landmarks(
-        pipeline["landmarks_predicted"],
-        float(pipeline["scale"]),
-        pipeline["shift"],
-        seed=0,
-        as_released=True,
-        keep=steps,
-    )
-    assert steps["landmarks_final"] is final
-    for name, values in steps.items():
-        np.testing.assert_allclose(values, pipeline[name], atol=1e-3, err_msg=name)
-    from_voice = motion.finish_landmarks(
-        predicted, float(pipeline["scale"]), pipeline["shift"], as_released=True
-    )
+    back = float(pipeline["scale"]), pipeline["shift"]
+    pixels = denormalise(pipeline["landmarks_predicted"], *back)
+    np.testing.assert_allclose(pixels, pipeline["landmarks_denormalised"], atol=1e-3)
+    blinking, final = released.finish_portrait(pixels, seed=0)
+    np.testing.assert_allclose(blinking, pipeline["landmarks_blinking_seed0"], atol=1e-3)
+    np.testing.assert_allclose(final, pipeline["landmarks_final"], atol=1e-3)
+    _, from_voice = released.finish_portrait(denormalise(predicted, *back), seed=0)
     np.testing.assert_allclose(from_voice, pipeline["landmarks_final"], atol=0.02)
 
 
-def test_segments_as_released_drop_a_short_rest():
-    assert motion.segments(287) == [slice(0, 287)]
-    assert motion.segments(1024 + 9) == [slice(0, 512), slice(512, 1024)]
-    assert motion.segments(512 + 10) == [slice(0, 512), slice(512, 522)]
-    assert motion.segments(5) == [slice(0, 5)]
+def test_released_segments_drop_a_short_rest():
+    assert released.segments(287) == [slice(0, 287)]
+    assert released.segments(1024 + 9) == [slice(0, 512), slice(512, 1024)]
+    assert released.segments(512 + 10) == [slice(0, 512), slice(512, 522)]
+    assert released.segments(5) == [slice(0, 5)]
 
 
 @pytest.mark.parametrize("length", [1, 511, 512, 513, 700, 900, 1024, 5000])
-def test_fading_segments_cover_every_frame_with_weight_one(length):
+def test_blended_segments_cover_every_frame_with_weight_one(length):
     total = np.zeros(length)
-    pieces = motion.fading_segments(length, 512)
+    pieces = displacement.blended_segments(length, 512)
     for piece, weight in pieces:
         assert piece.stop - piece.start == len(weight) <= 512
         total[piece] += weight
@@ -107,18 +98,18 @@ def test_fading_segments_cover_every_frame_with_weight_one(length):
 
 @needs_parity
 @pytest.mark.parametrize("length", [1, 2, 5, 17, 60, 287, 513, 1500])
-def test_default_gives_one_frame_a_window(small, features, pipeline, length):
-    predicted = predict(small, long_voice(features, length), pipeline)
+def test_default_gives_one_frame_for_each_audio_frame(small, features, pipeline, length):
+    predicted = predict(small, long_speech(features, length), pipeline)
     assert predicted.shape == (length, 68, 3) and np.isfinite(predicted).all()
-    final = motion.finish_landmarks(predicted, -0.01, np.array([-128.0, -128.0]))
+    _, final = default.finish_portrait(predicted, seed=0)
     assert final.shape == (length, 68, 3) and np.isfinite(final).all()
 
 
 @needs_parity
 def test_default_has_no_seams_where_the_release_jumps(small, features, pipeline):
-    voice = long_voice(features, 3 * 512)
-    released = predict(small, voice, pipeline, as_released=True, amp_pos=1.0)
-    mended = predict(small, voice, pipeline, amp_pos=1.0)
+    speech = long_speech(features, 3 * 512)
+    by_release = predict(small, speech, pipeline, released, amp_pos=1.0)
+    by_default = predict(small, speech, pipeline, amp_pos=1.0)
     nose = [30]
 
     def seam_over_typical(landmarks: np.ndarray) -> float:
@@ -126,8 +117,8 @@ def test_default_has_no_seams_where_the_release_jumps(small, features, pipeline)
         at_seams = max(speed[seam - 4 : seam + 4].max() for seam in (512, 1024))
         return at_seams / np.percentile(speed, 99)
 
-    assert seam_over_typical(mended) < 1.2
-    assert seam_over_typical(released) > 1.5, "else the test would not see a seam"
+    assert seam_over_typical(by_default) < 1.2
+    assert seam_over_typical(by_release) > 1.5, "else the test would not see a seam"
 
 
 @needs_parity
@@ -135,31 +126,36 @@ def test_calibration_of_a_long_voice_does_not_depend_on_where_a_segment_ends(
     small, features, pipeline
 ):
     face = pipeline["landmarks_normalised"]
-    voice = long_voice(features, 1200)
-    whole = motion.content_displacement(small[0], voice, face)
+    speech = windows(long_speech(features, 1200))
+    settings = MotionSettings()
+    whole = default.content_displacement(small.content, speech, face, settings)
     raw = whole - whole[0]
     for batch in (slice(0, 512), slice(700, 1200)):
-        part = motion.content_displacement(small[0], voice[batch], face)
+        part = default.content_displacement(small.content, speech[batch], face, settings)
         np.testing.assert_allclose(part - part[0], raw[batch] - raw[batch][0], atol=1e-5)
 
 
 @needs_parity
 def test_amplifiers_act_on_what_they_name(small, features, pipeline):
     face = pipeline["landmarks_normalised"]
-    voice = windows(features)
-    one = motion.content_displacement(small[0], voice, face, amp_lip_x=1, amp_lip_y=1)
-    more = motion.content_displacement(small[0], voice, face, amp_lip_x=3, amp_lip_y=0.5)
+    speech = windows(features)
+
+    def lips(x: float, y: float) -> np.ndarray:
+        settings = MotionSettings(amp_lip_x=x, amp_lip_y=y)
+        return default.content_displacement(small.content, speech, face, settings)
+
+    one, more = lips(1, 1), lips(3, 0.5)
     np.testing.assert_allclose(more[:, 48:, 0], 3 * one[:, 48:, 0], rtol=1e-6)
     np.testing.assert_allclose(more[:, 48:, 1], 0.5 * one[:, 48:, 1], rtol=1e-6)
     np.testing.assert_array_equal(more[:, :48], one[:, :48])
-    still = motion.speaker_displacement(small[1], voice, pipeline["speaker_embedding"], amp_pos=0)
+    still = default.speaker_displacement(small.speaker, speech, pipeline["speaker_embedding"], 0)
     assert not still.any()
 
 
 @needs_parity
 def test_speaker_branch_moves_the_head_but_not_the_lips_apart(small, features, pipeline):
-    voice = windows(features)
-    moved = motion.speaker_displacement(small[1], voice, pipeline["speaker_embedding"])
+    embedding = pipeline["speaker_embedding"]
+    moved = default.speaker_displacement(small.speaker, windows(features), embedding, 0.5)
     for upper, lower in topology.OUTER_LIP_PAIRS + topology.INNER_LIP_PAIRS:
         gap = np.abs(moved[:, upper] - moved[:, lower]).max()
         assert gap < 0.02 * np.abs(moved).max()  # a hundredth of at most twice the motion
@@ -182,7 +178,7 @@ def test_crossed_lips_meet_without_a_jump_and_stay_thick():
     gaps = np.linspace(0.2, -0.2, 41, dtype=np.float32)
     lips = mouth(gaps)
     before = lips.copy()
-    motion.part_lips(lips)
+    default.part_lips(lips)
     apart = gaps >= 0
     np.testing.assert_array_equal(lips[apart], before[apart])
     np.testing.assert_allclose(lips[~apart][:, 62, 1], lips[~apart][:, 66, 1], atol=1e-6)
@@ -190,10 +186,10 @@ def test_crossed_lips_meet_without_a_jump_and_stay_thick():
     assert np.abs(np.diff(lips, axis=0)).max() <= np.abs(np.diff(before, axis=0)).max() + 1e-6
 
 
-def test_crossed_lips_as_released_take_the_thickness_of_the_frame_before():
+def test_released_crossed_lips_take_the_thickness_of_the_frame_before():
     lips = mouth(np.array([0.1, -0.1, -0.1], np.float32))
     lips[1, 51, 1] -= 0.3
-    motion.part_lips_as_released(lips)
+    released.part_lips(lips)
     np.testing.assert_allclose(lips[1:, 62, 1], 0, atol=1e-7)
     np.testing.assert_allclose(lips[1:, 51, 1], -0.2, atol=1e-6)
 
@@ -201,28 +197,28 @@ def test_crossed_lips_as_released_take_the_thickness_of_the_frame_before():
 def test_smooth_keeps_cubics_and_takes_any_length():
     time = np.linspace(0, 1, 40)
     cubic = np.stack([time**3 - time, 2 * time**2], axis=1)
-    np.testing.assert_allclose(motion.smooth(cubic, 15, 3), cubic, atol=1e-12)
+    np.testing.assert_allclose(smoothing.smooth(cubic, 15, 3), cubic, atol=1e-12)
     for length in range(1, 8):
-        assert motion.smooth(cubic[:length], 15, 3).shape == (length, 2)
+        assert smoothing.smooth(cubic[:length], 15, 3).shape == (length, 2)
 
 
-def test_blinks_as_released_follow_the_seed():
-    assert motion.blink_frames(500, 0, as_released=True) == [30, 164, 301, 444]
-    assert motion.blink_frames(45, 0, as_released=True) == []
+def test_released_blinks_follow_the_seed():
+    assert released.blink_frames(500, 0) == [30, 164, 301, 444]
+    assert released.blink_frames(45, 0) == []
 
 
-def test_blinks_shut_fully_follow_the_head_and_leave_the_global_generator_alone():
+def test_blinks_close_fully_follow_the_head_and_leave_the_global_generator_alone():
     length = 400
     face = np.zeros((length, 68, 3), np.float32)
     face[:, :, 0] = np.arange(length)[:, None]  # the head slides a pixel a frame
     face[:, [lower for _, lower in topology.EYELID_PAIRS], 1] = 8
     np.random.seed(5)
     state = np.random.get_state()[1].copy()
-    shut = motion.blink_frames(length, seed=3)
-    assert shut == motion.blink_frames(length, seed=3) != motion.blink_frames(length, seed=4)
+    shut = blinks.blink_frames(length, seed=3)
+    assert shut == blinks.blink_frames(length, seed=3) != blinks.blink_frames(length, seed=4)
     assert np.array_equal(np.random.get_state()[1], state)
     assert shut[0] == 30 and all(90 <= b - a < 150 for a, b in zip(shut, shut[1:], strict=False))
-    blinking = motion.add_blinks(face, shut)
+    blinking = blinks.add_blinks(face, shut)
     for frame in shut:
         held = blinking[frame : frame + 3]
         np.testing.assert_allclose(held[:, 37, 1], 6, atol=1e-5)
@@ -234,66 +230,58 @@ def test_blinks_shut_fully_follow_the_head_and_leave_the_global_generator_alone(
 
 
 @needs_parity
-def test_eyes_shut_in_the_finished_landmarks_and_not_without_blinks(small, features, pipeline):
+def test_eyes_close_in_the_finished_landmarks_and_only_there(small, features, pipeline):
     predicted = predict(small, features, pipeline, amp_pos=0.1)
-    back = float(pipeline["scale"]), pipeline["shift"]
-    for blinks in (True, False):
-        final = motion.finish_landmarks(predicted, *back, blinks=blinks)
-        gap = np.linalg.norm(final[:, 41, :2] - final[:, 37, :2], axis=-1)
-        shut = gap < 0.02 * np.median(gap)
-        assert shut.any() == blinks
+    _, final = default.finish_portrait(predicted, seed=0)
+    for landmarks, blinking in ((final, True), (predicted, False)):
+        gap = np.linalg.norm(landmarks[:, 41, :2] - landmarks[:, 37, :2], axis=-1)
+        assert (gap < 0.02 * np.median(gap)).any() == blinking
 
 
 @needs_parity
 def test_ten_minutes_run_in_batches(small, features, pipeline):
     import tracemalloc
 
-    voice = long_voice(features, 37_500)
+    speech = long_speech(features, 37_500)
     tracemalloc.start()
-    predicted = predict(small, voice, pipeline)
+    predicted = predict(small, speech, pipeline)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert predicted.shape == (37_500, 68, 3) and predicted.dtype == np.float32
     assert peak < 400e6, f"{peak / 1e6:.0f} MB"
 
 
-def test_windows_of_both_networks_must_agree(small):
-    some = np.zeros((3, WINDOW, 80), np.float32)
-    with pytest.raises(ValueError, match="3 and 2 windows"):
-        motion.predict_landmarks(*small, some, some[:2], np.zeros(256), np.zeros((68, 3)))
-
-
-def test_rest_is_the_shut_mouth_also_for_the_upper_lip():
+def test_rest_is_the_closed_mouth_also_for_the_upper_lip():
     moves = np.zeros((40, 68, 3), np.float32)
     opened = np.where(np.arange(40) % 4 == 0, 0.1, 0.0)
     moves[:, 65:68, 1] = 0.3 + opened[:, None]
     moves[:, 61:64, 1] = 0.3 - opened[:, None]
-    calibrated = motion.calibrate_at_rest(moves.reshape(40, -1)).reshape(40, 68, 3)
+    calibrated = default.calibrate(moves.reshape(40, -1)).reshape(40, 68, 3)
     assert np.abs(calibrated[1]).max() < 1e-6
     assert calibrated[0, 66, 1] == pytest.approx(0.1, abs=1e-6)
     assert calibrated[0, 62, 1] == pytest.approx(-0.1, abs=1e-6)
-    release = motion.calibrate(moves.reshape(40, -1)).reshape(40, 68, 3)
-    assert release[1, 62, 1] > 0.04  # the upper lip hangs down where the mouth is shut
+    release = released.calibrate(moves.reshape(40, -1)).reshape(40, 68, 3)
+    assert release[1, 62, 1] > 0.04  # the upper lip hangs down where the mouth is closed
 
 
 def test_rest_is_the_mean_of_two_fifths_of_the_frames_and_of_one_where_there_are_few():
     moves = np.zeros((10, 68, 3), np.float32)
     moves[:, 65:68, 1] = np.array([0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, 0.4, 0.5, 1.0])[:, None]
-    calibrated = motion.calibrate_at_rest(moves.reshape(10, -1)).reshape(10, 68, 3)
+    calibrated = default.calibrate(moves.reshape(10, -1)).reshape(10, 68, 3)
     # The four least gaps are 0.1, 0.2, 0.3 and 0.4.
     assert calibrated[:, 66, 1] == pytest.approx(moves[:, 66, 1] - 0.25, abs=1e-6)
-    two = motion.calibrate_at_rest(moves[:2].reshape(2, -1)).reshape(2, 68, 3)
+    two = default.calibrate(moves[:2].reshape(2, -1)).reshape(2, 68, 3)
     assert two[:, 66, 1] == pytest.approx([0.8, 0.0], abs=1e-6)
 
 
-def test_as_released_with_a_network_of_short_sequences():
+def test_released_method_with_a_network_of_short_sequences():
     torch.manual_seed(0)
     network = SpeakerBranch(
         audio_size=8, audio_layers=1, layers=1, feed_forward=8, max_length=40, unused_decoder=False
     ).eval()
-    windows = np.random.default_rng(0).normal(size=(530, 18, 80)).astype(np.float32)
-    moved = motion.speaker_displacement(network, windows, np.ones(256) / 16, as_released=True)
+    speech = np.random.default_rng(0).normal(size=(530, 18, 80)).astype(np.float32)
+    moved = released.speaker_displacement(network, speech, np.ones(256) / 16, 0.5)
     assert moved.shape == (530, 68, 3) and np.isfinite(moved).all()
     # The rest that the release drops is dropped here, too.
-    short = motion.speaker_displacement(network, windows[:515], np.ones(256) / 16, as_released=True)
+    short = released.speaker_displacement(network, speech[:515], np.ones(256) / 16, 0.5)
     assert short.shape == (512, 68, 3)

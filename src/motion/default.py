@@ -1,0 +1,179 @@
+"""The default method: speech features and a still face to moving landmarks (paper, section 4).
+
+It departs from the published release (`src.motion.released`) where the release is at fault: one
+calibration over the whole recording, sequences that blend into each other, lips that cross are
+parted without a jump, lids that blink follow the head, and every audio frame becomes a landmark
+frame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from src.face.geometry import inner_lip_gap
+from src.face.topology import LANDMARK_COUNT, LIPS
+from src.motion.blinks import add_blinks, blink_frames
+from src.motion.displacement import (
+    SPEAKER_SMOOTHING,
+    close_lips,
+    content_output,
+    speaker_output,
+)
+from src.motion.settings import MotionSettings
+from src.motion.smoothing import smooth, smooth_final, smooth_joined
+from src.speech.features import windows as windows_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from src.models.speaker_aware import SpeakerBranch
+    from src.models.weights import AudioNetworks
+    from src.speech.features import SpeechFeatures
+
+REST_FRACTION = 0.4
+"""Fraction of the frames, those with the mouth most closed, whose mean is the rest position. More
+keeps lips closed too long, fewer leave them open in a p, b or m."""
+
+MIRRORED = 48
+"""Windows repeated backwards before the first and after the last one."""
+
+PARTING_FOLLOWERS = {
+    (61, 67): ((49, 59, 0.5), (50, 58, 1.0)),
+    (62, 66): ((51, 57, 1.0),),
+    (63, 65): ((52, 56, 1.0), (53, 55, 0.5)),
+}
+"""Outer lip points (upper, lower, weight) that follow when crossed inner ones are parted."""
+
+
+def predict_landmarks(
+    speech: SpeechFeatures,
+    face: np.ndarray,
+    models: AudioNetworks,
+    settings: MotionSettings,
+    speaker_embedding: np.ndarray | None = None,
+) -> np.ndarray:
+    """Moving landmarks of a recording.
+
+    Args:
+        speech: features of T audio frames.
+        face: (68, 3) normalised still face.
+        models: content and speaker-aware branch.
+        settings: amplitudes.
+        speaker_embedding: (256,) in place of the recording's own.
+
+    Returns:
+        (T, 68, 3) float32 normalised landmarks at 62.5 frames a second.
+    """
+    embedding = speech.speaker_embedding if speaker_embedding is None else speaker_embedding
+    content, speaker = models.content, models.speaker
+    content_windows = windows_of(speech.content, content.window_lead)
+    speaker_windows = windows_of(speech.content, speaker.window_lead)
+    return smooth_joined(
+        combine(
+            face,
+            speaker_displacement(speaker, speaker_windows, embedding, settings.amp_pos),
+            content_displacement(content, content_windows, face, settings),
+        )
+    )
+
+
+def content_displacement(
+    branch: torch.nn.Module, windows: np.ndarray, face: np.ndarray, settings: MotionSettings
+) -> np.ndarray:
+    """Calibrated and amplified displacement by the content branch.
+
+    Args:
+        branch: the content branch in eval mode.
+        windows: (T, 18, 80) standardised features.
+        face: (68, 3) normalised still face.
+
+    Returns:
+        (T, 68, 3) float32 in normalised coordinates.
+    """
+    return amplify_lips(calibrate(content_output(branch, windows, face)), settings)
+
+
+def amplify_lips(displacement: np.ndarray, settings: MotionSettings) -> np.ndarray:
+    """Displacements (T, 204) as (T, 68, 3) with the lips amplified; a view, changed in place."""
+    displacement = displacement.reshape(-1, LANDMARK_COUNT, 3)
+    displacement[:, LIPS, 0] *= settings.amp_lip_x
+    displacement[:, LIPS, 1] *= settings.amp_lip_y
+    return displacement
+
+
+def calibrate(displacement: np.ndarray) -> np.ndarray:
+    """Subtract the rest position: the mean of the frames with the mouth most closed.
+
+    They are `REST_FRACTION` of all. The release takes the smaller half of each coordinate by
+    itself, which for the upper lip, whose y is smallest when it is raised, is the open mouth.
+
+    Args:
+        displacement: (T, 204).
+
+    Returns:
+        (T, 204), dtype kept.
+    """
+    count = max(int(REST_FRACTION * len(displacement)), 1)
+    gap = inner_lip_gap(displacement.reshape(-1, LANDMARK_COUNT, 3))
+    return displacement - displacement[np.argsort(gap)[:count]].mean(axis=0)
+
+
+def speaker_displacement(
+    branch: SpeakerBranch, windows: np.ndarray, embedding: np.ndarray, amp_pos: float
+) -> np.ndarray:
+    """Smoothed displacement of the whole face by the speaker-aware branch, lips kept together.
+
+    Args:
+        branch: the speaker-aware branch in eval mode.
+        windows: (T, 18, 80) standardised features.
+        embedding: (256,) speaker embedding of unit length.
+        amp_pos: factor on the displacement.
+
+    Returns:
+        (T, 68, 3) float32 in normalised coordinates.
+    """
+    # Mirrored at both ends, so that the head neither starts nor stops with a jerk.
+    order = np.pad(np.arange(len(windows)), MIRRORED, mode="symmetric")
+    output = speaker_output(branch, windows, embedding, order)
+    return amp_pos * close_lips(smooth(output, *SPEAKER_SMOOTHING)[MIRRORED:-MIRRORED])
+
+
+def combine(face: np.ndarray, speaker: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Still face (68, 3) plus both displacements (T, 68, 3), crossed lips parted; float32."""
+    landmarks = np.asarray(face, np.float32) + speaker + content
+    part_lips(landmarks)
+    return landmarks
+
+
+def part_lips(landmarks: np.ndarray) -> None:
+    """Let inner lip points that have crossed meet halfway, in place.
+
+    The outer lips follow, so that each lip keeps its thickness; the correction grows from zero with
+    the crossing, so nothing jumps.
+
+    Args:
+        landmarks: (T, 68, 3), y down.
+    """
+    for (upper, lower), followers in PARTING_FOLLOWERS.items():
+        half = 0.5 * np.maximum(landmarks[:, upper, 1] - landmarks[:, lower, 1], 0)
+        landmarks[:, upper, 1] -= half
+        landmarks[:, lower, 1] += half
+        for above, below, weight in followers:
+            landmarks[:, above, 1] -= weight * half
+            landmarks[:, below, 1] += weight * half
+
+
+def finish_portrait(landmarks: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth a portrait's landmarks, then let it blink, so that blinks stay sharp.
+
+    Args:
+        landmarks: (T, 68, 3) pixels.
+        seed: of the pauses between blinks.
+
+    Returns:
+        (T, 68, 3) landmarks with blinks, and the final ones: the same array here.
+    """
+    blinking = add_blinks(smooth_final(landmarks), blink_frames(len(landmarks), seed))
+    return blinking, blinking

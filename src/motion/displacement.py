@@ -1,0 +1,121 @@
+"""The two branches run over a whole recording: windows of speech features to displacements.
+
+Both the default method and the release's (`src.motion.default`, `src.motion.released`) build on
+these functions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from src.face.topology import INNER_LIP_PAIRS, LANDMARK_COUNT, OUTER_LIP_PAIRS
+from src.models.speaker_aware import EMBEDDING_GAIN, SpeakerBranch
+from src.motion.smoothing import raised_cosine
+
+BATCH = 512
+"""Windows that go through the content branch at once: bounds the memory."""
+
+OVERLAP = 128
+"""Windows over which one sequence of the speaker-aware branch blends into the next."""
+
+SPEAKER_SMOOTHING = (31, 3)
+"""Savitzky-Golay window in frames and order, for the speaker-aware displacement (release)."""
+
+MOUTH_CLOSING = 0.99
+"""Fraction by which the speaker-aware branch's lips are brought together (published release):
+lips belong to the content branch."""
+
+
+def content_output(branch: torch.nn.Module, windows: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Output of the content branch, neither calibrated nor amplified.
+
+    Args:
+        branch: the content branch in eval mode.
+        windows: (T, 18, 80) standardised features; a view will do.
+        face: (68, 3) normalised still face.
+
+    Returns:
+        (T, 204) float32 displacements in normalised coordinates.
+    """
+    device = next(branch.parameters()).device
+    static = _tensor(np.asarray(face).reshape(1, -1), device)
+    batches = []
+    with torch.inference_mode():
+        for start in range(0, len(windows), BATCH):
+            batch = _tensor(windows[start : start + BATCH], device)
+            batches.append(branch(batch, static).cpu().numpy())
+    return np.concatenate(batches)
+
+
+def speaker_output(
+    branch: SpeakerBranch, windows: np.ndarray, embedding: np.ndarray, order: np.ndarray
+) -> np.ndarray:
+    """Output of the speaker-aware branch for windows in a given order, in blended sequences.
+
+    Args:
+        branch: the speaker-aware branch in eval mode.
+        windows: (T, 18, 80) standardised features; a view will do.
+        embedding: (256,) speaker embedding of unit length.
+        order: (N,) indices of windows.
+
+    Returns:
+        (N, 204) float32 displacements in normalised coordinates.
+    """
+    device = next(branch.parameters()).device
+    speaker = EMBEDDING_GAIN * _tensor(np.asarray(embedding).reshape(1, -1), device)
+    output = np.zeros((len(order), 3 * LANDMARK_COUNT), np.float32)
+    for piece, weight in blended_segments(len(order), branch.max_length):
+        with torch.inference_mode():
+            sequence = branch(_tensor(windows[order[piece]], device), speaker)[0].cpu().numpy()
+        output[piece] += weight[:, None] * sequence
+    return output
+
+
+def close_lips(displacement: np.ndarray) -> np.ndarray:
+    """Bring facing lip points of displacements (T, 204) together by `MOUTH_CLOSING`.
+
+    Returns:
+        (T, 68, 3), a view of the input, which is changed.
+    """
+    displacement = displacement.reshape(-1, LANDMARK_COUNT, 3)
+    for upper, lower in OUTER_LIP_PAIRS + INNER_LIP_PAIRS:
+        middle = 0.5 * (displacement[:, upper] + displacement[:, lower])
+        for point in (upper, lower):
+            displacement[:, point] += MOUTH_CLOSING * (middle - displacement[:, point])
+    return displacement
+
+
+def blended_segments(length: int, longest: int) -> list[tuple[slice, np.ndarray]]:
+    """Segments that overlap by at least `OVERLAP` or a quarter, with weights that sum to one.
+
+    Args:
+        length: windows of the recording.
+        longest: windows that a segment may have.
+
+    Returns:
+        (segment, (segment length,) float32 weights) in order of time.
+    """
+    if length <= longest:
+        return [(slice(0, length), np.ones(length, np.float32))]
+    overlap = max(min(OVERLAP, longest // 4), 1)
+    count = -(-(length - overlap) // (longest - overlap))
+    starts = np.linspace(0, length - longest, count).round().astype(int)
+    pieces = []
+    total = np.zeros(length, np.float32)
+    for index, start in enumerate(starts):
+        weight = np.ones(longest, np.float32)
+        if index > 0:
+            weight[:overlap] = raised_cosine(overlap)
+        if index < count - 1:
+            weight[longest - overlap :] = 1 - raised_cosine(overlap)
+        piece = slice(int(start), int(start) + longest)
+        total[piece] += weight
+        pieces.append((piece, weight))
+    # Rounded starts overlap by more than is blended, and three at a time in a short recording.
+    return [(piece, weight / total[piece]) for piece, weight in pieces]
+
+
+def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """A float32 tensor with memory of its own: views of sliding windows cannot be shared."""
+    return torch.from_numpy(np.array(values, np.float32, order="C")).to(device)
