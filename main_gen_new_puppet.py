@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     import cv2
 
-    from src.face.drawings import lips_on_outline
+    from src.face.contours import fit_inner_lips
     from src.io.files import atomic_write, check_writable
     from src.io.image import read_picture
     from src.puppets.puppet import (
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> None:
         try:
             landmarks = find_landmarks(picture, options.landmark_detector, source)
             if options.inner_lip:
-                landmarks = within_line(lips_on_outline(picture, landmarks))
+                landmarks = within_line(fit_inner_lips(picture, landmarks))
         except InputError as problem:
             if not options.edit:
                 raise
@@ -155,11 +155,11 @@ def find_landmarks(picture: np.ndarray, detector: str, source: Path) -> np.ndarr
     Raises:
         InputError: no face is found, with a word on what to do then.
     """
-    from src.face.drawings import detect_drawn
+    from src.face.drawings import detect_drawn_face
 
     log.info("finding the face in %s", source)
     try:
-        return detect_drawn(picture, detector, str(source))
+        return detect_drawn_face(picture, detector, str(source))
     except InputError as problem:
         raise InputError(
             f"{problem}: give the 68 points by --landmarks FILE (.pts, or 68 lines of x y), "

@@ -170,11 +170,3 @@ def inner_lip_area(landmarks: np.ndarray) -> np.ndarray:
 def jaw_width(landmarks: np.ndarray) -> np.ndarray:
     """Distance between the ends of the jaw of landmarks (..., 68, D): (...,)."""
     return np.linalg.norm(landmarks[..., JAW.stop - 1, :] - landmarks[..., JAW.start, :], axis=-1)
-
-
-def evenly(curve: np.ndarray, count: int) -> np.ndarray:
-    """Points (count, 2) at equal distances along a curve (N, 2)."""
-    lengths = np.linalg.norm(np.diff(curve, axis=0), axis=1)
-    position = np.concatenate([[0], np.cumsum(lengths)])
-    wanted = np.linspace(0, position[-1], count)
-    return np.column_stack([np.interp(wanted, position, curve[:, axis]) for axis in (0, 1)])
