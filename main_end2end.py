@@ -327,7 +327,7 @@ def animate(
     from src.io.files import atomic_write
     from src.motion.settings import MotionSettings
     from src.options import from_options
-    from src.render.landmark_image import landmark_picture
+    from src.render.landmark_image import landmark_image, side_by_side
     from src.speech.features import SHORTEST_RECORDING
 
     log.info("moving the face")
@@ -352,7 +352,7 @@ def animate(
         size = CROP_SIZE if by_crop else portrait.picture.shape[:2]
         keep["landmarks_in"] = portrait.landmarks
         keep["landmarks_closed_mouth"] = close_mouth(portrait.landmarks)
-        keep["landmark_image_frame10"] = landmark_picture(
+        keep["landmark_image_frame10"] = landmark_image(
             landmarks[min(10, len(landmarks) - 1)], size
         )
         with (
@@ -380,8 +380,8 @@ def animate(
         ) as made:
             frames = progress(made, len(sampled), "drawing frames")
             if options.show_landmarks:
-                frames = pipeline.side_by_side(
-                    portrait.picture, frames, on_picture, as_released=options.as_released
+                frames = side_by_side(
+                    portrait.picture, frames, on_picture, on_white=options.as_released
                 )
             video.write_video(job.out, frames, fps, job.voice, least_seconds=SHORTEST_RECORDING)
     log.info("wrote %s", job.out)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from src.models.weights import AudioNetworks
     from src.puppets.puppet import Puppet
-    from src.render.puppet import PuppetRenderer
+    from src.render.mesh import MeshRenderer
     from src.speech.features import Recording, SpeechFeatures
 
 EXAMPLES_CARTOON = Path(__file__).resolve().parent / "examples_cartoon"
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
     puppet = read_puppet(jpg, options.inner_lip)
     if not options.as_released:
         puppet = mended(puppet)
-    renderer = puppet_renderer(puppet, jpg, options.jpg_bg, device)
+    renderer = make_renderer(puppet, jpg, options.jpg_bg, device)
     voice = read_recording(jobs[0].voice)
     networks = load_audio_networks(CHECKPOINTS, given, device)
     for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
@@ -123,15 +123,25 @@ def run(options: argparse.Namespace) -> None:
         log.info("listening to %s (%.1f s)", path, voice.seconds)
         speech = speech_features(voice, networks)
         for job in group:
-            animate(job, renderer, voice, speech, networks, options, device, speakers[job.speaker])
+            animate(
+                job,
+                puppet,
+                renderer,
+                voice,
+                speech,
+                networks,
+                options,
+                device,
+                speakers[job.speaker],
+            )
 
 
-def puppet_renderer(
+def make_renderer(
     puppet: Puppet, jpg: Path, background: str | None, device: torch.device
-) -> PuppetRenderer:
+) -> MeshRenderer:
     """The renderer over the background asked for: a file, `none`, or the puppet's own."""
     from src.puppets.puppet import PuppetFiles, read_background
-    from src.render.puppet import PuppetRenderer
+    from src.puppets.renderer import puppet_renderer
 
     if background is None:
         path = PuppetFiles(jpg).background()
@@ -141,12 +151,13 @@ def puppet_renderer(
         path = find_input(background, EXAMPLES_CARTOON, "background")
     behind = None if path is None else read_background(path, puppet)
     # On the processor OpenCV is faster than PyTorch.
-    return PuppetRenderer(puppet, behind, device if device.type == "cuda" else None)
+    return puppet_renderer(puppet, behind, device if device.type == "cuda" else None)
 
 
 def animate(
     job: Job,
-    renderer: PuppetRenderer,
+    puppet: Puppet,
+    renderer: MeshRenderer,
     voice: Recording,
     speech: SpeechFeatures,
     networks: AudioNetworks,
@@ -162,7 +173,6 @@ def animate(
     from src.speech.features import SHORTEST_RECORDING
 
     log.info("moving the puppet")
-    puppet = renderer.puppet
     gain = 1.0 if options.as_released else opening_gain(puppet)
     predicted = pipeline.moving_face(
         speech,

@@ -193,9 +193,9 @@ def preview_sheet(puppet: Puppet) -> np.ndarray:
     import numpy as np
 
     from src.face.geometry import denormalise
-    from src.render.puppet import PuppetRenderer
+    from src.puppets.renderer import puppet_renderer
 
-    renderer = PuppetRenderer(puppet)
+    renderer = puppet_renderer(puppet)
     drawn = puppet.landmarks
     closed = denormalise(puppet.closed_face, puppet.scale, puppet.shift)[:, :2]
     height, width = puppet.picture.shape[:2]

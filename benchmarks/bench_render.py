@@ -4,7 +4,7 @@
     python benchmarks/bench_render.py --device cpu --threads 2 --turns 5
 
 Random weights, which take as long as trained ones. *Plain* is the loop of the published release:
-draw, network, picture, one frame at a time, float32. The others are `TranslationRenderer` with the
+draw, network, picture, one frame at a time, float32. The others are `UNetRenderer` with the
 network as `src.models.folding` makes it. They take turns, and the best turn of each counts; time
 of the processor's cores tells more than the clock where other programs run. Encoding is not in it.
 Needs torch, numpy, scipy and opencv.
@@ -34,10 +34,10 @@ from src.models.image_translation import (  # noqa: E402
     mended,
     painted,
 )
-from src.render.crop import paste  # noqa: E402  (no package)
-from src.render.landmark_image import landmark_picture, smooth_landmark_picture  # noqa: E402
-from src.render.unet import TranslationRenderer, in_order, thread_pool  # noqa: E402
-from src.render.warp.portrait import PortraitRenderer  # noqa: E402
+from src.render.compositing import paste  # noqa: E402  (no package)
+from src.render.landmark_image import landmark_image  # noqa: E402
+from src.render.unet import UNetRenderer, in_order, thread_pool  # noqa: E402
+from src.render.warp.portrait import WarpRenderer  # noqa: E402
 
 DRAWING = ROOT / "examples_cartoon" / "maestro"
 EMBEDDED = {
@@ -99,7 +99,7 @@ def plain_painting(network: ResUnetGenerator, device: torch.device) -> Frames:
 
     def frames(count: int) -> Iterator[np.ndarray]:
         for face in motion(landmarks, count):
-            seen = np.concatenate([landmark_picture(face, CROP_SIZE), picture], axis=-1)
+            seen = np.concatenate([landmark_image(face), picture], axis=-1)
             with torch.no_grad():
                 colours = painted(network(tensor(seen, device)))
             yield (colours[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
@@ -110,13 +110,13 @@ def plain_painting(network: ResUnetGenerator, device: torch.device) -> Frames:
 def plain_mending(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
     """The same for a mending network, with the warp before and the paste after it."""
     picture, landmarks = portrait(side)
-    crop, warper = face_crop(landmarks), PortraitRenderer(picture, landmarks)
+    crop, warper = face_crop(landmarks), WarpRenderer(picture, landmarks)
     still = cut(picture, crop)
 
     def frames(count: int) -> Iterator[np.ndarray]:
         for face in motion(landmarks, count):
             whole = warper.render(face)
-            drawn, warped = smooth_landmark_picture(crop.to_crop(face)), cut(whole, crop)
+            drawn, warped = landmark_image(crop.to_crop(face), antialiased=True), cut(whole, crop)
             seen = tensor(np.concatenate([drawn, still, warped], axis=-1), device)
             with torch.no_grad():
                 colours, share = mended(network(seen), seen[:, 6:])
@@ -130,7 +130,7 @@ def ours(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
     """The renderer, on the whole picture where the network paints one of its own size."""
     picture, landmarks = portrait(side)
     crop = face_crop(landmarks) if network.mends else FaceCrop(0, 0, CROP_SIZE)
-    renderer = TranslationRenderer(network, picture, crop, device, landmarks=landmarks)
+    renderer = UNetRenderer(picture, landmarks, network, device, crop)
     return lambda count: renderer.frames(motion(landmarks, count))
 
 
@@ -138,7 +138,7 @@ def network_alone(network: ResUnetGenerator, device: torch.device) -> Frames:
     """The renderer's threads and batches without what comes before and after the network."""
     picture, landmarks = portrait(CROP_SIZE)
     crop = face_crop(landmarks)
-    renderer = TranslationRenderer(network, picture, crop, device, landmarks=landmarks)
+    renderer = UNetRenderer(picture, landmarks, network, device, crop)
     batch, dtype = renderer.batch, next(network.parameters()).dtype
     pictures = torch.rand(batch, CROP_SIZE, CROP_SIZE, network.config["input_nc"])
     pictures = pictures.permute(0, 3, 1, 2).to(device, dtype)

@@ -33,8 +33,8 @@ from src.puppets.puppet import (  # noqa: E402
     read_puppet,
     read_standard_face,
 )
-from src.render.piecewise import premultiplied  # noqa: E402
-from src.render.puppet import PuppetRenderer  # noqa: E402  (the folder is not a package)
+from src.puppets.renderer import puppet_renderer  # noqa: E402
+from src.render.mesh import premultiplied  # noqa: E402  (the folder is not a package)
 
 CARTOONS = ROOT / "examples_cartoon"
 TURNS = 5
@@ -120,10 +120,10 @@ def main() -> int:
     faces = motion(puppet.landmarks, options.frames)
     versions = {
         "plain NumPy and cv2.remap": plain(puppet, background),
-        "PiecewiseWarp": PuppetRenderer(puppet, background).render,
+        "PiecewiseWarp": puppet_renderer(puppet, background).render,
     }
     if options.device:
-        on_device = PuppetRenderer(puppet, background, options.device).render
+        on_device = puppet_renderer(puppet, background, options.device).render
         versions[f"PiecewiseWarp on {options.device}"] = on_device
     expected, *others = (render(faces[options.frames // 3]) for render in versions.values())
     print(

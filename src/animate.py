@@ -6,7 +6,7 @@ read_recording → speech_features → face_landmarks → sample_landmarks → f
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 FPS = 25.0  # frames a second of a video
 FPS_AS_RELEASED = audio.FRAME_RATE  # the release makes a frame of every landmark frame
 LEAST_FACE = 4.0  # pixels across that landmarks from a file must span
-FADED = 0.25  # how much of the picture shows behind the drawn landmarks
 
 Intermediates = dict[str, np.ndarray]
 
@@ -207,35 +206,12 @@ def rendered_frames(
         device: where the network is.
     """
     if network is None:
-        from src.render.warp.portrait import PortraitRenderer
+        from src.render.warp.portrait import WarpRenderer
 
-        renderer = PortraitRenderer(portrait.picture, portrait.landmarks)
-        return (renderer.render(face) for face in landmarks)
-    from src.render.unet import TranslationRenderer
+        renderer = WarpRenderer(portrait.picture, portrait.landmarks)
+        return renderer.frames(landmarks)
+    from src.render.unet import UNetRenderer
 
-    return TranslationRenderer(
-        network, portrait.picture, crop, device, landmarks=portrait.landmarks
-    ).frames(landmarks)
-
-
-def side_by_side(
-    portrait: np.ndarray,
-    frames: Iterable[np.ndarray],
-    landmarks: np.ndarray,
-    *,
-    as_released: bool = False,
-) -> Iterator[np.ndarray]:
-    """[portrait | frame | landmarks] for each frame.
-
-    The landmarks (T, 68, 3), in pixels of the frame, are drawn over the faded frame, so that one
-    sees where they sit; as released, over white.
-    """
-    from src.render.landmark_image import LINE_WIDTH, draw_landmarks, landmark_picture
-
-    for frame, face in zip(frames, landmarks, strict=True):
-        if as_released:
-            drawn = landmark_picture(face, frame.shape[:2])
-        else:
-            drawn = cv2.addWeighted(frame, FADED, np.full_like(frame, 255), 1 - FADED, 0)
-            draw_landmarks(drawn, face, max(LINE_WIDTH, round(max(frame.shape) / 256)))
-        yield np.hstack([portrait, frame, drawn])
+    return UNetRenderer(portrait.picture, portrait.landmarks, network, device, crop).frames(
+        landmarks
+    )

@@ -90,16 +90,20 @@ def close_mouth(landmarks: np.ndarray) -> np.ndarray:
     return points
 
 
-def slim_lips_widen_eyes(landmarks: np.ndarray) -> np.ndarray:
-    """The release's touch-up of (68, 3) pixels of a 256-pixel face; returns a new float64 array.
+def slim_lips_widen_eyes(landmarks: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    """The release's touch-up of (68, 3) landmarks in pixels; returns a new float64 array.
 
     Detectors see lips thicker and eyes narrower than the networks were trained on.
+
+    Args:
+        landmarks: (68, 3).
+        scale: factor on the displacements, which are pixels of a 256-pixel crop.
     """
     points = np.array(landmarks, np.float64)
-    points[49:54, 1] += SLIMMED_LIPS
-    points[55:60, 1] -= SLIMMED_LIPS
-    points[[37, 38, 43, 44], 1] -= WIDENED_EYES
-    points[[40, 41, 46, 47], 1] += WIDENED_EYES
+    points[49:54, 1] += scale * SLIMMED_LIPS
+    points[55:60, 1] -= scale * SLIMMED_LIPS
+    points[[37, 38, 43, 44], 1] -= scale * WIDENED_EYES
+    points[[40, 41, 46, 47], 1] += scale * WIDENED_EYES
     return points
 
 

@@ -168,10 +168,10 @@ def ceiling_track(case: Case, lips_of: Callable | None) -> np.ndarray:
         (T, 68, 3) pixels at ``MEASURE_RATE``.
     """
     from src.face.detection import detect_landmarks
-    from src.render.warp.portrait import PortraitRenderer
+    from src.render.warp.portrait import WarpRenderer
 
     still = detect_landmarks(case.portrait, "mediapipe", case.name)
-    renderer = PortraitRenderer(case.portrait, still)
+    renderer = WarpRenderer(case.portrait, still)
     if case.true is not None:
         from src.data.tracks import clean_track
 

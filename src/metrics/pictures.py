@@ -114,24 +114,18 @@ def clips(root: Path, speakers: list[str], videos: list[Path], every: int) -> It
 
 def warped(portrait: np.ndarray, still: np.ndarray, track: np.ndarray) -> Iterator[np.ndarray]:
     """The renderer without a network."""
-    from src.render.warp.portrait import PortraitRenderer
+    from src.render.warp.portrait import WarpRenderer
 
-    renderer = PortraitRenderer(portrait, still)
-    return (renderer.render(points) for points in track)
+    return WarpRenderer(portrait, still).frames(track)
 
 
 def translated(network: ResUnetGenerator, device: torch.device | str) -> Renderer:
     """The renderer of a network, painting or mending, as `main_end2end.py` uses it."""
-    from src.face.geometry import slim_lips_widen_eyes
-    from src.render.unet import TranslationRenderer
+    from src.render.unet import UNetRenderer
 
     def frames(portrait: np.ndarray, still: np.ndarray, track: np.ndarray) -> Iterator[np.ndarray]:
-        crop = face_crop(still)
-        if not network.mends:
-            track = np.stack([slim_lips_widen_eyes(face) for face in crop.to_crop(track)])
-            track = crop.to_image(track)
-        renderer = TranslationRenderer(network, portrait, crop, device, landmarks=still)
-        return renderer.frames(track)
+        renderer = UNetRenderer(portrait, still, network, device)
+        return renderer.frames(np.stack([renderer.adapt_landmarks(face) for face in track]))
 
     return frames
 

@@ -1,6 +1,6 @@
-"""Draw landmarks: the picture that the image-translation network reads, and overlays to look at."""
+"""Draw landmarks: the image that the image-translation network reads, and overlays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -22,63 +22,73 @@ CURVE_COLOURS = {
 }
 """BGR by curve (published release)."""
 
-WHITE = 255
-# Binary places of a pixel that smooth lines keep.
-_FRACTION_BITS = 4
+_FRACTION_BITS = 4  # binary places of a pixel that antialiased lines keep
+_OVERLAY_OPACITY = 0.25  # of the frame behind drawn landmarks
 
 
-def draw_landmarks(picture: np.ndarray, landmarks: np.ndarray, width: int = LINE_WIDTH) -> None:
-    """Draw the curves of a face over a picture, in place.
+def draw_landmarks(
+    image: np.ndarray, landmarks: np.ndarray, width: int = LINE_WIDTH, antialiased: bool = False
+) -> None:
+    """Draw the curves of a face over an image, in place.
 
     Args:
-        picture: uint8 BGR (H, W, 3), contiguous.
-        landmarks: (68, >= 2) pixels of the picture; fractions are cut off, as the release does.
+        image: uint8 BGR (H, W, 3), contiguous.
+        landmarks: (68, >= 2) pixels of the image.
         width: pixels of a line.
+        antialiased: draw to a sixteenth of a pixel, which the refinement network is trained on.
+            Otherwise fractions are cut off, as the release does, so that a point that moves slowly
+            stands still and then leaps by a pixel.
     """
-    points = np.asarray(landmarks)[:, :2].astype(np.int32)
+    bits, line_type = (_FRACTION_BITS, cv2.LINE_AA) if antialiased else (0, cv2.LINE_8)
+    points = np.asarray(landmarks)[:, :2]
+    points = (np.round(points * (1 << bits)) if antialiased else points).astype(np.int32)
     for name, indices, closed in LANDMARK_CURVES:
-        cv2.polylines(picture, [points[indices]], closed, CURVE_COLOURS[name], width)
+        colour = CURVE_COLOURS[name]
+        cv2.polylines(image, [points[indices]], closed, colour, width, line_type, bits)
 
 
-def landmark_picture(landmarks: np.ndarray, size: int | Sequence[int] = 256) -> np.ndarray:
-    """The landmarks of a face on white: what the image-translation network was trained on.
+def landmark_image(
+    landmarks: np.ndarray, size: int | tuple[int, int] = 256, antialiased: bool = False
+) -> np.ndarray:
+    """Draw the landmarks of a face on white: the input of the image-translation network.
 
     Args:
-        landmarks: (68, >= 2) pixels of the picture.
+        landmarks: (68, >= 2) pixels of the image.
         size: side in pixels, or (height, width).
+        antialiased: see `draw_landmarks`.
 
     Returns:
         uint8 BGR (H, W, 3).
     """
     height, width = (size, size) if isinstance(size, int) else size
-    picture = np.full((height, width, 3), WHITE, np.uint8)
-    draw_landmarks(picture, landmarks)
-    return picture
+    image = np.full((height, width, 3), 255, np.uint8)
+    draw_landmarks(image, landmarks, antialiased=antialiased)
+    return image
 
 
-def smooth_landmark_picture(landmarks: np.ndarray, size: int = 256) -> np.ndarray:
-    """The same lines antialiased and to a sixteenth of a pixel: what a mending network sees.
-
-    In `landmark_picture` a point that moves slowly stands still and then leaps by a pixel, and a
-    network's picture leaps with it.
+def side_by_side(
+    portrait: np.ndarray,
+    frames: Iterable[np.ndarray],
+    landmarks: np.ndarray,
+    *,
+    on_white: bool = False,
+) -> Iterator[np.ndarray]:
+    """Join portrait, frame and drawn landmarks to one wide frame, for each frame.
 
     Args:
-        landmarks: (68, >= 2) pixels of the picture, whose centres have whole coordinates.
-        size: side in pixels.
+        portrait: uint8 BGR (H, W, 3).
+        frames: T of the same shape.
+        landmarks: (T, 68, >= 2) pixels of the frames.
+        on_white: draw the landmarks on white, as the release does, not over the faded frame.
 
-    Returns:
-        uint8 BGR (size, size, 3).
+    Yields:
+        uint8 BGR (H, 3 W, 3).
     """
-    picture = np.full((size, size, 3), WHITE, np.uint8)
-    points = np.round(np.asarray(landmarks)[:, :2] * (1 << _FRACTION_BITS)).astype(np.int32)
-    for name, indices, closed in LANDMARK_CURVES:
-        cv2.polylines(
-            picture,
-            [points[indices]],
-            closed,
-            CURVE_COLOURS[name],
-            LINE_WIDTH,
-            cv2.LINE_AA,
-            _FRACTION_BITS,
-        )
-    return picture
+    for frame, face in zip(frames, landmarks, strict=True):
+        if on_white:
+            drawn = landmark_image(face, frame.shape[:2])
+        else:
+            opacity = _OVERLAY_OPACITY
+            drawn = cv2.addWeighted(frame, opacity, np.full_like(frame, 255), 1 - opacity, 0)
+            draw_landmarks(drawn, face, max(LINE_WIDTH, round(max(frame.shape) / 256)))
+        yield np.hstack([portrait, frame, drawn])

@@ -9,7 +9,7 @@ import numpy as np
 
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
-from src.render.landmark_image import landmark_picture
+from src.render.landmark_image import landmark_image
 
 SIDE = 176  # pixels of a face's picture
 ZOOM = 72.0  # pixels of a normalised unit; a jaw is 1.6 of them wide
@@ -30,7 +30,7 @@ def side_by_side(*tracks: np.ndarray) -> np.ndarray:
     middle = 0.5 * (shown[0].min((0, 1)) + shown[0].max((0, 1)))
     frames = []
     for faces in zip(*shown, strict=True):
-        drawn = [landmark_picture(ZOOM * (face - middle) + SIDE / 2, SIDE) for face in faces]
+        drawn = [landmark_image(ZOOM * (face - middle) + SIDE / 2, SIDE) for face in faces]
         frames.append(np.concatenate(drawn, axis=1)[..., ::-1])
     return np.stack(frames)
 

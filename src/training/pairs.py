@@ -16,9 +16,9 @@ from src.data.shards import PACKED_SIZE, STILLS, Pictures
 from src.errors import InputError
 from src.face.crop import CROP_SIZE
 from src.face.topology import JAW, LIPS, RIGID_POINTS, mirror_order
-from src.render.landmark_image import landmark_picture, smooth_landmark_picture
+from src.render.landmark_image import landmark_image
 from src.render.warp.plane import LUMINANCE, apply, similarity
-from src.render.warp.portrait import PortraitRenderer
+from src.render.warp.portrait import WarpRenderer
 
 STILL_SHARE = 0.3  # of all portraits
 # Heads turned apart by so much (deviation of the rigid points, in widths of the jaw) make a pair
@@ -78,7 +78,7 @@ class PairMaker:
         self.window = window
         self.pictures = pictures
         self.targets = targets
-        self.draw = smooth_landmark_picture if mends else landmark_picture
+        self.mends = mends
         self.plain = plain
         self.seed = seed
         counts = np.diff(pictures.starts)
@@ -102,8 +102,8 @@ class PairMaker:
             portraits, rests, targets, moved, clip = self._of_clip(rng)
         warped, renderer = [], None
         for portrait, rest, landmarks in zip(portraits, rests, moved, strict=True):
-            if renderer is None or portrait is not renderer.picture:
-                renderer = PortraitRenderer(portrait, rest)
+            if renderer is None or portrait is not renderer.image:
+                renderer = WarpRenderer(portrait, rest)
             warped.append(renderer.render(landmarks))
         name = self.pictures.names[clip]
         return self._laid(rng, name, portraits, warped, targets, moved)
@@ -127,7 +127,7 @@ class PairMaker:
         still = int(self.pictures.starts[clip])
         target = self.pictures.decode(still)
         landmarks = self.pictures.landmarks[still, :, :2].astype(np.float64)
-        renderer = PortraitRenderer(target, landmarks)
+        renderer = WarpRenderer(target, landmarks)
         count = self.targets
         rests = [self._with_expression(landmarks, rng) for _ in range(count)]
         portraits = [renderer.render(rest) for rest in rests]
@@ -183,7 +183,7 @@ class PairMaker:
         left, top = self._corner(moved[0], rng)
         part = np.s_[:, top : top + self.window, left : left + self.window]
         return Pairs(
-            np.stack([self.draw(face, CROP_SIZE) for face in moved])[part],
+            np.stack([landmark_image(face, antialiased=self.mends) for face in moved])[part],
             np.stack([lay(picture) for picture in portraits])[part],
             np.stack([lay(picture) for picture in warped])[part],
             np.stack([lay(picture) for picture in targets])[part],

@@ -15,7 +15,7 @@ from src.io.video import write_video
 from src.metrics import pictures
 from src.metrics.rendering import write_wav
 from src.models.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
-from src.render.warp.portrait import PortraitRenderer
+from src.render.warp.portrait import WarpRenderer
 
 FRAMES = 9
 
@@ -28,7 +28,7 @@ def clip() -> tuple[list[np.ndarray], np.ndarray]:
     track = np.repeat(still[None], FRAMES, 0)
     track[:, [65, 66, 67, 55, 56, 57, 58, 59], 1] += 6 * np.sin(np.arange(FRAMES) / 2)[:, None] ** 2
     track[:, :, 0] += np.sin(np.arange(FRAMES))[:, None]
-    renderer = PortraitRenderer(picture, still)
+    renderer = WarpRenderer(picture, still)
     return [renderer.render(points) for points in track], track
 
 

@@ -21,7 +21,7 @@ from src.io.video import write_video
 from src.metrics import cases, rendered, rendering
 from src.metrics.aperture import aperture, aperture_correlation
 from src.metrics.open_shut import interpolated_extremes, open_shut_auc, phone_extremes
-from src.render.warp.portrait import PortraitRenderer
+from src.render.warp.portrait import WarpRenderer
 
 
 def simple_face(frames: int = 1) -> np.ndarray:
@@ -206,7 +206,7 @@ def speaking(hopper, tmp_path_factory):
     folder = tmp_path_factory.mktemp("speaking")
     sound = folder / "sound.wav"
     rendering.write_wav(sound, (3000 * np.sin(np.arange(frames * 640) / 9)).astype(np.int16))
-    renderer = PortraitRenderer(hopper, still)
+    renderer = WarpRenderer(hopper, still)
     write_video(folder / "talk.mp4", (renderer.render(points) for points in track), 25, sound)
     return folder / "talk.mp4", track
 

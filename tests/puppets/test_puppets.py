@@ -11,7 +11,7 @@ from src.errors import InputError
 from src.face.geometry import denormalise
 from src.face.topology import INNER_LIP_PAIRS, INNER_LIPS
 from src.puppets import puppet as puppets
-from src.render.puppet import PuppetRenderer
+from src.puppets.renderer import puppet_renderer
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "puppets"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/puppets")
@@ -122,7 +122,7 @@ def test_roy_example_is_made_again_digit_by_digit(tmp_path):
 def test_an_official_puppet_at_rest_is_its_drawing(name, inner_lip, outside):
     puppet = puppets.read_puppet(SHARED / name)
     background = np.full((*puppet.picture.shape[:2], 3), (30, 90, 160), np.uint8)
-    frame = PuppetRenderer(puppet, background).render(puppet.landmarks)
+    frame = puppet_renderer(puppet, background).render(puppet.landmarks)
     expected = puppet.picture[..., :3].astype(float)
     if puppet.picture.shape[2] == 4:
         share = puppet.picture[..., 3:] / 255
@@ -209,7 +209,7 @@ def test_a_mouth_without_lips_shuts_to_its_line(tmp_path):
     for upper, lower in INNER_LIP_PAIRS:
         np.testing.assert_allclose(shut[upper], shut[lower], atol=1e-6)
     x, y = np.round(shut[62]).astype(int)
-    column = PuppetRenderer(mended).render(shut)[y - 8 : y + 9, x - 4 : x + 5].max(-1)
+    column = puppet_renderer(mended).render(shut)[y - 8 : y + 9, x - 4 : x + 5].max(-1)
     assert (column.min(0) < 60).all()  # the line is there
     assert column.max() < 215  # and nothing of the white inside
     # What shuts already was marked on purpose.
@@ -242,20 +242,20 @@ def test_a_frame_left_by_cropping_is_taken_off():
 def test_the_background_shows_through_alpha_only(clown):
     puppet = puppets.read_puppet(clown)
     background = np.full((HEIGHT, WIDTH, 3), (10, 200, 60), np.uint8)
-    frame = PuppetRenderer(puppet, background).render(puppet.landmarks)
+    frame = puppet_renderer(puppet, background).render(puppet.landmarks)
     share = puppet.picture[..., 3:] / 255
     expected = puppet.picture[..., :3] * share + background * (1 - share)
     assert np.abs(frame - expected).max() <= 1.51
     assert (frame[5, 5] == (10, 200, 60)).all()
-    white = PuppetRenderer(puppet).render(puppet.landmarks)
+    white = puppet_renderer(puppet).render(puppet.landmarks)
     assert (white[5, 5] == 255).all()
 
 
 def test_a_moved_face_moves_its_pixels(clown):
     puppet = puppets.read_puppet(clown)
     moved = puppet.landmarks + (7, -3)
-    frame = PuppetRenderer(puppet).render(moved)
-    rest = PuppetRenderer(puppet).render(puppet.landmarks)
+    frame = puppet_renderer(puppet).render(moved)
+    rest = puppet_renderer(puppet).render(puppet.landmarks)
     inside = (slice(90, 130), slice(40, 120))
     shifted = rest[93:133, 33:113]
     assert np.abs(frame[inside].astype(int) - shifted).max() <= 2
@@ -269,7 +269,7 @@ def test_a_mouth_that_crosses_leaves_no_hole(clown):
     opaque = puppets.new_puppet(
         "clown", np.full((HEIGHT, WIDTH, 3), 200, np.uint8), drawn_face(), DEPTH
     )
-    assert (PuppetRenderer(opaque).render(crossed) == 200).all()
+    assert (puppet_renderer(opaque).render(crossed) == 200).all()
 
 
 def test_names_are_looked_up_with_and_without_extension(clown, tmp_path):
@@ -348,7 +348,7 @@ def test_the_own_puppets_are_whole(name, caplog):
     assert puppet.picture.shape[2] == 4
     alpha = puppet.picture[..., 3]
     assert 0.3 < (alpha > 0).mean() < 0.8
-    renderer = PuppetRenderer(puppet, background)
+    renderer = puppet_renderer(puppet, background)
     frame = renderer.render(puppet.landmarks)
     assert (frame[alpha == 0] == background[alpha == 0]).all()
     # The closed face of the file is in the same place, and shut.

@@ -7,8 +7,7 @@ from src.face.topology import LANDMARK_CURVES
 from src.render.landmark_image import (
     CURVE_COLOURS,
     draw_landmarks,
-    landmark_picture,
-    smooth_landmark_picture,
+    landmark_image,
 )
 from tests.parity import PARITY, needs_parity
 
@@ -24,7 +23,7 @@ def test_every_curve_has_a_colour():
 
 @needs_parity
 def test_picture_is_identical_to_the_released_one(pipeline):
-    drawn = landmark_picture(pipeline["landmarks_final"][10])
+    drawn = landmark_image(pipeline["landmarks_final"][10])
     assert drawn.dtype == np.uint8
     np.testing.assert_array_equal(drawn, pipeline["landmark_image_frame10"])
 
@@ -34,7 +33,7 @@ def test_overlay_keeps_the_picture_and_takes_points_outside_it(pipeline):
     landmarks = pipeline["landmarks_final"][10] + [150, 0, 0]
     picture = np.full((256, 300, 3), 7, np.uint8)
     draw_landmarks(picture, landmarks)
-    drawn = landmark_picture(landmarks, (256, 300))
+    drawn = landmark_image(landmarks, (256, 300))
     line = (drawn != 255).any(-1)
     assert 500 < line.sum() < 5000
     assert (picture[~line] == 7).all()
@@ -47,7 +46,7 @@ def test_smooth_lines_lie_on_the_points_and_follow_fractions_of_a_pixel(axis):
         """Where the ink lies of a straight line along the other axis."""
         landmarks = np.full((68, 3), at)
         landmarks[:, 1 - axis] = np.linspace(20, 200, 68)
-        ink = 255.0 - smooth_landmark_picture(landmarks).min(-1)
+        ink = 255.0 - landmark_image(landmarks, antialiased=True).min(-1)
         across = ink[:, 100] if axis else ink[100]
         return (np.arange(256) * across).sum() / across.sum()
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial import Delaunay
 
-from src.render.piecewise import PiecewiseWarp, premultiplied
+from src.render.mesh import PiecewiseWarp, premultiplied
 
 HEIGHT, WIDTH = 90, 120
 CORNERS = np.array([(0, 0), (WIDTH - 1, 0), (WIDTH - 1, HEIGHT - 1), (0, HEIGHT - 1)], float)
@@ -194,5 +194,5 @@ def test_on_a_device_of_pytorch_the_background_is_seen_alike():
     alpha = picture[..., 3:] / 255
     by_hand = picture[..., :3] * alpha + background * (1 - alpha)
     assert np.abs(on_processor.render(vertices) - by_hand).max() <= 1.01
-    with pytest.raises(ValueError, match="a background of"):
+    with pytest.raises(ValueError, match="background of"):
         PiecewiseWarp(vertices, triangles, picture[..., :3], background)

@@ -16,18 +16,17 @@ from src.models.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUne
 from src.models.weights import load_translation
 from src.models.winograd import WinogradConv
 from src.render import unet as translate
-from src.render.crop import Place, paste
-from src.render.landmark_image import landmark_picture, smooth_landmark_picture
+from src.render.compositing import CropRegion, DeviceCompositor, paste
+from src.render.landmark_image import landmark_image
 from src.render.unet import (
     WINDOW_FADE,
     WINDOW_MARGIN,
-    Compositor,
-    TranslationRenderer,
+    UNetRenderer,
     Window,
     in_order,
     thread_pool,
 )
-from src.render.warp.portrait import PortraitRenderer
+from src.render.warp.portrait import WarpRenderer
 
 MENDS = {"input_nc": MENDING_INPUTS, "output_nc": MENDING_OUTPUTS}
 SMALL = {"num_downs": 4, "ngf": 8, "max_widening": 4}
@@ -117,38 +116,38 @@ def moved(face) -> np.ndarray:
     return track
 
 
-def mending(network, face, **options) -> TranslationRenderer:
+def mending(network, face, **options) -> UNetRenderer:
     picture, landmarks = face
-    return TranslationRenderer(
-        network, picture, face_crop(landmarks), landmarks=landmarks, **options
-    )
+    return UNetRenderer(picture, landmarks, network, **options)
 
 
 class TestPainting:
     def test_the_portrait_comes_second_and_in_bgr(self, picture, landmarks):
         network = Copies(3)
-        frames = list(TranslationRenderer(network, picture, CROP, batch=2).frames(landmarks))
+        frames = list(
+            UNetRenderer(picture, landmarks[0], network, crop=CROP, batch=2).frames(landmarks)
+        )
         assert sorted(network.batches) == [1, 2, 2]
         assert len(frames) == 5 and frames[0].shape == picture.shape
         # The network gave the portrait back, so pasting it changes nothing.
         assert np.abs(frames[0].astype(int) - picture).max() <= 1
 
     def test_the_drawn_landmarks_come_first(self, picture, landmarks):
-        frames = list(TranslationRenderer(Copies(0), picture, CROP).frames(landmarks))
+        frames = list(UNetRenderer(picture, landmarks[0], Copies(0), crop=CROP).frames(landmarks))
         assert len(frames) == 5
         for frame, points in zip(frames, landmarks, strict=True):
-            drawn = paste(picture, CROP, landmark_picture(CROP.to_crop(points)))
+            drawn = paste(picture, CROP, landmark_image(CROP.to_crop(points)))
             assert np.abs(frame.astype(int) - drawn).max() <= 1
 
     def test_a_picture_of_256_pixels_is_the_network_s_own(self, landmarks):
         picture = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
-        renderer = TranslationRenderer(Copies(0), picture, FaceCrop(0, 0, CROP_SIZE))
+        renderer = UNetRenderer(picture, landmarks[0], Copies(0), crop=FaceCrop(0, 0, CROP_SIZE))
         (frame,) = renderer.frames(landmarks[:1] - (150, 60, 0))
-        assert (frame == landmark_picture(landmarks[0] - (150, 60, 0))).all()
+        assert (frame == landmark_image(landmarks[0] - (150, 60, 0))).all()
 
     def test_pixels_outside_the_crop_stay(self, picture, landmarks):
         crop = FaceCrop(200.0, 100.0, 180.0)
-        (frame,) = TranslationRenderer(Copies(0), picture, crop).frames(landmarks[:1])
+        (frame,) = UNetRenderer(picture, landmarks[0], Copies(0), crop=crop).frames(landmarks[:1])
         outside = np.ones(picture.shape[:2], bool)
         outside[100:280, 200:380] = False
         assert (frame[outside] == picture[outside]).all()
@@ -168,8 +167,9 @@ class TestPainting:
         ]
         picture = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
         points = landmarks[:1] - (150, 60, 0)
-        (frame,) = TranslationRenderer(loaded, picture, FaceCrop(0, 0, 256)).frames(points)
-        seen = np.concatenate([landmark_picture(points[0]), picture], axis=-1)
+        renderer = UNetRenderer(picture, points[0], loaded, crop=FaceCrop(0, 0, 256))
+        (frame,) = renderer.frames(points)
+        seen = np.concatenate([landmark_image(points[0]), picture], axis=-1)
         with torch.inference_mode():
             colours = network(torch.from_numpy(seen).permute(2, 0, 1)[None].float() / 255).tanh()
         expected = colours[0].permute(1, 2, 0).clamp(min=0).numpy() * 255
@@ -178,7 +178,7 @@ class TestPainting:
 
 def window_of(face, moved) -> Window:
     """The part of the crop that a mending network of 5 levels sees."""
-    return Window.about(face_crop(face[1]).to_crop(moved)[:, 17:, :2], 32)
+    return Window.around(face_crop(face[1]).to_crop(moved)[:, 17:, :2], 32)
 
 
 class TestMending:
@@ -187,10 +187,10 @@ class TestMending:
         network, crop = Mends(0.0), face_crop(rest)
         list(mending(network, face).frames(moved[:1]))
         (seen,) = (network.seen[0] * 255).round().byte().permute(0, 2, 3, 1).numpy()
-        warped = PortraitRenderer(picture, rest).render(moved[0])
+        warped = WarpRenderer(picture, rest).render(moved[0])
         window = window_of(face, moved[:1])
         part = np.s_[window.rows, window.columns]
-        drawn = smooth_landmark_picture(crop.to_crop(moved[0]))
+        drawn = landmark_image(crop.to_crop(moved[0]), antialiased=True)
         np.testing.assert_array_equal(seen[..., :3], drawn[part])
         np.testing.assert_array_equal(seen[..., 3:6], cut(picture, crop)[part])
         np.testing.assert_array_equal(seen[..., 6:], cut(warped, crop)[part])
@@ -204,17 +204,17 @@ class TestMending:
         sizes = [part.stop - part.start for part in (window.rows, window.columns)]
         assert sizes == [160, 160]
         # One that is moved beyond the crop is still seen as far as the crop goes.
-        window = Window.about(points + (0, 150), 64)
+        window = Window.around(points + (0, 150), 64)
         assert window.rows.stop == CROP_SIZE and window.rows.start % 64 == 0
 
     def test_without_a_share_the_frames_are_the_warp_s_own(self, face, moved):
-        warper = PortraitRenderer(*face)
+        warper = WarpRenderer(*face)
         for frame, points in zip(mending(Mends(0.0), face).frames(moved), moved, strict=True):
             np.testing.assert_array_equal(frame, warper.render(points))
 
     def test_what_is_mended_fades_in_from_the_border_of_the_window(self, face, moved):
         (frame,) = mending(Mends(1.0), face).frames(moved[:1])
-        warped = PortraitRenderer(*face).render(moved[0])
+        warped = WarpRenderer(*face).render(moved[0])
         crop, window = face_crop(face[1]), window_of(face, moved[:1])
         y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
         places = crop.to_crop(np.stack([x, y], -1).reshape(-1, 2)).T.reshape(2, *x.shape) + 0.5
@@ -230,7 +230,7 @@ class TestMending:
 
     def test_only_what_is_mended_is_changed(self, face, moved):
         (frame,) = mending(Mends(1.0, slice(50, 90)), face).frames(moved[:1])
-        warped = PortraitRenderer(*face).render(moved[0])
+        warped = WarpRenderer(*face).render(moved[0])
         crop, window = face_crop(face[1]), window_of(face, moved[:1])
         changed = cut((frame != warped).any(-1)[..., None] * np.uint8(255), crop)
         rows, columns = np.nonzero(changed[..., 0] if changed.ndim == 3 else changed)
@@ -245,10 +245,6 @@ class TestMending:
         assert len(one) == len(many) == len(moved)
         for a, b in zip(one, many, strict=True):
             assert np.abs(a.astype(int) - b).max() <= 1
-
-    def test_it_wants_the_portrait_s_landmarks(self, face):
-        with pytest.raises(ValueError, match="landmarks"):
-            TranslationRenderer(Mends(1.0), face[0], CROP)
 
 
 class TestQuickNetwork:
@@ -329,7 +325,7 @@ class TestQuickNetwork:
         network = with_statistics(**MENDS, **SMALL)
         quick = for_inference(network, "cpu", dtype)
         assert {weight.dtype for weight in quick.parameters()} == {dtype}
-        warped = [PortraitRenderer(*face).render(points) for points in moved]
+        warped = [WarpRenderer(*face).render(points) for points in moved]
         for plain, fast, bare in zip(
             mending(network, face).frames(moved),
             mending(quick, face).frames(moved),
@@ -345,7 +341,7 @@ class TestQuickNetwork:
         assert quick_dtype(torch.device("cpu")) in (torch.float32, torch.bfloat16)
 
 
-class TestCompositor:
+class TestDeviceCompositor:
     """On a device, the same pictures as `paste` makes."""
 
     @pytest.mark.parametrize(
@@ -356,7 +352,7 @@ class TestCompositor:
         face = cv2.GaussianBlur(rng.integers(0, 256, (256, 256, 3)).astype(np.uint8), (0, 0), 3)
         share = cv2.GaussianBlur(rng.random((256, 256), np.float32), (0, 0), 8)
         share = np.clip(8 * share - 3.5, 0, 1)
-        compositor = Compositor(Place.of(picture, crop), torch.device("cpu"))
+        compositor = DeviceCompositor(CropRegion.of(picture, crop), torch.device("cpu"))
         colours = torch.from_numpy(face).permute(2, 0, 1)[None] / 255
         for given in (None, share):
             there = None if given is None else torch.from_numpy(given)[None, None]
@@ -381,13 +377,13 @@ class TestThreads:
                 assert len(taken) <= count + 5
             assert len(taken) == 50
 
-    def test_large_frames_go_in_small_batches(self, monkeypatch):
+    def test_large_frames_go_in_small_batches(self, monkeypatch, landmarks):
         picture = np.zeros((300, 400, 3), np.uint8)
         monkeypatch.setattr(translate, "FRAME_BYTES", 8 * picture.nbytes)
-        renderer = TranslationRenderer(Copies(0), picture, CROP, batch=16)
+        renderer = UNetRenderer(picture, landmarks[0], Copies(0), crop=CROP, batch=16)
         assert renderer.batch == 2 and renderer.streams == 1
         monkeypatch.setattr(translate, "FRAME_BYTES", 1)
-        assert TranslationRenderer(Copies(0), picture, CROP, batch=16).batch == 1
+        assert UNetRenderer(picture, landmarks[0], Copies(0), crop=CROP, batch=16).batch == 1
 
     def test_they_end_with_the_frames(self, face, moved):
         threads, computing = threading.active_count(), torch.get_num_threads()

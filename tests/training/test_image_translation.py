@@ -22,8 +22,8 @@ from src.face.detection import detect_landmarks
 from src.face.topology import LIPS, mirror_order
 from src.models.image_translation import ResUnetGenerator
 from src.models.vgg import Vgg19
-from src.render.landmark_image import landmark_picture, smooth_landmark_picture
-from src.render.warp.portrait import PortraitRenderer
+from src.render.landmark_image import landmark_image
+from src.render.warp.portrait import WarpRenderer
 from src.training import image_translation, perceptual, translation_losses
 from src.training.pairs import PairMaker, turned_apart
 
@@ -59,7 +59,7 @@ def opened(landmarks: np.ndarray, share: float) -> np.ndarray:
 def moving(picture: np.ndarray, landmarks: np.ndarray, count: int = 8):
     """A clip: the mouth opens more and more."""
     track = np.stack([opened(landmarks, 0.05 * step) for step in range(count)])
-    renderer = PortraitRenderer(picture, landmarks)
+    renderer = WarpRenderer(picture, landmarks)
     return [renderer.render(face) for face in track], track
 
 
@@ -163,7 +163,7 @@ def test_plain_pairs_are_the_packed_pictures(root):
         assert errors[place] == 0
         landmarks = pictures.landmarks[place, :, :2] - shards.MARGIN
         assert np.abs(pairs.landmarks[number] - landmarks).max() < 1e-3
-        assert np.array_equal(pairs.lines[number], smooth_landmark_picture(landmarks))
+        assert np.array_equal(pairs.lines[number], landmark_image(landmarks, antialiased=True))
     # The portrait is a frame of the clip too, and its warp is nearer to the target than it is.
     assert min(np.abs(frame.astype(int) - pairs.portrait[0]).max() for frame in known) == 0
     error = [np.abs(pairs.target.astype(int) - x).mean() for x in (pairs.warped, pairs.portrait)]
@@ -189,7 +189,7 @@ def test_windows_follow_the_pictures(root):
         # The lines drawn over the window itself: those of the square, whose part it is.
         whole = np.full((CROP_SIZE + 192, CROP_SIZE + 192, 3), 255, np.uint8)
         whole[96:192, 96:192] = pairs.lines[0]
-        known = landmark_picture(pairs.landmarks[0] + 96, whole.shape[:2])[96:192, 96:192]
+        known = landmark_image(pairs.landmarks[0] + 96, whole.shape[:2])[96:192, 96:192]
         assert (known != pairs.lines[0]).any(-1).mean() < 0.02  # whole pixels are cut off
 
 

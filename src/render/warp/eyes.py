@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 
-from src.render.piecewise import sample
 from src.render.warp.plane import (
     LUMINANCE,
     Box,
@@ -13,6 +12,7 @@ from src.render.warp.plane import (
     part,
     pixel_grid,
     pixels_near,
+    sample,
     smoothstep,
 )
 

@@ -112,6 +112,11 @@ def whole(picture: np.ndarray) -> Box:
     return 0, 0, picture.shape[1], picture.shape[0]
 
 
+def sample(image: np.ndarray, source: np.ndarray, interpolation: int) -> np.ndarray:
+    """Sample an image at places (H, W, 2) float32 of x and y, its edges repeated outside."""
+    return cv2.remap(image, source, None, interpolation, borderMode=cv2.BORDER_REPLICATE)
+
+
 def pixels_near(picture: np.ndarray, place: np.ndarray, radius: float) -> np.ndarray:
     """Pixels (N, C) of the square of this radius round a place, cut at the picture's border."""
     left, top, right, bottom = clipped_box(place - radius, place + radius, whole(picture))

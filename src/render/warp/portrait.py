@@ -13,11 +13,15 @@ A frame is built backwards: for each of its pixels, where in the portrait it com
 Landmarks are the 68 points of `src.face.topology`; only their x and y are used.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
 
 from src.face.topology import EYELID_PAIRS, FACE_WITHOUT_LIPS, LANDMARK_COUNT
-from src.render.piecewise import sample
 from src.render.warp.eyes import EYES, Eyelids
 from src.render.warp.field import FACE_EGG, FaceFrame, Grid, HeadFollow, Sheet, egg_radius
 from src.render.warp.lips import (
@@ -34,10 +38,17 @@ from src.render.warp.plane import (
     curve,
     invert,
     part,
+    sample,
     similarity,
     smoothstep,
     whole,
 )
+
+if TYPE_CHECKING:
+    import torch
+
+    from src.face.crop import FaceCrop
+    from src.models.image_translation import ResUnetGenerator
 
 # Points that move with the skull, to find the head's motion by.
 _SKULL = [0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]
@@ -54,7 +65,7 @@ _NODES_PER_FACE = 44
 _NODES_PER_MOUTH = 30
 
 
-class PortraitRenderer:
+class WarpRenderer:
     """Renders a portrait with other landmarks.
 
     picture: (H, W, 3) uint8 BGR. landmarks: (68, 2 or 3) pixels of the picture, which `render`
@@ -64,11 +75,11 @@ class PortraitRenderer:
     def __init__(self, picture: np.ndarray, landmarks: np.ndarray) -> None:
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
             raise ValueError(f"a picture (H, W, 3) of uint8 was expected, not {picture.shape}")
-        self.picture = np.ascontiguousarray(picture)
+        self.image = np.ascontiguousarray(picture)
         self.asked_at_rest = _flat(landmarks)
-        self.lips = Lips(self.picture, self.asked_at_rest)
+        self.lips = Lips(self.image, self.asked_at_rest)
         self.rest = self.lips.rest
-        self.eyelids = [Eyelids(self.picture, self.rest, eye) for eye in EYES]
+        self.eyelids = [Eyelids(self.image, self.rest, eye) for eye in EYES]
 
         self.frame = FaceFrame(self.rest)
         size = whole(picture)[2:]
@@ -97,7 +108,7 @@ class PortraitRenderer:
         """The portrait with these landmarks (68, 2 or 3) in pixels: (H, W, 3) uint8 BGR."""
         asked = _flat(landmarks)
         if np.abs(asked - self.asked_at_rest).max() < 1e-3:
-            return self.picture.copy()
+            return self.image.copy()
         moved = self.lips.corrected(asked)
         head = similarity(self.rest[_SKULL], moved[_SKULL])
         undo = invert(head)
@@ -111,14 +122,23 @@ class PortraitRenderer:
         source = self.grid.pixels + field
         self._refine_mouth(source, undo, upper, lower, line, moved[FACE_WITHOUT_LIPS.stop :])
 
-        frame = self.picture.copy()
+        frame = self.image.copy()
         box = self.grid.box
         view = frame[part(box, whole(frame))]
-        view[:] = sample(self.picture, source, cv2.INTER_CUBIC)
+        view[:] = sample(self.image, source, cv2.INTER_CUBIC)
         for eyelids in self.eyelids:
             eyelids.move(view, box, source, moved)
         self.lips.fill(view, box, moved, stable, head)
         return frame
+
+    def frames(self, landmarks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Render landmarks (T, 68, >= 2), one frame at a time."""
+        for face in landmarks:
+            yield self.render(face)
+
+    def adapt_landmarks(self, landmarks: np.ndarray) -> np.ndarray:
+        """The still landmarks (68, 3) themselves."""
+        return landmarks
 
     def _calmed(self, moved: np.ndarray, head: np.ndarray, undo: np.ndarray) -> np.ndarray:
         """Less of what skull, brows and jaw do among themselves, where it would fold the skin.
@@ -192,6 +212,17 @@ class PortraitRenderer:
         weight = smoothstep(edge / (0.12 * self.lips.width))[..., None]
         place = part(box, self.grid.box)
         source[place] += weight * (fine - source[place])
+
+
+def make_warp_renderer(
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    network: ResUnetGenerator | None = None,
+    device: torch.device | str = "cpu",
+    crop: FaceCrop | None = None,
+) -> WarpRenderer:
+    """Factory of `src.render.renderer.RENDERERS`; the warp needs no network, device or crop."""
+    return WarpRenderer(image, landmarks)
 
 
 def delaunay_edges(points: np.ndarray) -> np.ndarray:

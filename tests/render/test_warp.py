@@ -8,7 +8,8 @@ from matplotlib import cbook
 
 from src.face.detection import detect_landmarks
 from src.face.topology import EYELID_PAIRS
-from src.render.warp.portrait import PortraitRenderer, similarity
+from src.render.warp.plane import similarity
+from src.render.warp.portrait import WarpRenderer
 
 LUMINANCE = np.array((0.114, 0.587, 0.299))
 
@@ -18,7 +19,7 @@ def hopper():
     """Picture, landmarks and renderer of a portrait with its lips together."""
     picture = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
     landmarks = detect_landmarks(picture, "mediapipe")
-    return picture, landmarks, PortraitRenderer(picture, landmarks)
+    return picture, landmarks, WarpRenderer(picture, landmarks)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def astronaut():
     """The same of a portrait that smiles with its teeth."""
     picture = skimage.data.astronaut()[:, :, ::-1].copy()
     landmarks = detect_landmarks(picture, "mediapipe")
-    return picture, landmarks, PortraitRenderer(picture, landmarks)
+    return picture, landmarks, WarpRenderer(picture, landmarks)
 
 
 def mouth_axes(landmarks: np.ndarray) -> tuple[float, np.ndarray]:
@@ -171,7 +172,7 @@ def test_the_head_moves_and_the_border_rests(hopper):
 def test_no_seams_and_no_holes_on_a_plain_picture(hopper):
     _, landmarks, _ = hopper
     picture = np.full((606, 512, 3), (90, 140, 200), np.uint8)
-    renderer = PortraitRenderer(picture, landmarks)
+    renderer = WarpRenderer(picture, landmarks)
     shut = turned(with_gap(landmarks, gap(landmarks, mouth_axes(landmarks)[0])), 6, (0.05, 0.04))
     assert np.array_equal(renderer.render(shut), picture)
 
@@ -181,7 +182,7 @@ def test_any_size(hopper, side):
     picture, landmarks, _ = hopper
     scale = side / picture.shape[1]
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    renderer = PortraitRenderer(small, landmarks * scale)
+    renderer = WarpRenderer(small, landmarks * scale)
     moved = turned(with_lids(with_gap(landmarks, 0.2), 0.8), 5, (0.03, 0.02)) * scale
     frame = renderer.render(moved)
     assert frame.shape == small.shape and frame.dtype == np.uint8
@@ -204,7 +205,7 @@ def test_sunglasses_do_not_blink(hopper):
     for eye in (landmarks[36:42, :2], landmarks[42:48, :2]):
         x, y = eye.mean(0)
         cv2.ellipse(dark, (int(x), int(y)), (26, 20), 0, 0, 360, (12, 12, 12), -1)
-    renderer = PortraitRenderer(dark, landmarks)
+    renderer = WarpRenderer(dark, landmarks)
     shut = renderer.render(with_lids(landmarks, 1.0))
     assert np.abs(shut.astype(int) - dark).max() <= 1
 
@@ -212,8 +213,8 @@ def test_sunglasses_do_not_blink(hopper):
 def test_what_cannot_be_rendered_is_refused(hopper):
     picture, landmarks, renderer = hopper
     with pytest.raises(ValueError, match="uint8"):
-        PortraitRenderer(picture[..., 0], landmarks)
+        WarpRenderer(picture[..., 0], landmarks)
     with pytest.raises(ValueError, match="68"):
-        PortraitRenderer(picture, landmarks[:67])
+        WarpRenderer(picture, landmarks[:67])
     with pytest.raises(ValueError, match="finite"):
         renderer.render(landmarks * np.nan)

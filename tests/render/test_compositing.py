@@ -6,7 +6,7 @@ import pytest
 import skimage.data
 
 from src.face.crop import FaceCrop, cut
-from src.render.crop import paste
+from src.render.compositing import paste
 
 
 @pytest.fixture(scope="module")
