@@ -95,9 +95,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.puppets.puppet import find_picture
+    from src.puppets.files import find_image
 
-    jpg = find_picture(options.jpg, EXAMPLES_CARTOON)
+    jpg = find_image(options.jpg, EXAMPLES_CARTOON)
     if options.output_folder is None:
         options.output_folder = str(EXAMPLES_CARTOON)
     given = given_checkpoints(options)
@@ -107,14 +107,14 @@ def run(options: argparse.Namespace) -> None:
     # Everything above takes no time; from here on the large packages are needed.
     from src.device import pick_device
     from src.models.weights import load_audio_networks
-    from src.puppets.puppet import mended, read_puppet
+    from src.puppets import motion, released
+    from src.puppets.files import read_puppet
     from src.speech.features import read_recording, speech_features
 
     device = pick_device(options.device)
     speakers = read_speakers(options.reuse_train_emb_list)
-    puppet = read_puppet(jpg, options.inner_lip)
-    if not options.as_released:
-        puppet = mended(puppet)
+    method = released if options.as_released else motion
+    puppet = method.repaired(read_puppet(jpg, options.inner_lip))
     renderer = make_renderer(puppet, jpg, options.jpg_bg, device)
     voice = read_recording(jobs[0].voice)
     networks = load_audio_networks(CHECKPOINTS, given, device)
@@ -140,18 +140,18 @@ def make_renderer(
     puppet: Puppet, jpg: Path, background: str | None, device: torch.device
 ) -> MeshRenderer:
     """The renderer over the background asked for: a file, `none`, or the puppet's own."""
-    from src.puppets.puppet import PuppetFiles, read_background
-    from src.puppets.renderer import puppet_renderer
+    from src.puppets.files import find_background, read_background
+    from src.puppets.motion import renderer
 
     if background is None:
-        path = PuppetFiles(jpg).background()
+        path = find_background(jpg)
     elif background == NO_BACKGROUND:
         path = None
     else:
         path = find_input(background, EXAMPLES_CARTOON, "background")
     behind = None if path is None else read_background(path, puppet)
     # On the processor OpenCV is faster than PyTorch.
-    return puppet_renderer(puppet, behind, device if device.type == "cuda" else None)
+    return renderer(puppet, behind, device if device.type == "cuda" else None)
 
 
 def animate(
@@ -169,24 +169,24 @@ def animate(
     from src import animate as pipeline
     from src.io import video
     from src.motion.settings import MotionSettings
-    from src.puppets.motion import finish_puppet, opening_gain, resting_face
+    from src.puppets import motion, released
     from src.speech.features import SHORTEST_RECORDING
 
     log.info("moving the puppet")
-    gain = 1.0 if options.as_released else opening_gain(puppet)
+    method = released if options.as_released else motion
     predicted = pipeline.moving_face(
         speech,
-        resting_face(puppet, networks.standard_face[:, 2], as_released=options.as_released),
+        method.resting_face(puppet, networks.standard_face[:, 2]),
         networks,
         MotionSettings(
             amp_lip_x=options.amp_lip_x,
-            amp_lip_y=gain * options.amp_lip_y,
+            amp_lip_y=method.opening_gain(puppet) * options.amp_lip_y,
             amp_pos=options.amp_pos,
             as_released=options.as_released,
         ),
         speaker=speaker,
     )
-    landmarks = finish_puppet(predicted, puppet, as_released=options.as_released)
+    landmarks = method.finish(predicted, puppet)
     if options.as_released:
         fps = options.fps or pipeline.FPS_AS_RELEASED
         seconds = len(landmarks) / pipeline.FPS_AS_RELEASED

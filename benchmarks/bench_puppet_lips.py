@@ -29,8 +29,8 @@ from src.io.audio import SAMPLE_RATE  # noqa: E402
 from src.metrics.open_shut import interpolated_extremes, open_shut_auc  # noqa: E402
 from src.models.weights import load_audio_networks  # noqa: E402
 from src.motion.settings import MotionSettings  # noqa: E402
-from src.puppets.motion import finish_puppet, opening_gain, resting_face  # noqa: E402
-from src.puppets.puppet import find_picture, mended, read_puppet  # noqa: E402
+from src.puppets.files import find_image, read_puppet  # noqa: E402
+from src.puppets.motion import finish, opening_gain, repaired, resting_face  # noqa: E402
 from src.speech.features import Recording, speech_features  # noqa: E402
 
 CARTOONS = ROOT / "examples_cartoon"
@@ -56,8 +56,8 @@ def main() -> None:
         spoken.append((speech, features))
     print("puppet            AUC   open vowels   median p b m   closed to a tenth of a vowel")
     for name in options.puppets:
-        puppet = mended(read_puppet(find_picture(name, CARTOONS)))
-        face = resting_face(puppet, networks.standard_face[:, 2], as_released=False)
+        puppet = repaired(read_puppet(find_image(name, CARTOONS)))
+        face = resting_face(puppet, networks.standard_face[:, 2])
         mouth = np.linalg.norm(puppet.landmarks[54] - puppet.landmarks[48])
         opened, shut = [], []
         for speech, features in spoken:
@@ -67,7 +67,7 @@ def main() -> None:
                 networks,
                 MotionSettings(amp_lip_y=options.amp_lip_y * opening_gain(puppet)),
             )
-            landmarks = finish_puppet(predicted, puppet, as_released=False)
+            landmarks = finish(predicted, puppet)
             count = pipeline.frame_count(len(speech.wav) / SAMPLE_RATE, pipeline.FPS)
             video = pipeline.sample_landmarks(landmarks, pipeline.FPS, count)
             gap = np.linalg.norm(video[:, 66, :2] - video[:, 62, :2], axis=1)

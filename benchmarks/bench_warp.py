@@ -25,15 +25,10 @@ sys.path.insert(0, str(ROOT))
 
 from src.face.topology import INNER_LIPS  # noqa: E402
 from src.io.image import flatten, read_picture  # noqa: E402
-from src.puppets.puppet import (  # noqa: E402
-    Puppet,
-    PuppetFiles,
-    mesh_vertices,
-    new_puppet,
-    read_puppet,
-    read_standard_face,
-)
-from src.puppets.renderer import puppet_renderer  # noqa: E402
+from src.models.weights import load_standard_face  # noqa: E402
+from src.puppets.create import new_puppet  # noqa: E402
+from src.puppets.files import find_background, read_puppet  # noqa: E402
+from src.puppets.puppet import Puppet, renderer  # noqa: E402
 from src.render.mesh import premultiplied  # noqa: E402  (the folder is not a package)
 
 CARTOONS = ROOT / "examples_cartoon"
@@ -58,14 +53,14 @@ def sized_puppet(name: str, width: int, height: int) -> tuple[Puppet, np.ndarray
     """A bundled puppet and its background at another size, triangulated anew."""
     path = CARTOONS / f"{name}.png"
     drawn = read_puppet(path)
-    behind = flatten(read_picture(PuppetFiles(path).background()))
+    behind = flatten(read_picture(find_background(path)))
     pictures = [
         cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        for image in (drawn.picture, behind)
+        for image in (drawn.image, behind)
     ]
-    factor = np.array([width, height]) / drawn.picture.shape[1::-1]
+    factor = np.array([width, height]) / drawn.image.shape[1::-1]
     landmarks = (drawn.landmarks + 0.5) * factor - 0.5
-    depth = read_standard_face(ROOT / "examples" / "ckpt")[:, 2]
+    depth = load_standard_face(ROOT / "examples" / "ckpt")[:, 2]
     return new_puppet(name, pictures[0], landmarks, depth), pictures[1]
 
 
@@ -81,14 +76,14 @@ def motion(landmarks: np.ndarray, frames: int) -> np.ndarray:
 
 def plain(puppet: Puppet, background: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """The same frames as one writes it at first: an index map, fancy indexing, remap, floats."""
-    drawing = premultiplied(puppet.picture)
+    drawing = premultiplied(puppet.image)
     reference = puppet.vertices(puppet.landmarks)[puppet.triangles]
     height, width = drawing.shape[:2]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     behind = background.astype(np.float32)
 
     def render(landmarks: np.ndarray) -> np.ndarray:
-        vertices = mesh_vertices(landmarks, puppet.outside, puppet.inner_lip)
+        vertices = puppet.vertices(landmarks)
         corners = vertices[puppet.triangles]
         index = np.zeros((height, width), np.uint8)
         maps = np.zeros((len(corners) + 1, 2, 3), np.float32)
@@ -120,10 +115,10 @@ def main() -> int:
     faces = motion(puppet.landmarks, options.frames)
     versions = {
         "plain NumPy and cv2.remap": plain(puppet, background),
-        "PiecewiseWarp": puppet_renderer(puppet, background).render,
+        "PiecewiseWarp": renderer(puppet, background).render,
     }
     if options.device:
-        on_device = puppet_renderer(puppet, background, options.device).render
+        on_device = renderer(puppet, background, options.device).render
         versions[f"PiecewiseWarp on {options.device}"] = on_device
     expected, *others = (render(faces[options.frames // 3]) for render in versions.values())
     print(

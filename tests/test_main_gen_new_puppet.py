@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import main_gen_new_puppet
-from main_gen_new_puppet import plain_face
 from src.io.image import read_picture
-from src.puppets import puppet as puppets
+from src.models.weights import load_standard_face
+from src.puppets.create import initial_face
 from src.puppets.cutout import cut_out
+from src.puppets.files import read_puppet
 
 ROOT = Path(__file__).resolve().parents[1]
 CARTOONS = ROOT / "examples_cartoon"
@@ -23,8 +24,8 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")
 @needs_weights
 def test_a_drawing_becomes_a_puppet(tmp_path):
     assert main_gen_new_puppet.main([str(CARTOONS / "clara.png"), "--out_dir", str(tmp_path)]) == 0
-    made = puppets.read_puppet(tmp_path / "clara.png")
-    drawn = puppets.read_puppet(CARTOONS / "clara.png")
+    made = read_puppet(tmp_path / "clara.png")
+    drawn = read_puppet(CARTOONS / "clara.png")
     width = drawn.landmarks[16, 0] - drawn.landmarks[0, 0]
     error = np.linalg.norm(made.landmarks - drawn.landmarks, axis=1) / width
     assert error.mean() < 0.025
@@ -41,12 +42,12 @@ def test_a_drawing_becomes_a_puppet(tmp_path):
 
 @needs_weights
 def test_points_from_a_file_are_used_as_they_are(tmp_path):
-    drawn = puppets.read_puppet(CARTOONS / "yuki.png")
+    drawn = read_puppet(CARTOONS / "yuki.png")
     points = tmp_path / "points.txt"
     np.savetxt(points, drawn.landmarks, "%.4f")
     arguments = [str(CARTOONS / "yuki.png"), "--landmarks", str(points), "--inner_lip"]
     assert main_gen_new_puppet.main([*arguments, "--out_dir", str(tmp_path)]) == 0
-    made = puppets.read_puppet(tmp_path / "yuki.png")
+    made = read_puppet(tmp_path / "yuki.png")
     np.testing.assert_allclose(made.landmarks, drawn.landmarks)
     assert made.inner_lip
     assert made.triangles.shape == drawn.triangles.shape
@@ -76,9 +77,9 @@ def test_cut_out_puppets_are_png(tmp_path):
     points = str(CARTOONS / "count_face_open_mouth.txt")
     arguments = [str(tmp_path / "flat.bmp"), "--landmarks", points, "--cutout"]
     assert main_gen_new_puppet.main(arguments) == 0
-    made = puppets.read_puppet(tmp_path / "flat.png")
-    assert made.picture.shape == (720, 672, 4)
-    assert (made.picture[:10, :10, 3] == 0).all()
+    made = read_puppet(tmp_path / "flat.png")
+    assert made.image.shape == (720, 672, 4)
+    assert (made.image[:10, :10, 3] == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_cut_out_puppets_are_png(tmp_path):
     [
         (["nobody"], "nobody: no such puppet"),
         (["maestro", "--landmarks", "none.pts"], "none.pts: no such landmarks"),
-        (["maestro", "--cutout"], "--cutout would write over it"),
+        (["maestro", "--cutout"], "--cutout would overwrite it"),
         (["maestro", "--edit", "--landmarks"], "expected one argument"),
         (["maestro", "--out_dir", __file__], "cannot be written"),
     ],
@@ -143,7 +144,7 @@ def test_a_face_that_only_some_looks_see_is_not_guessed_at(name, tmp_path, capsy
 @needs_weights
 def test_where_no_face_is_found_a_plain_one_can_be_dragged(tmp_path, monkeypatch, capsys):
     picture = np.full((120, 200, 3), 128, np.uint8)
-    face = plain_face(picture, puppets.read_standard_face(EMBEDDED.parent))
+    face = initial_face(picture, load_standard_face(EMBEDDED.parent))
     assert np.ptp(face[:, 0]) == pytest.approx(60, abs=1)
     assert (face > (60, 20)).all() and (face < (140, 100)).all()
     assert face[8, 1] > face[57, 1] > face[30, 1] > face[36, 1]
@@ -153,7 +154,7 @@ def test_where_no_face_is_found_a_plain_one_can_be_dragged(tmp_path, monkeypatch
     cv2.imwrite(str(tmp_path / "wall.png"), picture)
     assert main_gen_new_puppet.main([str(tmp_path / "wall.png"), "--edit"]) == 2
     error = capsys.readouterr().err
-    assert "wall.png: no face found; a plain face to begin with" in error
+    assert "wall.png: no face found; starting from the standard face" in error
     assert "there is no screen" in error
 
 
@@ -164,7 +165,7 @@ def test_a_puppet_that_is_there_is_not_lost(tmp_path, capsys):
     points = tmp_path / "clara_face_open_mouth.txt"
     points.write_text("placed by hand")
     assert main_gen_new_puppet.main(arguments) == 2
-    assert "clara_face_open_mouth.txt: there is such a puppet already" in capsys.readouterr().err
+    assert "clara_face_open_mouth.txt: exists; give --out_dir" in capsys.readouterr().err
     assert points.read_text() == "placed by hand"
     assert main_gen_new_puppet.main([*arguments, "--overwrite"]) == 0
     assert len(points.read_text().splitlines()) == 68

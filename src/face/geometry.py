@@ -71,10 +71,11 @@ def denormalise(landmarks: np.ndarray, scale: float, shift: np.ndarray) -> np.nd
     return points
 
 
-def close_mouth(landmarks: np.ndarray) -> np.ndarray:
-    """Close an open mouth of (68, 3) landmarks, in any unit; returns a new float64 array.
+def close_mouth(landmarks: np.ndarray, amount: float = CLOSING_CENTRE) -> np.ndarray:
+    """Close an open mouth of (68, 2 or 3) landmarks, in any unit; returns a new float64 array.
 
-    The inner lips go 70 % of the way to each other, and the outer lips follow them.
+    The inner lips go the fraction `amount` of the way to each other (1: until they touch), and the
+    outer lips follow them.
     """
     points = np.array(landmarks, np.float64)
     offsets = {}
@@ -83,9 +84,9 @@ def close_mouth(landmarks: np.ndarray) -> np.ndarray:
         offsets[upper] = middle - points[upper]
         offsets[lower] = middle - points[lower]
     for point, offset in offsets.items():
-        points[point] += CLOSING_CENTRE * offset
+        points[point] += amount * offset
     for point, leader in CLOSING_LEADERS.items():
-        share = CLOSING_SIDE if point in CLOSING_SIDE_POINTS else CLOSING_CENTRE
+        share = CLOSING_SIDE if point in CLOSING_SIDE_POINTS else amount
         points[point] += share * offsets[leader]
     return points
 

@@ -169,6 +169,21 @@ def load_audio_networks(
     return AudioNetworks(**networks, **constants)
 
 
+def load_standard_face(folder: Path) -> np.ndarray:
+    """The standard face (68, 3), normalised, of a folder with checkpoints.
+
+    The published file's if it is there, otherwise that of the embedded set.
+
+    Raises:
+        InputError: neither is there, or it is broken.
+    """
+    published = folder / STANDARD_FACE_FILE
+    if published.is_file():
+        return _read_numbers(published, FACE).reshape(SHAPES["standard_face"])
+    embedded = folder / EMBEDDED_FOLDER / "constants.safetensors"
+    return _read_constants(embedded)["standard_face"]
+
+
 def find_translation(folder: Path, given: Path | None, renderer: str) -> Path | None:
     """The image-translation checkpoint to render with; None where none is to.
 

@@ -8,7 +8,7 @@ import pytest
 from src.face.contours import fit_inner_lips
 from src.face.drawings import detect_drawn_face
 from src.io.image import read_picture
-from src.puppets import puppet as puppets
+from src.puppets.files import read_puppet
 
 ROOT = Path(__file__).resolve().parents[2]
 CARTOONS = ROOT / "examples_cartoon"
@@ -28,7 +28,7 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")
 )
 def test_official_puppets_are_found_where_the_release_has_them(name, most, without_lips):
     path = SHARED / "puppets" / name
-    official, picture = puppets.read_puppet(path).landmarks, read_picture(path)
+    official, picture = read_puppet(path).landmarks, read_picture(path)
     found = detect_drawn_face(picture, "mediapipe", name)
     width = np.linalg.norm(official[16] - official[0])
     assert np.linalg.norm(found - official, axis=1).mean() < most * width
@@ -39,7 +39,7 @@ def test_official_puppets_are_found_where_the_release_has_them(name, most, witho
 
 def test_a_beard_is_no_face():
     """A single look takes the bearded captain's cheek for a face."""
-    drawn = puppets.read_puppet(CARTOONS / "captain.png")
-    found = detect_drawn_face(drawn.picture, "mediapipe", "captain")
+    drawn = read_puppet(CARTOONS / "captain.png")
+    found = detect_drawn_face(drawn.image, "mediapipe", "captain")
     width = drawn.landmarks[16, 0] - drawn.landmarks[0, 0]
     assert np.linalg.norm(found - drawn.landmarks, axis=1).mean() < 0.06 * width

@@ -1,0 +1,270 @@
+"""Puppets on disk, in the file format of the published release.
+
+A puppet NAME is the image (`NAME.png` with alpha, or any other image) and beside it
+`NAME_face_open_mouth.txt` (68 x 3, pixels of the image), `NAME_face_open_mouth_norm.txt` (the same,
+normalised), `NAME_face_close_mouth.txt` (68 x 3, normalised, the closed face that speech moves),
+`NAME_scale_shift.txt` (from normalised to pixels), `NAME_delauney_tri.txt` (three vertices a line)
+and, optionally, a background `NAME_bg.*`. The release's puppets are read as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import InputError
+from src.face.topology import LANDMARK_COUNT
+from src.io.files import atomic_write, read_text
+from src.puppets.mesh import VERTEX_LAYOUTS, outside_points
+from src.puppets.puppet import Puppet, normalised_face, scale_and_shift
+from src.settings import PICTURE_SUFFIXES
+
+OPEN_MOUTH = "_face_open_mouth.txt"
+OPEN_MOUTH_NORMALISED = "_face_open_mouth_norm.txt"
+CLOSED_MOUTH = "_face_close_mouth.txt"
+SCALE_SHIFT = "_scale_shift.txt"
+TRIANGLES = "_delauney_tri.txt"
+ENDINGS = (OPEN_MOUTH, OPEN_MOUTH_NORMALISED, CLOSED_MOUTH, SCALE_SHIFT, TRIANGLES)
+"""Endings of a puppet's text files, after the stem of its image."""
+
+BACKGROUND_SUFFIXES = (".jpg", *PICTURE_SUFFIXES)
+"""Of `NAME_bg` files, in order of preference."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SpecialPuppet:
+    """Constants of a puppet of the release that has no scale file."""
+
+    outside: tuple[tuple[int, int], ...]  # pixels
+    scale: float
+    shift: tuple[float, float]  # pixels
+
+
+SPECIAL_PUPPETS = {
+    "color": SpecialPuppet(
+        ((0, 0), (0, 140), (0, 280), (249, 280), (499, 280), (499, 140), (499, 0), (249, 0)),
+        -0.012986159189209149,
+        (-237.27065, -79.2465),
+    ),
+    "sketch": SpecialPuppet(
+        (
+            (-10000, -10000),
+            (-10000, 221),
+            (-10000, 10443),
+            (232, 10443),
+            (10465, 10443),
+            (10465, 221),
+            (10465, -10000),
+            (232, -10000),
+        ),
+        -0.006393177201290783,
+        (-226.8411, -176.5216),
+    ),
+}
+"""From the release's code."""
+
+
+def puppet_file(image: Path, ending: str) -> Path:
+    """The path of a puppet's file by its image and one of `ENDINGS`."""
+    return image.with_name(image.stem + ending)
+
+
+def find_background(image: Path) -> Path | None:
+    """The puppet's own background, if it has one."""
+    paths = (puppet_file(image, "_bg" + suffix) for suffix in BACKGROUND_SUFFIXES)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def find_image(name: str, examples: Path) -> Path:
+    """A puppet's image by its name, with or without suffix, as given or in the examples' folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        for base in (Path(name), examples / name):
+            if name and base.is_file():
+                return base
+            for suffix in PICTURE_SUFFIXES if base.name else ():
+                path = base.with_name(base.name + suffix)
+                if path.is_file():
+                    return path
+    except OSError:  # a name that no file can have
+        pass
+    raise InputError(f"{name or repr(name)}: no such puppet, neither as given nor in {examples}")
+
+
+def read_puppet(path: Path, inner_lip: bool = False) -> Puppet:
+    """Read a puppet's image and the files beside it.
+
+    Args:
+        path: the image.
+        inner_lip: expect a mesh without outer lips. The vertex count decides; if they are in the
+            mesh, a warning is logged.
+
+    Raises:
+        InputError: a file is missing or does not fit.
+    """
+    from src.io.image import read_picture
+
+    image = read_picture(path)
+    for ending in (OPEN_MOUTH, CLOSED_MOUTH, TRIANGLES):
+        if not puppet_file(path, ending).is_file():
+            missing = puppet_file(path, ending)
+            raise InputError(f"{missing}: no such file (main_gen_new_puppet.py creates it)")
+    landmarks = read_table(puppet_file(path, OPEN_MOUTH), 3, LANDMARK_COUNT)[:, :2]
+    closed_face = read_table(puppet_file(path, CLOSED_MOUTH), 3, LANDMARK_COUNT)
+    triangles = read_triangles(puppet_file(path, TRIANGLES))
+    without_outer_lips, outside_count = VERTEX_LAYOUTS[triangles.max() + 1]
+    if inner_lip and not without_outer_lips:
+        log.warning("%s: has the outer lips, --inner_lip is ignored", puppet_file(path, TRIANGLES))
+    outside = outside_points(image.shape[1], image.shape[0], outside_count)
+    scale_file = puppet_file(path, SCALE_SHIFT)
+    if scale_file.exists():
+        scale, *shift = read_table(scale_file, 1, 3)[:, 0]
+        if scale == 0:
+            raise InputError(f"{scale_file}: a scale of 0")
+    elif path.stem in SPECIAL_PUPPETS:
+        special = SPECIAL_PUPPETS[path.stem]
+        scale, shift = special.scale, special.shift
+        if outside_count == len(special.outside):
+            outside = np.array(special.outside, np.float64)
+    else:
+        log.warning("%s: absent, scale and shift are computed from the landmarks", scale_file)
+        scale, shift = scale_and_shift(landmarks, puppet_file(path, OPEN_MOUTH))
+    return Puppet(
+        path.stem,
+        image,
+        landmarks,
+        closed_face,
+        float(scale),
+        np.array(shift),
+        triangles,
+        outside,
+        without_outer_lips,
+    )
+
+
+def read_background(path: Path, puppet: Puppet) -> np.ndarray:
+    """Read a background of the size of a puppet's image: uint8 BGR (H, W, 3).
+
+    Raises:
+        InputError: not an image, or of another size.
+    """
+    from src.io.image import flatten, read_picture
+
+    background = flatten(read_picture(path))
+    height, width = puppet.image.shape[:2]
+    if background.shape[:2] != (height, width):
+        raise InputError(
+            f"{path}: a background of {background.shape[1]} x {background.shape[0]} pixels, but "
+            f"the puppet {puppet.name} has {width} x {height}"
+        )
+    return background
+
+
+def write_puppet(puppet: Puppet, path: Path, others: dict[Path, bytes] | None = None) -> None:
+    """Write the text files of a puppet beside its image, whose file is not touched.
+
+    Args:
+        puppet: the puppet.
+        path: its image.
+        others: contents of more files. All files are written, or none is.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    normalised = normalised_face(
+        puppet.landmarks, puppet.scale, puppet.shift, puppet.closed_face[:, 2]
+    )
+    tables = {
+        OPEN_MOUTH: (np.column_stack([puppet.landmarks, np.ones(LANDMARK_COUNT)]), "%.4f"),
+        OPEN_MOUTH_NORMALISED: (normalised, "%.4f"),
+        CLOSED_MOUTH: (puppet.closed_face, "%.4f"),
+        SCALE_SHIFT: (np.array([puppet.scale, *puppet.shift]), "%.10f"),
+        TRIANGLES: (puppet.triangles, "%d"),
+    }
+    contents = dict(others or {})
+    for ending, (table, number_format) in tables.items():
+        text = io.BytesIO()
+        np.savetxt(text, table, number_format)
+        contents[puppet_file(path, ending)] = text.getvalue()
+    with contextlib.ExitStack() as stack:
+        for target, content in contents.items():
+            stack.enter_context(atomic_write(target)).write_bytes(content)
+
+
+def read_triangles(path: Path) -> np.ndarray:
+    """Read triangles (M, 3) of one of the `VERTEX_LAYOUTS`.
+
+    Raises:
+        InputError: the file is missing, or its indices belong to none of the layouts.
+    """
+    table = read_table(path, 3)
+    triangles = table.astype(np.int64)
+    if len(triangles) == 0:
+        raise InputError(f"{path}: no triangles in it")
+    if (triangles != table).any():
+        raise InputError(f"{path}: an index that is not a whole number")
+    if triangles.min() < 0:
+        raise InputError(f"{path}: a negative index, {triangles.min()}")
+    if triangles.max() + 1 not in VERTEX_LAYOUTS:
+        counts = ", ".join(map(str, sorted(VERTEX_LAYOUTS)))
+        raise InputError(
+            f"{path}: index {triangles.max()} is out of range, puppets have {counts} vertices"
+        )
+    return triangles
+
+
+def read_landmarks(path: Path) -> np.ndarray:
+    """Read landmarks (68, 2) in pixels from a .pts file, or a text of 68 lines of x y (z).
+
+    Raises:
+        InputError: it is neither.
+    """
+    text = read_text(path)
+    if "n_points" in text:
+        start, stop = text.find("{"), text.find("}")
+        if not 0 <= start < stop:
+            raise InputError(f"{path}: no points between {{ and }}, as .pts files have them")
+        text = "\n" * text[:start].count("\n") + text[start + 1 : stop]
+    return _parse_table(text, path, (2, 3), LANDMARK_COUNT)
+
+
+def read_table(path: Path, columns: int, rows: int | None = None) -> np.ndarray:
+    """Read a text file of finite numbers (rows, columns), separated by spaces or commas.
+
+    Raises:
+        InputError: the file is missing, or holds something else.
+    """
+    return _parse_table(read_text(path), path, (columns,), rows)
+
+
+def _parse_table(
+    text: str, path: Path, columns: tuple[int, ...], rows: int | None = None
+) -> np.ndarray:
+    """The table of a text, cut to the first of the allowed counts of columns."""
+    table = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.replace(",", " ").split()
+        try:
+            values = [float(word) for word in words]
+        except ValueError:
+            values = [np.nan]
+        if words and (len(values) not in columns or not np.isfinite(values).all()):
+            expected = " or ".join(map(str, columns))
+            raise InputError(
+                f"{path}: line {number} is not a row of {expected} numbers: {line.strip()[:40]!r}"
+            )
+        if words:
+            table.append(values[: columns[0]])
+    if rows is not None and len(table) != rows:
+        raise InputError(f"{path}: {len(table)} lines of numbers, expected {rows}")
+    return np.array(table, np.float64).reshape(-1, columns[0])
