@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from src import settings as defaults
 from src.command_line import OneLineParser, find_input, progress, run_command
 from src.errors import InputError
+from src.face import detectors
 from src.options import between
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--landmark_detector",
-        choices=("auto", "mediapipe", "fan"),
+        choices=detectors.CHOICES,
         default="auto",
         help="fan downloads its weights on first use; auto: fan where they are (%(default)s)",
     )

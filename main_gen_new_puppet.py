@@ -20,6 +20,7 @@ from pathlib import Path
 
 from src.command_line import OneLineParser, find_input, run_command
 from src.errors import InputError
+from src.face import detectors
 
 ROOT = Path(__file__).resolve().parent
 EXAMPLES_CARTOON = ROOT / "examples_cartoon"
@@ -45,7 +46,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--as_released", action="store_true", help="close the mouth and triangulate as the release")
     add(
         "--landmark_detector",
-        choices=("auto", "mediapipe", "fan"),
+        choices=detectors.CHOICES,
         default="auto",
         help="fan downloads its weights on first use; auto: fan where they are (%(default)s)",
     )

@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING
 
 from src.command_line import OneLineParser, run_command
 from src.errors import InputError
+from src.face import detectors
 from src.options import between
 from src.training.options import numbers_by_name
 
@@ -73,7 +74,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--test", nargs="*", default=[], help="speakers and voices kept out of everything")
     add(
         "--landmark_detector",
-        choices=("auto", "mediapipe", "fan"),
+        choices=detectors.CHOICES,
         default="mediapipe",
         help="fan downloads its weights on first use; auto: fan where they are (%(default)s)",
     )
@@ -138,7 +139,7 @@ def do_voices(options: argparse.Namespace) -> None:
 
 
 def do_clips(options: argparse.Namespace, stages: tuple[str, ...]) -> None:
-    from src.data import clip_stages, clips
+    from src.data import clip_stages
 
     sources = sources_of(options)
     if not sources and "track" in stages:
@@ -149,7 +150,7 @@ def do_clips(options: argparse.Namespace, stages: tuple[str, ...]) -> None:
         options.root_dir,
         stages,
         options.jobs,
-        detector=clips.choose_detector(options.landmark_detector),
+        detector=detectors.candidates(options.landmark_detector)[0],
         weights=CHECKPOINTS,
         shard=options.shard,
     )

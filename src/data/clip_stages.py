@@ -18,6 +18,7 @@ from src.data.passages import clip_in_step
 from src.data.splits import SPLITS, HeldOut
 from src.data.workers import in_parallel, networks_of
 from src.errors import InputError
+from src.face.detectors import DetectorUnavailable
 
 CLIP_STAGES = ("track", "offset", "analyse")
 
@@ -71,7 +72,7 @@ def work_on_clips(
         for number, line in enumerate(progress(done, len(work), "clips"), 1):
             if line:
                 _log.info("%d/%d %s", number, len(work), line)
-    except clips_module.DetectorMissing as problem:
+    except DetectorUnavailable as problem:
         raise InputError(str(problem)) from None
 
 

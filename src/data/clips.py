@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,13 +129,6 @@ def read_frames(path: Path, rate: float = VIDEO_RATE) -> Iterator[np.ndarray]:
         process.wait()
 
 
-def choose_detector(name: str) -> str:
-    """mediapipe or fan, for ``auto`` too: fan where its weights are."""
-    from thirdparty import fan
-
-    return name if name != "auto" else "fan" if fan.weights_on_disk() else "mediapipe"
-
-
 def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.ndarray]:
     """Track the face and decode the sound of a clip: what its file in ``<root_dir>/clips`` holds.
 
@@ -145,7 +138,7 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
     what is wrong with a video that cannot be read, else empty.
 
     Args:
-        detector: mediapipe or fan.
+        detector: one of `src.face.detectors.DETECTORS`.
     """
     frames, crowded, unreadable = [], [], ""
 
@@ -156,7 +149,9 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
             yield frame
 
     try:
-        frames = list(_track(watched(), detector))
+        unseen = np.full((68, 3), np.nan)
+        tracked = track_landmarks(watched(), detector)
+        frames = [unseen if points is None else points for points in tracked]
         if not frames:
             unreadable = "no frames in it"
     except InputError as error:
@@ -175,27 +170,6 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
         "people": np.array(np.mean(crowded) if crowded else 0.0),
         "unreadable": np.array(unreadable),
     }
-
-
-def _track(frames: Iterable[np.ndarray], detector: str) -> Iterator[np.ndarray]:
-    """Landmarks (68, 3) of each frame, NaN where there is no face."""
-    unseen = np.full((68, 3), np.nan)
-    if detector == "mediapipe":
-        for points in track_landmarks(frames):
-            yield unseen if points is None else points
-        return
-    from thirdparty import fan
-
-    for frame in frames:
-        try:
-            faces = fan.detect_faces(np.ascontiguousarray(frame))
-        except fan.Unavailable as problem:
-            raise DetectorMissing(f"the fan landmark detector cannot run: {problem}") from None
-        yield max(faces, key=lambda face: np.prod(np.ptp(face[:, :2], axis=0)), default=unseen)
-
-
-class DetectorMissing(RuntimeError):
-    """No clip can be tracked with this detector here."""
 
 
 def count_people(frame: np.ndarray) -> int:

@@ -16,9 +16,10 @@ import numpy as np
 from src.errors import InputError
 from src.face.contours import fit_jaw
 from src.face.detection import detect_landmarks
+from src.face.detectors import candidates
 from src.face.topology import mirror_order
 from src.io.image import flatten
-from thirdparty import face_mesh, fan
+from thirdparty import face_mesh
 
 BOX_VIEWS = tuple(itertools.product((640, 320), (0.0, 1 / 430, 1 / 215), (0.0, 0.5)))
 """Views for the box detector: longest side in pixels; blur and border as fractions of it."""
@@ -60,7 +61,7 @@ def detect_drawn_face(
         InputError: no face is found, or none on which the views agree.
     """
     image = flatten(image)
-    if detector == "fan" or (detector == "auto" and fan.weights_on_disk()):
+    if candidates(detector)[0] != "mediapipe":
         return fit_jaw(image, detect_landmarks(image, detector, name)[:, :2])
     found = [_detect_boxes(image, *view) for view in BOX_VIEWS]
     if not any(map(len, found)):  # a face too small for these views
