@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from src.animate import Portrait
     from src.models.image_translation import ResUnetGenerator
-    from src.models.weights import AudioNetworks
+    from src.models.loading import MotionModels
     from src.speech.features import Recording, SpeechFeatures
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
@@ -154,7 +154,7 @@ def run(options: argparse.Namespace) -> None:
 
     # Everything above takes no time; from here on the large packages are needed.
     from src.device import pick_device
-    from src.models.weights import load_audio_networks
+    from src.models.loading import load_motion_models
     from src.speech.features import read_recording, speech_features
 
     device = pick_device(options.device)
@@ -164,7 +164,7 @@ def run(options: argparse.Namespace) -> None:
     portrait = read_portrait(jpg, options)
     translation = translation_checkpoint(options, given)
     audio_side = {name: path for name, path in given.items() if name != "translation"}
-    networks = load_audio_networks(CHECKPOINTS, audio_side, device)
+    networks = load_motion_models(CHECKPOINTS, audio_side, device)
     translator = load_translator(translation, device, exact=options.as_released)
     for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
         voice = voice if path == jobs[0].voice else read_recording(path)
@@ -254,17 +254,15 @@ def read_speakers(names: list[str]) -> dict[str, np.ndarray | None]:
     """Speaker embeddings by name; None is a voice's own."""
     if not names:
         return {OWN_EMBEDDING: None}
-    from src.io.checkpoint import read_embeddings_pickle
-    from src.models.weights import EMBEDDINGS_FILE, compare_with_published
+    from src.models.loading import load_speaker_embeddings
 
     if not EMBEDDINGS.is_file():
         raise InputError(f"{EMBEDDINGS}: --reuse_train_emb_list needs this published file")
-    embeddings = read_embeddings_pickle(EMBEDDINGS)
+    embeddings = load_speaker_embeddings(EMBEDDINGS)
     for name in names:
         if name not in embeddings:
             some = ", ".join(sorted(embeddings)[:5])
             raise InputError(f"{EMBEDDINGS}: no speaker {name!r} in it; it has {some}, ...")
-    compare_with_published(EMBEDDINGS, EMBEDDINGS_FILE)
     return {name: embeddings[name] for name in names}
 
 
@@ -286,11 +284,11 @@ def read_portrait(jpg: Path, options: argparse.Namespace) -> Portrait:
 
 def translation_checkpoint(options: argparse.Namespace, given: dict[str, Path]) -> Path | None:
     """The image-translation checkpoint to render with, None for the warp alone."""
-    from src.models.weights import find_translation
+    from src.models.registry import find_image_translation
 
     if options.landmarks_only:
         return None
-    return find_translation(CHECKPOINTS, given.get("translation"), options.renderer)
+    return find_image_translation(CHECKPOINTS, given.get("translation"), options.renderer)
 
 
 def load_translator(
@@ -300,9 +298,9 @@ def load_translator(
     if path is None:
         return None
     from src.models.folding import for_inference
-    from src.models.weights import load_translation
+    from src.models.loading import load_image_translation
 
-    network = load_translation(path, device)
+    network = load_image_translation(path, device)
     return network if exact else for_inference(network, device)
 
 
@@ -311,7 +309,7 @@ def animate(
     portrait: Portrait,
     voice: Recording,
     speech: SpeechFeatures,
-    networks: AudioNetworks,
+    networks: MotionModels,
     translator: ResUnetGenerator | None,
     options: argparse.Namespace,
     device: torch.device,
@@ -333,7 +331,7 @@ def animate(
 
     log.info("moving the face")
     crop = FaceCrop(0, 0, CROP_SIZE) if options.as_released else face_crop(portrait.landmarks)
-    paints = translator is not None and not translator.mends
+    paints = translator is not None and not translator.config.mends
     by_crop = paints and not options.as_released
     face = crop.to_crop(portrait.landmarks) if by_crop else portrait.landmarks
     if options.close_input_face_mouth:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from src.models.weights import AudioNetworks
+    from src.models.loading import MotionModels
     from src.puppets.puppet import Puppet
     from src.render.mesh import MeshRenderer
     from src.speech.features import Recording, SpeechFeatures
@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
 
     # Everything above takes no time; from here on the large packages are needed.
     from src.device import pick_device
-    from src.models.weights import load_audio_networks
+    from src.models.loading import load_motion_models
     from src.puppets import motion, released
     from src.puppets.files import read_puppet
     from src.speech.features import read_recording, speech_features
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> None:
     puppet = method.repaired(read_puppet(jpg, options.inner_lip))
     renderer = make_renderer(puppet, jpg, options.jpg_bg, device)
     voice = read_recording(jobs[0].voice)
-    networks = load_audio_networks(CHECKPOINTS, given, device)
+    networks = load_motion_models(CHECKPOINTS, given, device)
     for path, group in itertools.groupby(jobs, key=lambda job: job.voice):
         voice = voice if path == jobs[0].voice else read_recording(path)
         log.info("listening to %s (%.1f s)", path, voice.seconds)
@@ -160,7 +160,7 @@ def animate(
     renderer: MeshRenderer,
     voice: Recording,
     speech: SpeechFeatures,
-    networks: AudioNetworks,
+    networks: MotionModels,
     options: argparse.Namespace,
     device: torch.device,
     speaker: np.ndarray | None,

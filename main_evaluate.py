@@ -154,7 +154,7 @@ def judge_landmarks(options: argparse.Namespace, _handed_on: list[str]) -> None:
     from src.io.files import check_writable
     from src.metrics import landmark_report
     from src.metrics.predictions import Factors, find_runs
-    from src.models.weights import load_audio_networks
+    from src.models.loading import load_motion_models
 
     root = options.root_dir
     given = find_runs(root, options.name)
@@ -169,7 +169,7 @@ def judge_landmarks(options: argparse.Namespace, _handed_on: list[str]) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = pick_device(options.device or "auto")
-    networks = load_audio_networks(CHECKPOINTS, given, device)
+    networks = load_motion_models(CHECKPOINTS, given, device)
     factors = Factors(*(factor_of(options, name) for name in FACTORS))
     judged = landmark_report.judge(
         root,
@@ -230,7 +230,8 @@ def judge_pictures(options: argparse.Namespace, _handed_on: list[str]) -> None:
     from src.io.files import check_writable
     from src.metrics import pictures
     from src.models.folding import for_inference
-    from src.models.weights import find_translation, load_translation
+    from src.models.loading import load_image_translation
+    from src.models.registry import find_image_translation
 
     root = options.root_dir
     folder = options.out_dir or root / "evaluation"
@@ -244,8 +245,8 @@ def judge_pictures(options: argparse.Namespace, _handed_on: list[str]) -> None:
     weights = None
     if options.renderer != "warp":
         given = options.load_G_name and find_input(options.load_G_name, EXAMPLES, "checkpoint")
-        weights = find_translation(CHECKPOINTS, given, "unet")
-        network = for_inference(load_translation(weights, device), device)
+        weights = find_image_translation(CHECKPOINTS, given, "unet")
+        network = for_inference(load_image_translation(weights, device), device)
         renderers["unet"] = pictures.translated(network, device)
         if options.renderer == "unet":
             del renderers["warp"]

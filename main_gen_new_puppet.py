@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
 
     from src.io.files import check_writable
     from src.io.image import read_picture
-    from src.models.weights import load_standard_face
+    from src.models.loading import load_standard_face
     from src.puppets import create, released
     from src.puppets.cutout import cut_out
     from src.puppets.editor import edited

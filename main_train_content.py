@@ -76,31 +76,33 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     from src.data import dumps
+    from src.models.config import ContentConfig
     from src.models.content import ContentBranch
+    from src.models.loading import load_network, stored_statistics
     from src.training import content, parallel, runs
 
     training = runs.begin(options)
     root = options.root_dir
     network = ContentBranch(
-        prior_hidden=options.prior_hidden,
-        prior=options.prior_size,
-        lstm_size=options.hidden_size,
-        lstm_layers=options.lstm_layers,
-        dropout=options.dropout,
-        window_lead=options.window_lead,
+        ContentConfig(
+            prior_hidden=options.prior_hidden,
+            prior=options.prior_size,
+            lstm_size=options.hidden_size,
+            lstm_layers=options.lstm_layers,
+            dropout=options.dropout,
+            window_lead=options.window_lead,
+        )
     )
     with parallel.first_alone():  # which lays a large dump out for all
         clips, held_out = dumps.read_training(root, options.dump_file_name)
     statistics = content.statistics(clips)
     if given := options.load_a2l_C_name:
-        network, contents = runs.load_network(ContentBranch, "model_g_face_id", given)
+        network, contents, _ = load_network("content", given)
         if "mel_mean" in contents:
-            statistics = runs.stored_statistics(contents, given)
+            statistics = stored_statistics(contents, given)
     if training.resume:
-        statistics = runs.stored_statistics(
-            runs.load_run(training.last, network.config), training.last
-        )
-    lead = network.config["window_lead"]
+        statistics = stored_statistics(runs.load_run(training.last, network.config), training.last)
+    lead = network.config.window_lead
     phones = dumps.read_phones(root)
     validation = content.Corpus.of(held_out, *statistics, lead)
     if not options.train:

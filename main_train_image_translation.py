@@ -68,25 +68,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     from src.data import shards
-    from src.models.image_translation import (
-        MENDING_INPUTS,
-        MENDING_OUTPUTS,
-        ResUnetGenerator,
-    )
+    from src.models.config import TranslationConfig
+    from src.models.image_translation import ResUnetGenerator
+    from src.models.loading import load_network
     from src.training import image_translation, perceptual, runs, translation_losses
 
     training = runs.begin(options)
     if options.load_G_name:
-        network, _ = runs.load_network(ResUnetGenerator, "G", options.load_G_name)
+        network = load_network("translation", options.load_G_name).network
     else:
-        mending = {"input_nc": MENDING_INPUTS, "output_nc": MENDING_OUTPUTS}
         network = ResUnetGenerator(
-            **(mending if options.mends else {}),
-            num_downs=options.num_downs,
-            ngf=options.ngf,
-            max_widening=options.max_widening,
+            TranslationConfig(
+                mends=options.mends,
+                num_downs=options.num_downs,
+                ngf=options.ngf,
+                max_widening=options.max_widening,
+            )
         )
-    step = 2 ** network.config["num_downs"]
+    step = 2**network.config.num_downs
     if options.window % step:
         raise InputError(
             f"--window {options.window}: must be a multiple of {step} for this network"

@@ -59,31 +59,35 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     from src.data import dumps, passages
     from src.io.checkpoint import read_checkpoint
+    from src.models.config import MotionDiscriminatorConfig, SpeakerConfig
+    from src.models.loading import load_network, stored_statistics
     from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
     from src.training import content, parallel, runs, speaker_aware
 
     training = runs.begin(options)
     root = options.root_dir
     network = SpeakerBranch(
-        audio_size=options.audio_size,
-        audio_layers=options.audio_layers,
-        feed_forward=options.feed_forward,
-        max_length=options.max_length,
-        unused_decoder=False,
-        window_lead=options.window_lead,
+        SpeakerConfig(
+            audio_size=options.audio_size,
+            audio_layers=options.audio_layers,
+            feed_forward=options.feed_forward,
+            max_length=options.max_length,
+            unused_decoder=False,
+            window_lead=options.window_lead,
+        )
     )
     with parallel.first_alone():  # which lays a large dump out for all
         clips, held_out = dumps.read_training(root, options.dump_file_name)
     statistics = content.statistics(clips)
     if given := options.load_a2l_C_name:
-        statistics = runs.stored_statistics(read_checkpoint(given)[0], given)
+        statistics = stored_statistics(read_checkpoint(given)[0], given)
     if given := options.load_a2l_G_name:
-        network, _ = runs.load_network(SpeakerBranch, "G", given)
+        network = load_network("speaker", given).network
     if training.resume:
         state = runs.load_run(training.last, network.config)
-        statistics = runs.stored_statistics(state, training.last)
+        statistics = stored_statistics(state, training.last)
     standard = passages.load_faces(root).standard_face
-    lead = network.config["window_lead"]
+    lead = network.config.window_lead
     validation = speaker_aware.Corpus.of(held_out, *statistics, standard, lead, options.motion_gain)
     if not options.train:
         scores = speaker_aware.validate(network.to(training.device), validation, training.device)
@@ -104,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
     speaker_aware.train(
         training,
         network,
-        MotionDiscriminator(feed_forward=network.config["feed_forward"]),
+        MotionDiscriminator(MotionDiscriminatorConfig(feed_forward=network.config.feed_forward)),
         speaker_aware.Corpus.of(clips, *statistics, standard, lead, options.motion_gain),
         validation,
         settings,

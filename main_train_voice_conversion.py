@@ -45,7 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     from src.data import dumps
-    from src.models.autovc import Generator
+    from src.models.autovc import AutoVC
+    from src.models.config import AutoVCConfig
+    from src.models.loading import load_network
     from src.training import runs, voice_conversion
 
     training = runs.begin(options)
@@ -57,12 +59,14 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("--held_out: name speakers to validate on, which are not trained on")
     if not set(voices.speakers.tolist()) - set(options.held_out):
         raise InputError("--held_out: names every speaker of the dump, so none is left to train on")
-    generator = Generator(
-        dim_neck=options.dim_neck,
-        freq=options.freq,
-        dim_pre=options.dim_pre,
-        dim_decoder=options.dim_decoder,
-        dim_post=options.dim_post,
+    generator = AutoVC(
+        AutoVCConfig(
+            dim_neck=options.dim_neck,
+            freq=options.freq,
+            dim_pre=options.dim_pre,
+            dim_decoder=options.dim_decoder,
+            dim_post=options.dim_post,
+        )
     )
     voice_conversion.quieten_postnet(generator)
     settings = voice_conversion.Options(
@@ -73,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     if options.load_AUTOVC_name:
-        generator, _ = runs.load_network(Generator, "model", options.load_AUTOVC_name)
+        generator = load_network("autovc", options.load_AUTOVC_name).network
     if not options.train:
         import numpy as np
 

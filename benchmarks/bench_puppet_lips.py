@@ -27,7 +27,7 @@ from src.data.sentences import sentences  # noqa: E402
 from src.data.synthesis import speak_flite  # noqa: E402
 from src.io.audio import SAMPLE_RATE  # noqa: E402
 from src.metrics.open_shut import interpolated_extremes, open_shut_auc  # noqa: E402
-from src.models.weights import load_audio_networks  # noqa: E402
+from src.models.loading import load_motion_models  # noqa: E402
 from src.motion.settings import MotionSettings  # noqa: E402
 from src.puppets.files import find_image, read_puppet  # noqa: E402
 from src.puppets.motion import finish, opening_gain, repaired, resting_face  # noqa: E402
@@ -48,7 +48,7 @@ def main() -> None:
     add("--amp_lip_y", type=float, default=MotionSettings().amp_lip_y, help="(%(default)s)")
     options = parser.parse_args()
     device = torch.device("cpu")
-    networks = load_audio_networks(ROOT / "examples" / "ckpt", {}, device)
+    networks = load_motion_models(ROOT / "examples" / "ckpt", {}, device)
     spoken = []
     for text in itertools.islice(sentences(TEXTS), options.sentences):
         speech = speak_flite(text, "slt")

@@ -26,13 +26,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop  # noqa: E402  (no package)
+from src.models.config import TranslationConfig  # noqa: E402
 from src.models.folding import for_inference  # noqa: E402
 from src.models.image_translation import (  # noqa: E402
-    MENDING_INPUTS,
-    MENDING_OUTPUTS,
     ResUnetGenerator,
-    mended,
-    painted,
+    generated_frame,
+    refinement,
 )
 from src.render.compositing import paste  # noqa: E402  (no package)
 from src.render.landmark_image import landmark_image  # noqa: E402
@@ -40,13 +39,7 @@ from src.render.unet import UNetRenderer, in_order, thread_pool  # noqa: E402
 from src.render.warp.portrait import WarpRenderer  # noqa: E402
 
 DRAWING = ROOT / "examples_cartoon" / "maestro"
-EMBEDDED = {
-    "input_nc": MENDING_INPUTS,
-    "output_nc": MENDING_OUTPUTS,
-    "num_downs": 5,
-    "ngf": 32,
-    "max_widening": 4,
-}
+EMBEDDED = TranslationConfig(mends=True, num_downs=5, ngf=32, max_widening=4)
 FACE_PART = 0.65  # of the picture's side is the face's square
 
 Frames = Callable[[int], Iterator]
@@ -101,7 +94,7 @@ def plain_painting(network: ResUnetGenerator, device: torch.device) -> Frames:
         for face in motion(landmarks, count):
             seen = np.concatenate([landmark_image(face), picture], axis=-1)
             with torch.no_grad():
-                colours = painted(network(tensor(seen, device)))
+                colours = generated_frame(network(tensor(seen, device)))
             yield (colours[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
 
     return frames
@@ -119,7 +112,7 @@ def plain_mending(network: ResUnetGenerator, side: int, device: torch.device) ->
             drawn, warped = landmark_image(crop.to_crop(face), antialiased=True), cut(whole, crop)
             seen = tensor(np.concatenate([drawn, still, warped], axis=-1), device)
             with torch.no_grad():
-                colours, share = mended(network(seen), seen[:, 6:])
+                colours, share = refinement(network(seen), seen[:, 6:])
             colours = (colours[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
             yield paste(whole, crop, colours, share[0, 0].cpu().numpy())
 
@@ -129,7 +122,7 @@ def plain_mending(network: ResUnetGenerator, side: int, device: torch.device) ->
 def ours(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
     """The renderer, on the whole picture where the network paints one of its own size."""
     picture, landmarks = portrait(side)
-    crop = face_crop(landmarks) if network.mends else FaceCrop(0, 0, CROP_SIZE)
+    crop = face_crop(landmarks) if network.config.mends else FaceCrop(0, 0, CROP_SIZE)
     renderer = UNetRenderer(picture, landmarks, network, device, crop)
     return lambda count: renderer.frames(motion(landmarks, count))
 
@@ -140,7 +133,7 @@ def network_alone(network: ResUnetGenerator, device: torch.device) -> Frames:
     crop = face_crop(landmarks)
     renderer = UNetRenderer(picture, landmarks, network, device, crop)
     batch, dtype = renderer.batch, next(network.parameters()).dtype
-    pictures = torch.rand(batch, CROP_SIZE, CROP_SIZE, network.config["input_nc"])
+    pictures = torch.rand(batch, CROP_SIZE, CROP_SIZE, network.config.inputs)
     pictures = pictures.permute(0, 3, 1, 2).to(device, dtype)
 
     def run(number: int) -> int:
@@ -160,7 +153,8 @@ def network_alone(network: ResUnetGenerator, device: torch.device) -> Frames:
 def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
     """What is timed on a device; the first version of each table is what the others are beside."""
     torch.manual_seed(0)
-    official, embedded = ResUnetGenerator().eval(), ResUnetGenerator(**EMBEDDED).eval()
+    official = ResUnetGenerator(TranslationConfig()).eval()
+    embedded = ResUnetGenerator(EMBEDDED).eval()
     quick = for_inference(official, device), for_inference(embedded, device)
     dtype = next(quick[0].parameters()).dtype
     name = f"ours, {str(dtype).removeprefix('torch.')}"

@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 from src.data import dumps  # noqa: E402
 from src.face.topology import LANDMARK_COUNT  # noqa: E402
 from src.io.audio import FRAME_RATE  # noqa: E402  (the folder is not a package)
+from src.models.config import ContentConfig  # noqa: E402
 from src.models.content import ContentBranch  # noqa: E402
 from src.training import content, runs, sampling  # noqa: E402
 
@@ -91,7 +92,7 @@ def main() -> int:
         began = time.monotonic()
         clips, held_out = dumps.read_training(root, "autovc_retrain_mel")
         statistics = content.statistics(clips)
-        network = ContentBranch(**({} if options.published else EMBEDDED))
+        network = ContentBranch(ContentConfig(**({} if options.published else EMBEDDED)))
         corpus = content.Corpus.of(clips, *statistics, lead=0)
         validation = content.Corpus.of(held_out, *statistics, lead=0)
         reading = time.monotonic() - began

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from src.face.topology import INNER_LIPS  # noqa: E402
 from src.io.image import flatten, read_picture  # noqa: E402
-from src.models.weights import load_standard_face  # noqa: E402
+from src.models.loading import load_standard_face  # noqa: E402
 from src.puppets.create import new_puppet  # noqa: E402
 from src.puppets.files import find_background, read_puppet  # noqa: E402
 from src.puppets.puppet import Puppet, renderer  # noqa: E402

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from src.face.crop import FaceCrop
     from src.models.image_translation import ResUnetGenerator
-    from src.models.weights import AudioNetworks
+    from src.models.loading import MotionModels
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def read_landmarks(path: Path, picture: np.ndarray) -> np.ndarray:
 def moving_face(
     speech: SpeechFeatures,
     face: np.ndarray,
-    networks: AudioNetworks,
+    networks: MotionModels,
     settings: MotionSettings,
     speaker: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -145,7 +145,7 @@ def moving_face(
 def face_landmarks(
     speech: SpeechFeatures,
     face: np.ndarray,
-    networks: AudioNetworks,
+    networks: MotionModels,
     settings: MotionSettings,
     speaker: np.ndarray | None = None,
     keep: Intermediates | None = None,

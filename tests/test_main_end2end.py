@@ -62,15 +62,16 @@ def published(tmp_path_factory) -> Path:
     """Checkpoints laid out like the published ones, of official sizes."""
     import torch
 
-    from src.models.autovc import Generator
+    from src.models.autovc import AutoVC
+    from src.models.config import AutoVCConfig, ContentConfig, SpeakerConfig
     from src.models.content import ContentBranch
     from src.models.speaker_aware import SpeakerBranch
 
     folder = tmp_path_factory.mktemp("published")
     for name, network, part in (
-        ("ckpt_autovc.pth", Generator(), "model"),
-        ("ckpt_content_branch.pth", ContentBranch(), "model_g_face_id"),
-        ("ckpt_speaker_branch.pth", SpeakerBranch(), "G"),
+        ("ckpt_autovc.pth", AutoVC(AutoVCConfig()), "model"),
+        ("ckpt_content_branch.pth", ContentBranch(ContentConfig()), "model_g_face_id"),
+        ("ckpt_speaker_branch.pth", SpeakerBranch(SpeakerConfig()), "G"),
     ):
         fill(network)
         torch.save({part: network.state_dict()}, folder / name)

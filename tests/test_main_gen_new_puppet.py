@@ -8,7 +8,7 @@ import pytest
 
 import main_gen_new_puppet
 from src.io.image import read_picture
-from src.models.weights import load_standard_face
+from src.models.loading import load_standard_face
 from src.puppets.create import initial_face
 from src.puppets.cutout import cut_out
 from src.puppets.files import read_puppet

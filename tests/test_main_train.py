@@ -160,16 +160,18 @@ def test_an_epoch_is_all_windows_once(tmp_path):
 
 def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     from src.io.checkpoint import read_checkpoint
-    from src.models.autovc import Generator
+    from src.models.autovc import AutoVC
+    from src.models.config import AutoVCConfig, ContentConfig, SpeakerConfig, TranslationConfig
     from src.models.content import ContentBranch
     from src.models.image_translation import ResUnetGenerator
+    from src.models.loading import load_network
     from src.models.speaker_aware import SpeakerBranch
     from src.training import runs
 
     networks = {
-        "model": Generator(dim_neck=4, dim_pre=32, freq=8),
-        "model_g_face_id": ContentBranch(lstm_size=16, lstm_layers=1, window_lead=5),
-        "G": SpeakerBranch(audio_size=16, audio_layers=1, unused_decoder=False),
+        "model": AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=8)),
+        "model_g_face_id": ContentBranch(ContentConfig(lstm_size=16, lstm_layers=1, window_lead=5)),
+        "G": SpeakerBranch(SpeakerConfig(audio_size=16, audio_layers=1, unused_decoder=False)),
     }
     arguments = ["--root_dir", str(tmp_path), "--out_dir", str(tmp_path / "out")]
     options = ("--load_AUTOVC_name", "--load_a2l_C_name", "--load_a2l_G_name")
@@ -178,7 +180,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
         statistics = {"mel_mean": torch.zeros(80), "mel_std": torch.ones(80)}
         runs.save_run(path, **{key: network.state_dict()}, config=network.config, **statistics)
         arguments += [option, str(path)]
-    translation = ResUnetGenerator(9, 4, num_downs=3, ngf=4)
+    translation = ResUnetGenerator(TranslationConfig(mends=True, num_downs=3, ngf=4))
     mending = tmp_path / "mends.pth"
     runs.save_run(mending, G=translation.state_dict(), config=translation.config)
     arguments += ["--load_G_name", str(mending), "--lip_gain", "0.5"]
@@ -192,7 +194,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     assert main_export_weights.main(arguments) == 0
     weights, config = read_checkpoint(tmp_path / "out" / "content.safetensors")
     assert config["window_lead"] == 5
-    again = ContentBranch(**config)
+    again = ContentBranch(ContentConfig(**config))
     again.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
     weights_of = networks["model_g_face_id"].fc[-1].weight
     # Points of the face that no voice moves, all others but the lips' y, and one of those.
@@ -202,7 +204,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     assert torch.equal(again.fc[-1].weight[at_rest], weights_of[at_rest].half().float())
     assert torch.equal(again.fc[-1].weight[gained], (0.5 * weights_of[gained]).half().float())
     mends, config = read_checkpoint(tmp_path / "out" / "translation.safetensors")
-    assert config["output_nc"] == 4 and mends["model.model.0.weight"].dtype == torch.float16
+    assert config["mends"] is True and mends["model.model.0.weight"].dtype == torch.float16
     constants, _ = read_checkpoint(tmp_path / "out" / "constants.safetensors")
     assert constants["target_embedding"].float().eq(0.5).all()
     assert constants["standard_face"].shape == (68, 3)
@@ -216,15 +218,15 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     weights, config = read_checkpoint(tmp_path / "out" / "content.safetensors")
     constants, _ = read_checkpoint(tmp_path / "out" / "constants.safetensors")
     assert torch.equal(constants["mel_mean"], mean.half())
-    other = ContentBranch(**config).eval()
+    other = ContentBranch(ContentConfig(**config)).eval()
     other.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
     heard, seen = torch.randn(3, 18, 80), torch.randn(1, 204)
     with torch.inference_mode():
         moved = again.eval()(heard, seen), other((heard - mean) / deviation, seen)
     assert torch.allclose(*moved, atol=2e-3) and moved[0].std() > 0.02
 
-    # Two branches become one that says what both say in the mean.
-    second = ContentBranch(lstm_size=8, lstm_layers=1, window_lead=5).eval()
+    # Two branches become an ensemble, which averages their outputs.
+    second = ContentBranch(ContentConfig(lstm_size=8, lstm_layers=1, window_lead=5)).eval()
     statistics = {"mel_mean": mean, "mel_std": deviation}
     alone = tmp_path / "second.pth"
     runs.save_run(alone, model_g_face_id=second.state_dict(), config=second.config, **statistics)
@@ -232,20 +234,19 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     both = [*arguments[: place + 2], str(alone), *arguments[place + 2 :]]
     assert main_export_weights.main([*both, "--lip_gain", "1"]) == 0
     weights, config = read_checkpoint(tmp_path / "out" / "content.safetensors")
-    assert config["lstm_size"] == 24
-    wide = ContentBranch(**config).eval()
-    wide.load_state_dict({key: value.float() for key, value in weights.items()}, strict=False)
+    assert [member["lstm_size"] for member in config["members"]] == [16, 8]
+    wide = load_network("content", tmp_path / "out" / "content.safetensors").network.eval()
     with torch.inference_mode():
         standardised = (heard - mean) / deviation
         first = networks["model_g_face_id"].eval()(heard, seen)
         expected = 0.5 * (first + second(standardised, seen))
         expected[:, held] = 0
         assert torch.allclose(wide(standardised, seen), expected, atol=2e-3)
-    unlike = ContentBranch(lstm_size=8, lstm_layers=2, window_lead=5)
+    unlike = ContentBranch(ContentConfig(lstm_size=8, lstm_layers=2, window_lead=4))
     runs.save_run(alone, model_g_face_id=unlike.state_dict(), config=unlike.config, **statistics)
     assert main_export_weights.main(both) == 2
     said = capsys.readouterr().err
-    assert said == "--load_a2l_C_name: branches of different lstm_layers cannot be joined\n"
+    assert said == "--load_a2l_C_name: members with the same window_lead wanted, not [4, 5]\n"
 
     # What does not fit is said before anything is written.
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -256,7 +257,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
         assert main_export_weights.main(arguments) == 2
         return capsys.readouterr().err
 
-    assert "no statistics" in refusal(mel_mean=None)
+    assert "lacks mel_mean" in refusal(mel_mean=None)
     large = {**contents["G"]}
     name = next(key for key, value in large.items() if value.is_floating_point())
     large[name] = large[name] + 1e6

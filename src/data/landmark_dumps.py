@@ -49,10 +49,9 @@ class Converter:
 def _autovc(weights: Path, checkpoint: Path | None) -> torch.nn.Module:
     if checkpoint is None:
         return networks_of(weights).autovc
-    from src.models.autovc import Generator
-    from src.training import runs
+    from src.models.loading import load_network
 
-    return runs.load_network(Generator, "model", checkpoint)[0].eval()
+    return load_network("autovc", checkpoint).network.eval()
 
 
 def converter(root: Path, weights: Path, checkpoint: Path | None, target_voice: str) -> Converter:

@@ -18,7 +18,7 @@ from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
 
 if TYPE_CHECKING:
-    from src.models.weights import AudioNetworks
+    from src.models.loading import MotionModels
 
 LONGEST_SHIFT = 12
 """Frames of `VIDEO_RATE` either way, 0.48 s: beyond that, chance finds as good a shift."""
@@ -84,7 +84,7 @@ def shift_correlations(gap: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return found
 
 
-def predicted_gap(features: np.ndarray, track: np.ndarray, networks: AudioNetworks) -> np.ndarray:
+def predicted_gap(features: np.ndarray, track: np.ndarray, networks: MotionModels) -> np.ndarray:
     """The gap (T,) that a face's lips should have, any unit, at `FRAME_RATE`.
 
     Args:
@@ -97,7 +97,11 @@ def predicted_gap(features: np.ndarray, track: np.ndarray, networks: AudioNetwor
     still = static_face(register(track, networks.standard_face))
     portrait, _, _ = normalise(still, networks.standard_face[:, 2])
     heard = standardise(features, networks.mel_mean, networks.mel_std)
-    moved = content_output(networks.content, windows(heard, networks.content.window_lead), portrait)
+    moved = content_output(
+        networks.content_branch,
+        windows(heard, networks.content_branch.config.window_lead),
+        portrait,
+    )
     return inner_lip_gap(moved.reshape(-1, LANDMARK_COUNT, 3))
 
 
@@ -110,7 +114,7 @@ def lip_gap(track: np.ndarray) -> np.ndarray:
     return inner_lip_gap(register(track, track.mean(0)))
 
 
-def heard_features(wav: np.ndarray, networks: AudioNetworks) -> np.ndarray:
+def heard_features(wav: np.ndarray, networks: MotionModels) -> np.ndarray:
     """Converted log-mel (T, 80) of int16 sound as recorded."""
     from src.speech.features import acoustic_features
     from src.speech.voice_conversion import convert_voice

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from src.models.weights import AudioNetworks
+    from src.models.loading import MotionModels
 
 
 def in_parallel(
@@ -37,8 +37,8 @@ def _one_thread() -> None:
 
 
 @functools.cache
-def networks_of(weights: Path) -> AudioNetworks:
+def networks_of(weights: Path) -> MotionModels:
     """The networks that run by default, loaded once a process."""
-    from src.models.weights import load_audio_networks
+    from src.models.loading import load_motion_models
 
-    return load_audio_networks(weights, {}, "cpu")
+    return load_motion_models(weights, {}, "cpu")

@@ -11,7 +11,6 @@ import os
 import pickle
 import re
 import tarfile
-import tempfile
 import warnings
 import zipfile
 from pathlib import Path
@@ -21,8 +20,9 @@ import numpy as np
 import torch
 
 from src.errors import InputError
+from src.io.files import atomic_write
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 OPTIMIZER_CLASSES = (
     "torch.optim.adam.Adam",
@@ -100,75 +100,87 @@ def checkpoint_part(checkpoint: dict, name: str, path: str | os.PathLike) -> dic
 def load_weights(
     network: torch.nn.Module, state_dict: dict[str, torch.Tensor], path: str | os.PathLike
 ) -> None:
-    """Copy weights into a network, as float32.
+    """Copy weights into a network, as float32; arguments and errors as for `fitting_weights`."""
+    network.load_state_dict(fitting_weights(network.state_dict(), state_dict, path), strict=False)
 
-    `module.` before a name is taken off; the published `comb_mlp.*` entries are dropped, and other
-    entries that the network does not have are named in a warning.
+
+def fitting_weights(
+    expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], path: str | os.PathLike
+) -> dict[str, torch.Tensor]:
+    """Select the tensors that a network needs from a checkpoint.
+
+    The prefix `module.` is removed from names, the published `comb_mlp.*` entries are dropped, and
+    a warning names other entries that the network lacks.
 
     Args:
-        network: any network of `src.models`.
-        state_dict: name to tensor.
+        expected: the network's state dict; its tensors may lie on the meta device.
+        given: name to tensor.
         path: the file they came from, for messages.
 
     Raises:
-        InputError: missing, misshapen or not finite tensors; the message names them.
+        InputError: tensors that are missing, have another shape or are not finite.
     """
-    given = {}
-    for key, value in state_dict.items():
+    tensors = {}
+    for key, value in given.items():
         name = str(key).removeprefix(PARALLEL_PREFIX)
         if isinstance(value, torch.Tensor) and not name.startswith(DROPPED_PREFIX):
-            given[name] = value
-    wanted = network.state_dict()
-    # Files older than PyTorch 0.4.1 lack the counters of seen batches, which nothing here reads.
+            tensors[name] = value
+    # Files older than PyTorch 0.4.1 lack the batch counters, which nothing here reads.
     missing = [
-        name for name in wanted if name not in given and not name.endswith(".num_batches_tracked")
+        name
+        for name in expected
+        if name not in tensors and not name.endswith(".num_batches_tracked")
     ]
     if missing:
         raise InputError(f"{path}: missing tensors: {_named(missing)}")
+    found = {name: tensors[name] for name in expected if name in tensors}
     misshapen = [
-        f"{name} is {tuple(given[name].shape)}, not {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in given and given[name].shape != tensor.shape
+        f"{name} is {tuple(tensor.shape)}, not {tuple(expected[name].shape)}"
+        for name, tensor in found.items()
+        if tensor.shape != expected[name].shape
     ]
     if misshapen:
         raise InputError(f"{path}: misshapen tensors: {_named(misshapen)}")
-    broken = [name for name in wanted if name in given and not given[name].isfinite().all()]
+    broken = [name for name, tensor in found.items() if not tensor.isfinite().all()]
     if broken:
         raise InputError(f"{path}: tensors that are not finite: {_named(broken)}")
-    extra = [name for name in given if name not in wanted]
+    extra = [name for name in tensors if name not in expected]
     if extra:
-        logger.warning("%s: ignoring tensors that the network lacks: %s", path, _named(extra))
-    for name, tensor in wanted.items():
-        if name in given:
-            # state_dict() shares memory with the network, and copy_ casts.
-            tensor.copy_(given[name])
+        log.warning("%s: ignoring tensors that the network lacks: %s", path, _named(extra))
+    return found
 
 
-def save_embedded(
-    path: str | os.PathLike, state_dict: dict[str, torch.Tensor], config: dict
-) -> None:
-    """Store weights small: float16 safetensors with the config as JSON; integers stay as they are.
-
-    The file appears whole or not at all.
+def to_half(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copy tensors to the CPU, floating-point ones as float16.
 
     Raises:
         ValueError: a tensor does not fit float16, or is not finite.
     """
-    from safetensors.torch import save_file
-
-    path = Path(path)
-    stored = {}
+    tensors = {}
     for name, tensor in state_dict.items():
         tensor = tensor.detach().cpu()
         if tensor.is_floating_point():
             if not tensor.abs().le(FLOAT16_MAX).all():
                 raise ValueError(f"{name} has values beyond float16")
             tensor = tensor.half()
-        stored[name] = tensor.clone().contiguous()
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        whole = Path(folder) / path.name
-        save_file(stored, whole, metadata={CONFIG_KEY: json.dumps(config)})
-        whole.replace(path)
+        tensors[name] = tensor.clone().contiguous()
+    return tensors
+
+
+def save_embedded(
+    path: str | os.PathLike, state_dict: dict[str, torch.Tensor], config: dict
+) -> None:
+    """Write float16 weights as a safetensors file, atomically, with the config as JSON.
+
+    Raises:
+        InputError: the file cannot be written.
+        ValueError: a tensor does not fit float16, or is not finite.
+    """
+    from safetensors.torch import save_file
+
+    tensors = to_half(state_dict)
+    with atomic_write(path) as partial:
+        save_file(tensors, partial, metadata={CONFIG_KEY: json.dumps(config)})
 
 
 def read_pickle(path: str | os.PathLike) -> Any:
@@ -188,24 +200,6 @@ def read_pickle(path: str | os.PathLike) -> Any:
         raise InputError(f"{path}: not a pickle of arrays, or damaged: {_line(error)}") from None
     _require_plain(content, path)
     return content
-
-
-def read_embeddings_pickle(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Read the release's `emb.pickle`: name to (256,) float32 speaker embedding.
-
-    Raises:
-        InputError: as `read_pickle`, or something else than such a dict.
-    """
-    content = read_pickle(path)
-    if not isinstance(content, dict) or not content:
-        raise InputError(f"{path}: not a dict of speaker embeddings")
-    embeddings = {}
-    for name, value in content.items():
-        vector = np.asarray(value).squeeze()
-        if vector.shape != (256,) or vector.dtype.kind not in "fiu":
-            raise InputError(f"{path}: the embedding '{name}' is not 256 numbers")
-        embeddings[str(name)] = vector.astype(np.float32)
-    return embeddings
 
 
 class RefusedGlobal(pickle.UnpicklingError):

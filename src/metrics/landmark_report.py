@@ -23,7 +23,7 @@ from src.metrics.open_shut import interpolated_extremes, open_shut_auc
 from src.metrics.predictions import REFERENCES, Example, Factors
 
 if TYPE_CHECKING:
-    from src.models.weights import AudioNetworks
+    from src.models.loading import MotionModels
 
 METHODS = ("network", "played", *REFERENCES)
 LIP_COLUMNS = ("D-LL", "D-VL", "D-A", "correlation", "AUC")
@@ -58,7 +58,7 @@ def judge(
     splits: tuple[str, ...],
     lip_dump: str,
     head_dump: str,
-    networks: AudioNetworks,
+    networks: MotionModels,
     factors: Factors,
     most_synthetic: int,
     device,
@@ -111,7 +111,7 @@ def _some_synthetic(clips: list, synthetic: set[str], most: int) -> list:
 
 
 def _tracks(
-    example: Example, references, networks: AudioNetworks, factors: Factors, posed: bool, device
+    example: Example, references, networks: MotionModels, factors: Factors, posed: bool, device
 ) -> dict[str, np.ndarray]:
     """(T, 68, 3) by method."""
     tracks = {
@@ -220,7 +220,7 @@ def _judge_heads(
 
 
 def _test_speakers(
-    judged: Judged, root: Path, clips: list, networks: AudioNetworks, factors: Factors, device
+    judged: Judged, root: Path, clips: list, networks: MotionModels, factors: Factors, device
 ) -> None:
     """The same sound with different voices: those of the clips, and those AutoVC learned from."""
     longest = max(

@@ -34,7 +34,7 @@ from src.face.registration import static_face
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
 from src.metrics import landmark_measures as lm
-from src.models.weights import DEFAULT_FILES, PARTS
+from src.models.registry import MOTION_NETWORKS, NETWORKS
 from src.motion.default import combine, content_displacement, speaker_displacement
 from src.motion.displacement import content_output
 from src.motion.settings import MotionSettings
@@ -44,7 +44,7 @@ from src.speech.mel import DYNAMIC_RANGE
 from src.speech.voice_conversion import convert_voice
 
 if TYPE_CHECKING:
-    from src.models.weights import AudioNetworks
+    from src.models.loading import MotionModels
 
 REFERENCES = ("static", "loudness", "mean")
 MOST_OF_A_SPEAKER = 4  # voices of one speaker in the test of speakers
@@ -104,7 +104,7 @@ def find_runs(root: Path, names: list[str]) -> dict[str, Path]:
         best = folder / "ckpt_best.pth"
         path = best if best in paths else paths[-1]
         contents, _ = read_checkpoint(path)
-        kinds = [kind for kind in DEFAULT_FILES if PARTS[kind] in contents]
+        kinds = [kind for kind in MOTION_NETWORKS if NETWORKS[kind].key in contents]
         if len(kinds) != 1:
             raise InputError(f"{path}: not AutoVC, a content or a speaker-aware branch")
         if kinds[0] in found:
@@ -188,7 +188,7 @@ def fit_references(
 
 
 def examples(
-    clips: list[Clip], networks: AudioNetworks, analysed: Path, posed: bool
+    clips: list[Clip], networks: MotionModels, analysed: Path, posed: bool
 ) -> Iterator[Example]:
     """The clips of a split as the networks hear them.
 
@@ -223,7 +223,7 @@ def examples(
 
 
 def moved_by_networks(
-    example: Example, networks: AudioNetworks, factors: Factors | None, posed: bool, device
+    example: Example, networks: MotionModels, factors: Factors | None, posed: bool, device
 ) -> np.ndarray:
     """(T, 68, 3) as the branches predict it, or as a video shows it.
 
@@ -233,13 +233,13 @@ def moved_by_networks(
         posed: with the speaker-aware branch.
     """
     portrait, _, _ = normalise(example.still, networks.standard_face[:, 2])
-    heard = windows(example.content, networks.content.window_lead)
+    heard = windows(example.content, networks.content_branch.config.window_lead)
     if factors is None:
-        moved = content_output(networks.content, heard, portrait)
+        moved = content_output(networks.content_branch, heard, portrait)
         moved = example.still + moved.reshape(-1, LANDMARK_COUNT, 3).astype(np.float64)
         return moved + head_displacement(example, networks, 1.0, device) if posed else moved
     settings = MotionSettings(amp_lip_x=factors.lip_x, amp_lip_y=factors.lip_y)
-    content = content_displacement(networks.content, heard, portrait, settings)
+    content = content_displacement(networks.content_branch, heard, portrait, settings)
     speaker = np.zeros_like(content)
     if posed:
         speaker = head_displacement(example, networks, factors.position, device)
@@ -247,11 +247,11 @@ def moved_by_networks(
 
 
 def head_displacement(
-    example: Example, networks: AudioNetworks, factor: float, device
+    example: Example, networks: MotionModels, factor: float, device
 ) -> np.ndarray:
     """Displacement (T, 68, 3) of a clip by the speaker-aware branch."""
-    heard = windows(example.content, networks.speaker.window_lead)
-    return speaker_displacement(networks.speaker, heard, example.embedding, factor)
+    heard = windows(example.content, networks.speaker_branch.config.window_lead)
+    return speaker_displacement(networks.speaker_branch, heard, example.embedding, factor)
 
 
 def moved_by_references(example: Example, references: References) -> dict[str, np.ndarray]:
@@ -267,7 +267,7 @@ def moved_by_references(example: Example, references: References) -> dict[str, n
 
 def speaker_test(
     example: Example,
-    networks: AudioNetworks,
+    networks: MotionModels,
     voices: list[tuple[str, np.ndarray]],
     factor: float,
     device,

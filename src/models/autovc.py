@@ -1,4 +1,4 @@
-"""AutoVC: says a sentence again in the voice of somebody else (Qian et al. 2019 and 2020).
+"""AutoVC, voice conversion with an autoencoder (Qian et al. 2019; F0-conditioned: 2020).
 
 The layout and the names of the weights are those of MakeItTalk's published voice conversion.
 """
@@ -8,11 +8,13 @@ import math
 import torch
 from torch import nn
 
+from src.models.config import AutoVCConfig
+
 CONVOLUTION_WIDTH = 5
-"""Frames that each convolution sees."""
+"""Kernel size of the convolutions, in frames."""
 
 NORM_GROUPS = 32
-"""Groups of the group norms; widths it does not divide get the largest common divisor."""
+"""Groups of the group norms; widths that are no multiple use the greatest common divisor."""
 
 MEL_NORM_GROUPS = 5
 """Groups of the post-net's last norm, over the 80 mel bands."""
@@ -50,7 +52,7 @@ class Linear(nn.Module):
 
 
 class Encoder(nn.Module):
-    """What is said, squeezed to 2 x dim_neck numbers every `freq` frames."""
+    """Content encoder with a bottleneck of 2 x dim_neck numbers every `freq` frames."""
 
     def __init__(self, dim_neck: int, dim_emb: int, dim_pre: int, freq: int, mel: int):
         super().__init__()
@@ -70,14 +72,14 @@ class Encoder(nn.Module):
         for layer in self.convolutions:
             features = torch.relu(layer(features))
         hidden, _ = self.lstm(features.transpose(1, 2))
-        # Each direction is read where it has seen the whole stretch of frames.
+        # Each direction is sampled where it has read all frames that share the code.
         forward = hidden[:, self.freq - 1 :: self.freq, : self.dim_neck]
         backward = hidden[:, :: self.freq, self.dim_neck :]
         return torch.cat([forward, backward], dim=-1)
 
 
 class Decoder(nn.Module):
-    """Codes, target speaker and F0 back to a first log-mel."""
+    """Decodes codes, target speaker and F0 into a log-mel spectrogram, before the post-net."""
 
     def __init__(self, inputs: int, width: int, mel: int):
         super().__init__()
@@ -90,7 +92,7 @@ class Decoder(nn.Module):
 
 
 class Postnet(nn.Module):
-    """What is to be added to the first log-mel: (B, T, mel) to (B, T, mel)."""
+    """Residual of the decoder's log-mel: (B, T, mel) to (B, T, mel)."""
 
     def __init__(self, width: int, mel: int):
         super().__init__()
@@ -108,46 +110,21 @@ class Postnet(nn.Module):
         return self.convolutions[-1](features).transpose(1, 2)
 
 
-class Generator(nn.Module):
-    """The whole voice conversion.
+class AutoVC(nn.Module):
+    """Voice conversion: the content of one recording in the voice of another speaker."""
 
-    Args:
-        dim_neck: width of the code of one direction.
-        dim_emb: width of a speaker embedding.
-        dim_pre: width of the encoder's convolutions.
-        freq: frames that share one code.
-        mel: mel bands.
-        f0: width of the one-hot F0.
-        dim_decoder: width of the decoder's LSTM; dim_pre where None.
-        dim_post: width of the post-net; dim_pre where None.
-    """
-
-    def __init__(
-        self,
-        dim_neck: int = 16,
-        dim_emb: int = 256,
-        dim_pre: int = 512,
-        freq: int = 16,
-        mel: int = 80,
-        f0: int = 257,
-        dim_decoder: int | None = None,
-        dim_post: int | None = None,
-    ):
+    def __init__(self, config: AutoVCConfig):
         super().__init__()
-        self.config = {
-            "dim_neck": dim_neck,
-            "dim_emb": dim_emb,
-            "dim_pre": dim_pre,
-            "freq": freq,
-            "mel": mel,
-            "f0": f0,
-            "dim_decoder": dim_decoder,
-            "dim_post": dim_post,
-        }
-        self.freq = freq
-        self.encoder = Encoder(dim_neck, dim_emb, dim_pre, freq, mel)
-        self.decoder = Decoder(2 * dim_neck + dim_emb + f0, dim_decoder or dim_pre, mel)
-        self.postnet = Postnet(dim_post or dim_pre, mel)
+        self.config = config
+        self.encoder = Encoder(
+            config.dim_neck, config.dim_emb, config.dim_pre, config.freq, config.mel
+        )
+        self.decoder = Decoder(
+            2 * config.dim_neck + config.dim_emb + config.f0,
+            config.dim_decoder or config.dim_pre,
+            config.mel,
+        )
+        self.postnet = Postnet(config.dim_post or config.dim_pre, config.mel)
 
     def forward(
         self,
@@ -161,10 +138,10 @@ class Generator(nn.Module):
 
         Args:
             mel: (B, T, mel), T a multiple of `freq`.
-            c_org: (B, dim_emb) embedding of who speaks.
-            f0_org: (B, T, f0) one-hot F0 of who speaks: unused, the encoder never sees the pitch.
-            c_trg: (B, dim_emb) embedding of who is to be heard; None for the code alone.
-            f0_trg: (B, T, f0) one-hot F0 to be heard; f0_org where None.
+            c_org: (B, dim_emb) embedding of the source speaker.
+            f0_org: (B, T, f0) one-hot F0 of the source; used only where f0_trg is None.
+            c_trg: (B, dim_emb) embedding of the target speaker; None for the code alone.
+            f0_trg: (B, T, f0) one-hot F0 of the output.
 
         Returns:
             (B, T, mel) before and after the post-net, and the code (B, T / freq * 2 * dim_neck);
@@ -173,14 +150,14 @@ class Generator(nn.Module):
         Raises:
             ValueError: T is not a multiple of freq.
         """
-        if mel.shape[1] % self.freq:
-            raise ValueError(f"{mel.shape[1]} frames are not a multiple of {self.freq}")
+        if mel.shape[1] % self.config.freq:
+            raise ValueError(f"{mel.shape[1]} frames are not a multiple of {self.config.freq}")
         codes = self.encoder(mel, c_org)
         flat = codes.flatten(1)
         if c_trg is None:
             return flat
         target = c_trg.unsqueeze(1).expand(-1, mel.shape[1], -1)
         pitch = f0_org if f0_trg is None else f0_trg
-        repeated = codes.repeat_interleave(self.freq, dim=1)
+        repeated = codes.repeat_interleave(self.config.freq, dim=1)
         first = self.decoder(torch.cat([repeated, target, pitch], dim=-1))
         return first, first + self.postnet(first), flat

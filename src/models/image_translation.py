@@ -1,22 +1,18 @@
-"""The image translation network: a drawn landmark picture and a portrait to a frame (paper 4.4)."""
+"""The image-translation network: landmark image and portrait to a frame (paper section 4.4)."""
 
 import torch
 from torch import nn
 
-MENDING_INPUTS = 9
-"""Channels that a mending network reads: drawn landmarks, portrait, warped portrait."""
-
-MENDING_OUTPUTS = 4
-"""Channels that a mending network makes: change of the colours, and how much of it counts."""
+from src.models.config import TranslationConfig
 
 
 def three_by_three(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
-    """Convolution of 3 x 3 pixels without bias: what follows it is normed, or bounded by tanh."""
+    """3 x 3 convolution without bias, to be followed by a norm or tanh."""
     return nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions added to their input, same width."""
+    """Two convolutions with a residual connection, same width."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -28,19 +24,19 @@ class ResidualBlock(nn.Module):
             nn.BatchNorm2d(width),
         )
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        return torch.relu_(self.block(picture).add_(picture))
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.relu_(self.block(features).add_(features))
 
 
 class Level(nn.Module):
-    """One stride-2 level of the U: half the size, what lies deeper, twice the size.
+    """One stride-2 level of the U-Net: downsampling, the deeper levels, upsampling.
 
     Args:
         inputs: channels in.
-        width: channels at half the size.
-        outputs: channels out, before the skip.
-        deeper: the next level, which returns its input and its output together; None innermost.
-        outermost: no norm, no skip, and a bare convolution at the end.
+        width: channels at half the resolution.
+        outputs: channels out, before the skip connection.
+        deeper: the next level, which concatenates its input and output; None for the innermost.
+        outermost: no norm, no skip connection, and a plain convolution at the end.
     """
 
     def __init__(
@@ -66,78 +62,51 @@ class Level(nn.Module):
             layers += [ResidualBlock(outputs), ResidualBlock(outputs)]
         self.model = nn.Sequential(*layers)
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        out = self.model(picture)
-        return out if self.outermost else torch.cat([picture, out], dim=1)
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        out = self.model(features)
+        return out if self.outermost else torch.cat([features, out], dim=1)
 
 
 class ResUnetGenerator(nn.Module):
-    """A U of residual blocks with skips.
+    """U-Net of residual blocks that generates a frame or refines a warped portrait."""
 
-    With the published sizes it paints the frame. With `MENDING_INPUTS` and `MENDING_OUTPUTS` it
-    mends one: it also sees the portrait already warped to the landmarks, and says where that is
-    to be replaced, and by what.
-
-    Args:
-        input_nc: channels in: landmark picture, portrait and, where it mends, warped portrait.
-        output_nc: channels out.
-        num_downs: stride-2 levels, at least 2; sizes must be multiples of 2 ** num_downs.
-        ngf: width of the first level; the next ones double.
-        max_widening: up to this many times the first one's width.
-
-    Raises:
-        ValueError: only one of inputs and outputs is that of a mending network.
-    """
-
-    def __init__(
-        self,
-        input_nc: int = 6,
-        output_nc: int = 3,
-        num_downs: int = 6,
-        ngf: int = 64,
-        max_widening: int = 8,
-    ):
+    def __init__(self, config: TranslationConfig):
         super().__init__()
-        self.mends = input_nc == MENDING_INPUTS
-        if self.mends != (output_nc == MENDING_OUTPUTS):
-            raise ValueError(f"no network reads {input_nc} channels and makes {output_nc}")
-        self.config = {
-            "input_nc": input_nc,
-            "output_nc": output_nc,
-            "num_downs": num_downs,
-            "ngf": ngf,
-            "max_widening": max_widening,
-        }
-        widths = [ngf * min(2**level, max_widening) for level in range(num_downs)]
+        self.config = config
+        widths = [
+            config.ngf * min(2**level, config.max_widening) for level in range(config.num_downs)
+        ]
         deeper = None
-        for level in range(num_downs - 1, 0, -1):
+        for level in range(config.num_downs - 1, 0, -1):
             deeper = Level(widths[level - 1], widths[level], widths[level - 1], deeper)
-        self.model = Level(input_nc, widths[0], output_nc, deeper, outermost=True)
-        if self.mends:
-            # Training starts from the warped portrait as it is: what is worse than that at first
-            # would only teach the network to keep out.
+        self.model = Level(config.inputs, widths[0], config.outputs, deeper, outermost=True)
+        if config.mends:
+            # Training starts from the warped portrait itself: worse frames at first would only
+            # teach the network to keep its alpha mask closed.
             nn.init.zeros_(self.model.model[-1].weight)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """(B, input_nc, H, W) BGR in 0-1 to (B, output_nc, H, W), for `painted` or `mended`."""
-        return self.model(pictures)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, inputs, H, W) BGR in 0-1 to (B, outputs, H, W).
+
+        `generated_frame` or `refinement` turns the result into images.
+        """
+        return self.model(images)
 
 
-def painted(output: torch.Tensor) -> torch.Tensor:
-    """What a painting network's output (B, 3, H, W) looks like: BGR in 0-1."""
+def generated_frame(output: torch.Tensor) -> torch.Tensor:
+    """Frame (B, 3, H, W), BGR in 0-1, from the output of a network without `mends`."""
     return torch.tanh(output).clamp(min=0)
 
 
-def mended(output: torch.Tensor, warped: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a mending network's output means.
+def refinement(output: torch.Tensor, warped: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Refined image and alpha mask from the output of a network with `mends`.
 
     Args:
-        output: (B, 4, H, W).
+        output: (B, 4, H, W): RGB residual and logit of the alpha mask.
         warped: (B, 3, H, W) BGR in 0-1, the portrait warped to the landmarks.
 
     Returns:
-        Colours (B, 3, H, W) in 0-1, and their share (B, 1, H, W) of the frame; the rest of it is
-        the warped portrait's.
+        Image (B, 3, H, W) in 0-1 and its alpha mask (B, 1, H, W), to be blended over `warped`.
     """
-    colours = (warped + torch.tanh(output[:, :3])).clamp(0, 1)
-    return colours, torch.sigmoid(output[:, 3:])
+    image = (warped + torch.tanh(output[:, :3])).clamp(0, 1)
+    return image, torch.sigmoid(output[:, 3:])

@@ -1,4 +1,4 @@
-"""Judges of pictures for the training of image translation: one verdict a patch (Isola 2017)."""
+"""Patch discriminator for the training of image translation (Isola et al. 2017)."""
 
 import torch
 from torch import nn
@@ -7,20 +7,18 @@ SLOPE = 0.2
 
 
 class PatchDiscriminator(nn.Module):
-    """Convolutions of 4 x 4, halving three times, all but the first with instance norm.
+    """4 x 4 convolutions, the first three of stride 2, all but the first with instance norm.
 
-    A spectral norm in its place would bind the judge to how far apart pictures are: true and made
-    mouths are so near that it could not tell them from each other.
+    Spectral norm instead would bound the scores by the distance of the images: real and generated
+    mouths are so close that the discriminator could not tell them apart.
 
     Args:
-        input_nc: channels of what is judged.
         ndf: width of the first layer; the next ones double.
     """
 
-    def __init__(self, input_nc: int = 6, ndf: int = 48):
+    def __init__(self, ndf: int = 48):
         super().__init__()
-        self.config = {"input_nc": input_nc, "ndf": ndf}
-        widths = [input_nc, ndf, 2 * ndf, 4 * ndf, 8 * ndf]
+        widths = [6, ndf, 2 * ndf, 4 * ndf, 8 * ndf]
         self.layers = nn.ModuleList()
         for number, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
             stride = 1 if after == widths[-1] else 2
@@ -29,10 +27,14 @@ class PatchDiscriminator(nn.Module):
             self.layers.append(nn.Sequential(*layer, nn.LeakyReLU(SLOPE)))
         self.verdict = nn.Conv2d(widths[-1], 1, 4, padding=1)
 
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """(B, input_nc, H, W) to verdicts (B, 1, h, w), higher: truer, and what each layer saw."""
-        seen = []
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Score the patches of images (B, 6, H, W): frame and landmark image.
+
+        Returns:
+            Scores (B, 1, h, w), higher for real, and the features after each layer.
+        """
+        features = []
         for layer in self.layers:
-            pictures = layer(pictures)
-            seen.append(pictures)
-        return self.verdict(pictures), seen
+            images = layer(images)
+            features.append(images)
+        return self.verdict(images), features

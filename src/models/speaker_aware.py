@@ -1,4 +1,5 @@
-"""The speaker-aware branch: who speaks moves the head (paper section 4.2), and its discriminator.
+"""The speaker-aware branch, which also predicts head motion (paper section 4.2), and its
+discriminator.
 
 The names of the weights are those of the published release.
 """
@@ -8,11 +9,14 @@ import math
 import torch
 from torch import nn
 
+from src.models.config import MotionDiscriminatorConfig, SpeakerConfig
+from src.models.dimensions import FACE_SIZE
+
 SLOPE = 0.02
 """Negative slope of the leaky rectifiers (published release)."""
 
 EMBEDDING_GAIN = 3.0
-"""What a unit-length speaker embedding is multiplied by before the network sees it."""
+"""Factor on the unit-length speaker embedding that the network receives (published release)."""
 
 NORM_EPSILON = 1e-6
 
@@ -35,7 +39,7 @@ def perceptron(widths: tuple[int, ...]) -> nn.Sequential:
 
 
 class Embedder(nn.Module):
-    """Features to the attention's width."""
+    """Linear projection of features to the attention's width."""
 
     def __init__(self, inputs: int, width: int):
         super().__init__()
@@ -46,7 +50,7 @@ class Embedder(nn.Module):
 
 
 class PositionalEncoder(nn.Module):
-    """Scales features (B, T, width) and adds the table of positions, which bounds T."""
+    """Scales features (B, T, width) and adds the positional encoding, whose length bounds T."""
 
     def __init__(self, width: int, length: int):
         super().__init__()
@@ -58,7 +62,7 @@ class PositionalEncoder(nn.Module):
 
 
 class Norm(nn.Module):
-    """Layer norm with the unbiased deviation, epsilon outside the root."""
+    """Layer norm with the unbiased standard deviation, epsilon outside the root."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -67,8 +71,8 @@ class Norm(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         centred = features - features.mean(-1, keepdim=True)
-        deviation = features.std(-1, keepdim=True)
-        return self.alpha * centred / (deviation + NORM_EPSILON) + self.bias
+        std = features.std(-1, keepdim=True)
+        return self.alpha * centred / (std + NORM_EPSILON) + self.bias
 
 
 class Attention(nn.Module):
@@ -98,7 +102,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers per frame."""
+    """Two linear layers applied to each frame."""
 
     def __init__(self, width: int, hidden: int, dropout: float):
         super().__init__()
@@ -111,7 +115,7 @@ class FeedForward(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then two linear layers, each added to its input and normed before."""
+    """Self-attention, then two linear layers; pre-norm, each with a residual connection."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float):
         super().__init__()
@@ -128,25 +132,17 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The attention encoder: (B, T, inputs) to (B, T, width), T at most `length`."""
+    """The attention encoder: (B, T, inputs) to (B, T, model_size), T at most `length`."""
 
-    def __init__(
-        self,
-        inputs: int,
-        width: int,
-        layers: int,
-        heads: int,
-        hidden: int,
-        dropout: float,
-        length: int,
-    ):
+    def __init__(self, inputs: int, config: SpeakerConfig | MotionDiscriminatorConfig, length: int):
         super().__init__()
-        self.embed = Embedder(inputs, width)
-        self.pe = PositionalEncoder(width, length)
+        self.embed = Embedder(inputs, config.model_size)
+        self.pe = PositionalEncoder(config.model_size, length)
         self.layers = nn.ModuleList(
-            EncoderLayer(width, heads, hidden, dropout) for _ in range(layers)
+            EncoderLayer(config.model_size, config.heads, config.feed_forward, config.dropout)
+            for _ in range(config.layers)
         )
-        self.norm = Norm(width)
+        self.norm = Norm(config.model_size)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         hidden = self.pe(self.embed(features))
@@ -156,7 +152,7 @@ class Encoder(nn.Module):
 
 
 class UnusedDecoderLayer(nn.Module):
-    """Weights that the published checkpoint carries and no forward pass reads."""
+    """Layer of `UnusedDecoder`."""
 
     def __init__(self, width: int, heads: int, hidden: int):
         super().__init__()
@@ -171,103 +167,38 @@ class UnusedDecoderLayer(nn.Module):
 class UnusedDecoder(nn.Module):
     """Weights that the published checkpoint carries and no forward pass reads."""
 
-    def __init__(self, inputs: int, width: int, layers: int, heads: int, hidden: int, length: int):
+    def __init__(self, inputs: int, config: SpeakerConfig, length: int):
         super().__init__()
-        self.embed = Embedder(inputs, width)
-        self.pe = PositionalEncoder(width, length)
-        self.layers = nn.ModuleList(UnusedDecoderLayer(width, heads, hidden) for _ in range(layers))
-        self.norm = Norm(width)
+        self.embed = Embedder(inputs, config.model_size)
+        self.pe = PositionalEncoder(config.model_size, length)
+        self.layers = nn.ModuleList(
+            UnusedDecoderLayer(config.model_size, config.heads, config.feed_forward)
+            for _ in range(config.layers)
+        )
+        self.norm = Norm(config.model_size)
 
 
 class SpeakerBranch(nn.Module):
-    """Windows of speech and who speaks to the displacement of all landmarks, head motion included.
+    """Predicts the displacement of all landmarks, head motion included, for one speaker."""
 
-    Args:
-        window: frames of a window.
-        mel: mel bands of a frame.
-        embedding: width of a speaker embedding.
-        face: coordinates of a face, 3 x 68.
-        audio_size: width of the LSTM over a window.
-        audio_layers: its layers.
-        audio_dropout: between its layers, in training.
-        embedding_hidden: first width of the speaker's layers.
-        encoding: width of the speaker encoding.
-        z_size: width of the noise.
-        model_size: width of the attention.
-        layers: attention layers.
-        heads: attention heads.
-        feed_forward: hidden width of an attention layer's two linear layers.
-        dropout: in the attention layers, in training.
-        max_length: windows that one sequence may have.
-        hidden: widths of the two layers before the output.
-        unused_decoder: carry the weights that the published checkpoint has and nothing reads.
-        window_lead: how many frames of a window lie before the frame that it speaks for; kept here
-            so that a checkpoint says how its windows are to be cut. The network does not use it.
-    """
-
-    def __init__(
-        self,
-        window: int = 18,
-        mel: int = 80,
-        embedding: int = 256,
-        face: int = 204,
-        audio_size: int = 256,
-        audio_layers: int = 3,
-        audio_dropout: float = 0.0,
-        embedding_hidden: int = 256,
-        encoding: int = 128,
-        z_size: int = 128,
-        model_size: int = 64,
-        layers: int = 2,
-        heads: int = 2,
-        feed_forward: int = 2048,
-        dropout: float = 0.1,
-        max_length: int = 512,
-        hidden: tuple[int, int] = (512, 256),
-        unused_decoder: bool = True,
-        window_lead: int = 0,
-    ):
+    def __init__(self, config: SpeakerConfig):
         super().__init__()
-        self.config = {
-            "window": window,
-            "mel": mel,
-            "embedding": embedding,
-            "face": face,
-            "audio_size": audio_size,
-            "audio_layers": audio_layers,
-            "audio_dropout": audio_dropout,
-            "embedding_hidden": embedding_hidden,
-            "encoding": encoding,
-            "z_size": z_size,
-            "model_size": model_size,
-            "layers": layers,
-            "heads": heads,
-            "feed_forward": feed_forward,
-            "dropout": dropout,
-            "max_length": max_length,
-            "hidden": list(hidden),
-            "unused_decoder": unused_decoder,
-            "window_lead": window_lead,
-        }
-        self.window_lead = window_lead
-        self.max_length = max_length
-        self.z_size = z_size
+        self.config = config
         self.audio_content_encoder = nn.LSTM(
-            mel, audio_size, audio_layers, dropout=audio_dropout, batch_first=True
+            config.mel,
+            config.audio_size,
+            config.audio_layers,
+            dropout=config.audio_dropout,
+            batch_first=True,
         )
-        self.spk_emb_encoder = perceptron((embedding, embedding_hidden, encoding, encoding))
-        self.encoder = Encoder(
-            audio_size + encoding + z_size,
-            model_size,
-            layers,
-            heads,
-            feed_forward,
-            dropout,
-            max_length,
+        self.spk_emb_encoder = perceptron(
+            (config.embedding, config.embedding_hidden, config.encoding, config.encoding)
         )
-        if unused_decoder:
-            self.decoder = UnusedDecoder(face, model_size, layers, heads, feed_forward, max_length)
-        self.out = perceptron((model_size + z_size, *hidden, face))
+        inputs = config.audio_size + config.encoding + config.z_size
+        self.encoder = Encoder(inputs, config, config.max_length)
+        if config.unused_decoder:
+            self.decoder = UnusedDecoder(config.face, config, config.max_length)
+        self.out = perceptron((config.model_size + config.z_size, *config.hidden, config.face))
 
     def forward(
         self, windows: torch.Tensor, embedding: torch.Tensor, z: torch.Tensor | None = None
@@ -289,13 +220,13 @@ class SpeakerBranch(nn.Module):
             ValueError: more than `max_length` windows.
         """
         *leading, frames, mel = windows.shape
-        if leading[-1] > self.max_length:
-            raise ValueError(f"{leading[-1]} windows, where {self.max_length} are the most")
+        if leading[-1] > self.config.max_length:
+            raise ValueError(f"{leading[-1]} windows, expected at most {self.config.max_length}")
         hidden, _ = self.audio_content_encoder(windows.reshape(-1, frames, mel))
         audio = hidden[:, -1].reshape(*leading, -1)
         speaker = self.spk_emb_encoder(embedding).expand(*leading, -1)
         if z is None:
-            z = audio.new_zeros(*leading, self.z_size)
+            z = audio.new_zeros(*leading, self.config.z_size)
         features = torch.cat([audio, speaker, z], dim=-1)
         if len(leading) == 1:
             attended = self.encoder(features.unsqueeze(0)).squeeze(0)
@@ -305,67 +236,37 @@ class SpeakerBranch(nn.Module):
 
 
 class MotionDiscriminator(nn.Module):
-    """How true the motion of a window of frames looks for a speaker (least-squares GAN).
+    """Scores how real a speaker's motion looks, window by window (least-squares GAN)."""
 
-    Args:
-        face: coordinates of a face, 3 x 68.
-        encoding: width of the speaker encoding.
-        model_size, layers, heads, feed_forward, dropout: the attention, as in `SpeakerBranch`.
-        hidden: widths of the layers after the maximum over time.
-        window: frames that are judged together.
-    """
-
-    def __init__(
-        self,
-        face: int = 204,
-        encoding: int = 128,
-        model_size: int = 64,
-        layers: int = 2,
-        heads: int = 2,
-        feed_forward: int = 2048,
-        dropout: float = 0.1,
-        hidden: tuple[int, int] = (512, 256),
-        window: int = 64,
-    ):
+    def __init__(self, config: MotionDiscriminatorConfig):
         super().__init__()
-        self.config = {
-            "face": face,
-            "encoding": encoding,
-            "model_size": model_size,
-            "layers": layers,
-            "heads": heads,
-            "feed_forward": feed_forward,
-            "dropout": dropout,
-            "hidden": list(hidden),
-            "window": window,
-        }
-        self.window = window
-        self.encoder = Encoder(
-            face + encoding, model_size, layers, heads, feed_forward, dropout, window
-        )
-        self.out = perceptron((model_size, *hidden, 1))
+        self.config = config
+        self.encoder = Encoder(FACE_SIZE + config.encoding, config, config.window)
+        self.out = perceptron((config.model_size, *config.hidden, 1))
 
     def forward(
         self, landmarks: torch.Tensor, encoding: torch.Tensor, step: int = 32
     ) -> torch.Tensor:
-        """Judge the windows of a sequence.
+        """Score the windows of a sequence.
 
         Args:
             landmarks: (T, face) or (B, T, face) displaced landmarks, T at least `window`.
-            encoding: (T or 1, encoding) or (B, T or 1, encoding) of who speaks.
+            encoding: (T or 1, encoding) or (B, T or 1, encoding) of the speaker.
             step: frames from one window to the next.
 
         Returns:
-            (N,) or (B, N) scores, N = (T - window) // step + 1; 1 is true, 0 is made up.
+            (N,) or (B, N) scores, N = (T - window) // step + 1: 1 for real motion, 0 for
+            generated motion.
 
         Raises:
             ValueError: fewer frames than a window.
         """
-        if landmarks.shape[-2] < self.window:
-            raise ValueError(f"{landmarks.shape[-2]} frames, where {self.window} are the least")
+        window = self.config.window
+        if landmarks.shape[-2] < window:
+            raise ValueError(f"{landmarks.shape[-2]} frames, expected at least {window}")
         speaker = encoding.expand(*landmarks.shape[:-1], -1)
         features = torch.cat([landmarks, speaker], dim=-1)
-        windows = features.unfold(-2, self.window, step).transpose(-1, -2)
+        windows = features.unfold(-2, window, step).transpose(-1, -2)
         leading = windows.shape[:-2]
         attended = self.encoder(windows.reshape(-1, *windows.shape[-2:]))
         return self.out(attended.amax(dim=1)).reshape(leading)

@@ -1,12 +1,12 @@
-"""The convolutions of VGG-19 (Simonyan 2015), whose activations compare pictures (paper 4.4)."""
+"""VGG-19 (Simonyan and Zisserman 2015), features of the perceptual loss (paper section 4.4)."""
 
 import torch
 from torch import nn
 
-# Channels of the convolutions of 3 x 3; between the groups the size is halved.
+# Channels of the 3 x 3 convolutions; max pooling halves the size between the groups.
 GROUPS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512,))
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of the pictures that it was trained on, RGB in 0-1."""
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Statistics of ImageNet, RGB in 0-1."""
 
 
 class Vgg19(nn.Module):
@@ -27,14 +27,14 @@ class Vgg19(nn.Module):
                     self.kept.append(len(layers) - 1)
         self.features = nn.Sequential(*layers)
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(DEVIATION).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """BGR (B, 3, H, W) in 0-1 to the activations relu1_1, relu2_1 ... relu5_1."""
-        seen = []
-        pictures = (pictures.flip(1) - self.mean) / self.std
+        activations = []
+        features = (images.flip(1) - self.mean) / self.std
         for index, layer in enumerate(self.features):
-            pictures = layer(pictures)
+            features = layer(features)
             if index in self.kept:
-                seen.append(pictures)
-        return seen
+                activations.append(features)
+        return activations

@@ -28,8 +28,8 @@ from src.speech.features import windows as windows_of
 if TYPE_CHECKING:
     import torch
 
+    from src.models.loading import MotionModels
     from src.models.speaker_aware import SpeakerBranch
-    from src.models.weights import AudioNetworks
     from src.speech.features import SpeechFeatures
 
 REST_FRACTION = 0.4
@@ -50,7 +50,7 @@ PARTING_FOLLOWERS = {
 def predict_landmarks(
     speech: SpeechFeatures,
     face: np.ndarray,
-    models: AudioNetworks,
+    models: MotionModels,
     settings: MotionSettings,
     speaker_embedding: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -67,7 +67,7 @@ def predict_landmarks(
         (T, 68, 3) float32 normalised landmarks at 62.5 frames a second.
     """
     embedding = speech.speaker_embedding if speaker_embedding is None else speaker_embedding
-    content, speaker = models.content, models.speaker
+    content, speaker = models.content_branch, models.speaker_branch
     content_windows = windows_of(speech.content, content.window_lead)
     speaker_windows = windows_of(speech.content, speaker.window_lead)
     return smooth_joined(

@@ -28,8 +28,8 @@ from src.speech.features import windows as windows_of
 if TYPE_CHECKING:
     import torch
 
+    from src.models.loading import MotionModels
     from src.models.speaker_aware import SpeakerBranch
-    from src.models.weights import AudioNetworks
     from src.speech.features import SpeechFeatures
 
 SEGMENT = 512
@@ -51,7 +51,7 @@ EYE_NARROWING = 0.05
 def predict_landmarks(
     speech: SpeechFeatures,
     face: np.ndarray,
-    models: AudioNetworks,
+    models: MotionModels,
     settings: MotionSettings,
     speaker_embedding: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -63,7 +63,7 @@ def predict_landmarks(
     """
     count = max(1, len(speech.content) - WINDOW)
     embedding = speech.speaker_embedding if speaker_embedding is None else speaker_embedding
-    content, speaker = models.content, models.speaker
+    content, speaker = models.content_branch, models.speaker_branch
     heads = speaker_displacement(
         speaker,
         windows_of(speech.content, speaker.window_lead)[:count],

@@ -23,7 +23,7 @@ from torch.nn import functional
 from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop
 from src.face.geometry import slim_lips_widen_eyes
 from src.face.topology import LIPS, RIGHT_BROW
-from src.models.image_translation import ResUnetGenerator, mended, painted
+from src.models.image_translation import ResUnetGenerator, generated_frame, refinement
 from src.render.compositing import CropRegion, DeviceCompositor, edge_fade, paste
 from src.render.landmark_image import landmark_image
 from src.render.warp.portrait import WarpRenderer
@@ -128,7 +128,7 @@ class UNetRenderer:
         self.batch = min(batch, max(1, max_frames // (_OTHER_BATCHES + 1)))
         max_batches = max(1, max_frames // self.batch - _OTHER_BATCHES)
         self.streams = min(_MAX_STREAMS.get(self.device.type, 1), max_batches)
-        self.warper = WarpRenderer(image, landmarks) if network.mends else None
+        self.warper = WarpRenderer(image, landmarks) if network.config.mends else None
         self._dtype = next((weight.dtype for weight in network.parameters()), torch.float32)
         self._portrait = self._tensor(cut(image, self.crop)[None])
         self._compositor = None
@@ -142,7 +142,7 @@ class UNetRenderer:
 
         The published network was trained on such faces; a refinement network is not.
         """
-        if self.network.mends:
+        if self.network.config.mends:
             return landmarks
         return slim_lips_widen_eyes(landmarks, self.crop.size / CROP_SIZE)
 
@@ -162,7 +162,7 @@ class UNetRenderer:
         window = WHOLE_CROP
         if self.warper is not None and len(landmarks):
             points = self.crop.to_crop(landmarks)[:, REFINED_POINTS, :2]
-            window = Window.around(points, 2 ** self.network.config["num_downs"])
+            window = Window.around(points, 2**self.network.config.num_downs)
         # Numbers of 16 bits have neither TF32 nor the time for a search before a short video.
         exact = self._dtype == torch.float32
         with (
@@ -205,9 +205,9 @@ class UNetRenderer:
             portrait = portrait.expand(len(inputs), -1, -1, -1)
             output = self.network(torch.cat([drawn, portrait, warped], dim=1).to(self._dtype))
             if self.warper is None:
-                content, alpha = painted(output.float()), None
+                content, alpha = generated_frame(output.float()), None
             else:
-                content, alpha = mended(output.float(), warped)
+                content, alpha = refinement(output.float(), warped)
                 alpha = alpha * torch.from_numpy(window.fade).to(alpha.device)
                 content, alpha = window.pad(content), window.pad(alpha)
             if self._compositor is not None:

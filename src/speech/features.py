@@ -22,7 +22,7 @@ from src.speech.mel import log_mel, prepare_samples
 from src.speech.voice_conversion import convert_voice
 
 if TYPE_CHECKING:
-    from src.models.weights import AudioNetworks
+    from src.models.loading import MotionModels
 
 SHORTEST_RECORDING = 0.3  # seconds; a window of 18 frames is 0.29 s
 LONG_RECORDING = 60.0  # seconds; from this length on, each stage of the analysis is logged
@@ -81,7 +81,7 @@ def read_recording(path: str | Path) -> Recording:
 
 
 def speech_features(
-    recording: Recording, networks: AudioNetworks, keep: dict[str, np.ndarray] | None = None
+    recording: Recording, networks: MotionModels, keep: dict[str, np.ndarray] | None = None
 ) -> SpeechFeatures:
     """Compute the inputs of the landmark networks from a recording.
 

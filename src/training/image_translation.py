@@ -181,8 +181,8 @@ def train(
     if vgg is not None:
         vgg.to(run.device).eval().requires_grad_(False)
     rng = np.random.default_rng(options.seed)
-    maker = PairMaker(pictures, options.num_frames, network.mends, window=options.window)
-    fixed = fixed_pairs(held_out, network.mends)
+    maker = PairMaker(pictures, options.num_frames, network.config.mends, window=options.window)
+    fixed = fixed_pairs(held_out, network.config.mends)
 
     def step(
         done: int, *tensors: torch.Tensor
@@ -245,7 +245,7 @@ def fixed_pairs(held_out: Pictures, mends: bool) -> tuple[torch.Tensor, ...]:
 
 def judge(network: nn.Module, held_out: Pictures, device: torch.device) -> dict[str, float]:
     """The scores of `validate` on held-out pictures."""
-    return validate(network, fixed_pairs(held_out, network.mends), device)[0]
+    return validate(network, fixed_pairs(held_out, network.config.mends), device)[0]
 
 
 def validate(

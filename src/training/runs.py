@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import logging
 import os
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +17,7 @@ import torch
 from src.data.dumps import replace_file
 from src.device import pick_device
 from src.errors import InputError
-from src.io.checkpoint import checkpoint_part, load_weights, read_checkpoint
+from src.models.config import stored_config
 from src.training import parallel
 
 _log = logging.getLogger(__name__)
@@ -43,10 +43,17 @@ class Run:
 
 
 def save_run(path: Path, **contents: Any) -> None:
-    """Write tensors and plain values; the file is whole whenever the process is killed."""
+    """Write tensors, plain values and dataclasses of them (as dicts).
+
+    The file is whole whenever the process is killed.
+    """
+    stored = {
+        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
+        for name, value in contents.items()
+    }
 
     def write(file: BinaryIO) -> None:
-        torch.save(contents, file)
+        torch.save(stored, file)
         file.flush()
         os.fsync(file.fileno())
 
@@ -55,11 +62,11 @@ def save_run(path: Path, **contents: Any) -> None:
     replace_file(path, write)
 
 
-def load_run(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+def load_run(path: Path, config: Any) -> dict[str, Any]:
     """Read the checkpoint of a run that is to go on.
 
     Args:
-        config: of the network that is to go on.
+        config: dataclass of sizes of the network that is to go on.
 
     Raises:
         InputError: the file is missing, is not a run's checkpoint, or is of another network.
@@ -68,54 +75,19 @@ def load_run(path: Path, config: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"{path}: no such checkpoint to resume from")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-        stored = contents.get("config", {})
+        stored = stored_config(type(config), contents.get("config", {}))
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a checkpoint of a training ({reason})") from None
+    there, here = dataclasses.asdict(stored), dataclasses.asdict(config)
     different = [
-        f"{key} is {stored.get(key)} there and {config.get(key)} here"
-        for key in sorted({*stored, *config})
-        if _plain(stored.get(key)) != _plain(config.get(key))
+        f"{key} is {there.get(key)} there and {here.get(key)} here"
+        for key in sorted({*there, *here})
+        if there.get(key) != here.get(key)
     ]
     if different:
         raise InputError(f"{path}: of another network: {', '.join(different)}")
     return contents
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def load_network(
-    kind: Callable[..., torch.nn.Module], part: str, path: Path
-) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """The network that a checkpoint holds as ``part``, and all that the checkpoint holds.
-
-    Raises:
-        InputError: the file is no such checkpoint.
-    """
-    contents, config = read_checkpoint(path)
-    weights = checkpoint_part(contents, part, path)
-    try:
-        network = kind(**config)
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: its config makes no such network: {reason}") from None
-    load_weights(network, weights, path)
-    return network, contents
-
-
-def stored_statistics(contents: dict[str, Any], path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation (80,) of the features that a checkpoint was trained with.
-
-    Raises:
-        InputError: they are not in it.
-    """
-    both = [contents.get(name) for name in ("mel_mean", "mel_std")]
-    if not all(isinstance(one, torch.Tensor) and one.shape == (80,) for one in both):
-        raise InputError(f"{path}: no statistics (mel_mean, mel_std) of 80 numbers in it")
-    mean, deviation = (one.float().numpy().copy() for one in both)
-    return mean, deviation
 
 
 def begin(options: argparse.Namespace) -> Run:

@@ -221,7 +221,9 @@ def train(
     poses = pose_matrix(standard).to(run.device)
 
     def draw() -> loop.Batch:
-        return batch(corpus, chances, rng, options.sequences, network.max_length, options.mel_noise)
+        return batch(
+            corpus, chances, rng, options.sequences, network.config.max_length, options.mel_noise
+        )
 
     def step(
         _done: int, heard: torch.Tensor, voice: torch.Tensor, true: torch.Tensor
@@ -268,7 +270,7 @@ def true_and_made(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Displacements (T, 204) of a clip's first sequence, and the network's; leaves it in eval."""
     network.eval()
-    length = min(len(corpus.clips[clip].features), network.max_length)
+    length = min(len(corpus.clips[clip].features), network.config.max_length)
     heard = torch.from_numpy(corpus.windows(clip, 0, length).copy()).to(device)
     with torch.inference_mode():
         made, _ = network(heard, torch.from_numpy(corpus.voice(clip))[None].to(device))

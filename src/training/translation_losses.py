@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from src.face.topology import LEFT_EYE, LIPS, RIGHT_EYE
-from src.models.image_translation import mended, painted
+from src.models.image_translation import generated_frame, refinement
 from src.models.vgg import Vgg19
 from src.training.perceptual import compared
 
@@ -58,14 +58,14 @@ def make(
     bfloat16: bool = False,
 ) -> Made:
     """The frames of a batch (B, 3, H, W in 0-1 each), by a painting or a mending network."""
-    seen = [lines, portrait, warped] if network.mends else [lines, portrait]
+    seen = [lines, portrait, warped] if network.config.mends else [lines, portrait]
     pictures = torch.cat(seen, 1).contiguous(memory_format=torch.channels_last)
     with torch.autocast(pictures.device.type, torch.bfloat16, enabled=bfloat16):
         output = network(pictures)
     output = output.float()
-    if not network.mends:
-        return Made(painted(output), None)
-    colours, share = mended(output, warped)
+    if not network.config.mends:
+        return Made(generated_frame(output), None)
+    colours, share = refinement(output, warped)
     return Made(warped + share * (colours - warped), share)
 
 

@@ -16,7 +16,7 @@ import torch
 
 from src.data.augment import VoiceChanger
 from src.data.dumps import Voices
-from src.models.autovc import Generator
+from src.models.autovc import AutoVC
 from src.speech.f0 import f0_one_hot
 from src.training import loop, parallel, runs
 
@@ -37,7 +37,7 @@ class Options:
     seed: int
 
 
-def quieten_postnet(generator: Generator) -> None:
+def quieten_postnet(generator: AutoVC) -> None:
     """Its last norm makes an untrained post-net as loud as speech; quieter, it does less harm."""
     with torch.no_grad():
         generator.postnet.convolutions[-1][1].weight.mul_(POSTNET_START)
@@ -69,7 +69,7 @@ def crops(
 
 
 def losses(
-    generator: Generator,
+    generator: AutoVC,
     heard: torch.Tensor,
     mel: torch.Tensor,
     f0: torch.Tensor,
@@ -89,7 +89,7 @@ def losses(
 
 
 def train(
-    run: runs.Run, generator: Generator, voices: Voices, held_out: set[str], options: Options
+    run: runs.Run, generator: AutoVC, voices: Voices, held_out: set[str], options: Options
 ) -> loop.Report:
     """Train; the checkpoints hold the weights as ``model``.
 
@@ -136,7 +136,7 @@ def train(
 
 
 def validate(
-    generator: Generator,
+    generator: AutoVC,
     voices: Voices,
     utterances: np.ndarray,
     options: Options,

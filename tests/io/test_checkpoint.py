@@ -1,5 +1,6 @@
 """Files of weights: what is read, what is refused, and that nothing in a file is ever run."""
 
+import dataclasses
 import io
 import os
 import pickle
@@ -11,8 +12,10 @@ import torch
 
 from src.errors import InputError
 from src.io import checkpoint as checkpoints
+from src.models.config import ContentConfig, TranslationConfig, stored_config
 from src.models.content import ContentBranch
 from src.models.image_translation import ResUnetGenerator
+from src.models.loading import load_speaker_embeddings
 
 
 class Malice:
@@ -26,7 +29,9 @@ class Malice:
 
 
 def small_content() -> ContentBranch:
-    return ContentBranch(prior_hidden=8, prior=8, lstm_size=8, lstm_layers=1, hidden=(8, 8))
+    return ContentBranch(
+        ContentConfig(prior_hidden=8, prior=8, lstm_size=8, lstm_layers=1, hidden=(8, 8))
+    )
 
 
 def refuses(path, reader=checkpoints.read_checkpoint) -> str:
@@ -57,7 +62,7 @@ def test_malicious_plain_pickle_is_refused_and_runs_nothing(tmp_path, protocol, 
     path = tmp_path / f"emb{suffix}"
     path.write_bytes(pickle.dumps({"somebody": Malice(target)}, protocol))
     plain = suffix == ".pickle"
-    reader = checkpoints.read_embeddings_pickle if plain else checkpoints.read_checkpoint
+    reader = load_speaker_embeddings if plain else checkpoints.read_checkpoint
     assert "system" in refuses(path, reader)
     assert not target.exists()
 
@@ -86,7 +91,7 @@ def test_checkpoint_laid_out_like_the_published_image_translation_loads(
     tmp_path, zipped, monkeypatch
 ):
     torch.manual_seed(0)
-    network = ResUnetGenerator(num_downs=4, ngf=4)
+    network = ResUnetGenerator(TranslationConfig(num_downs=4, ngf=4))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.5, 0.999))
     network(torch.rand(2, 6, 32, 32)).mean().backward()
     optimizer.step()
@@ -105,7 +110,7 @@ def test_checkpoint_laid_out_like_the_published_image_translation_loads(
     monkeypatch.setattr(torch.optim.Adam, "__setstate__", built)
     checkpoint, config = checkpoints.read_checkpoint(path)
     assert set(checkpoint) == {"G", "epoch"} and checkpoint["epoch"] == 116 and config == {}
-    again = ResUnetGenerator(num_downs=4, ngf=4)
+    again = ResUnetGenerator(TranslationConfig(num_downs=4, ngf=4))
     checkpoints.load_weights(again, checkpoints.checkpoint_part(checkpoint, "G", path), path)
     for key, value in network.state_dict().items():
         assert torch.equal(again.state_dict()[key], value), key
@@ -126,9 +131,12 @@ def test_only_the_wanted_part_of_a_large_optimizer_is_read(tmp_path):
 def test_a_config_in_a_checkpoint_comes_back(tmp_path):
     network = small_content()
     path = tmp_path / "content.pth"
-    torch.save({"model_g_face_id": network.state_dict(), "config": network.config}, path)
+    torch.save(
+        {"model_g_face_id": network.state_dict(), "config": dataclasses.asdict(network.config)},
+        path,
+    )
     checkpoint, config = checkpoints.read_checkpoint(path)
-    again = ContentBranch(**config)
+    again = ContentBranch(ContentConfig(**config))
     part = checkpoints.checkpoint_part(checkpoint, "model_g_face_id", path)
     checkpoints.load_weights(again, part, path)
     assert torch.equal(again.fc[0].weight, network.fc[0].weight)
@@ -138,12 +146,12 @@ def test_embedded_weights_are_half_as_large_and_come_back_as_float32(tmp_path):
     network = small_content()
     network.fc[1].num_batches_tracked.fill_(7)
     path = tmp_path / "content.safetensors"
-    checkpoints.save_embedded(path, network.state_dict(), network.config)
+    checkpoints.save_embedded(path, network.state_dict(), dataclasses.asdict(network.config))
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     checkpoint, config = checkpoints.read_checkpoint(path)
-    assert config == network.config
+    assert stored_config(ContentConfig, config) == network.config
     assert checkpoint["fc.0.weight"].dtype == torch.float16
-    again = ContentBranch(**config)
+    again = ContentBranch(ContentConfig(**config))
     part = checkpoints.checkpoint_part(checkpoint, "model_g_face_id", path)
     checkpoints.load_weights(again, part, path)
     assert again.fc[0].weight.dtype == torch.float32
@@ -238,7 +246,7 @@ def test_embeddings_and_dumps_come_back(tmp_path, protocol):
     embedding = np.linspace(0, 1, 256, dtype=np.float32)
     path = tmp_path / "emb.pickle"
     path.write_bytes(pickle.dumps({"somebody": embedding, "other": embedding[None]}, protocol))
-    read = checkpoints.read_embeddings_pickle(path)
+    read = load_speaker_embeddings(path)
     assert list(read) == ["somebody", "other"]
     np.testing.assert_array_equal(read["other"], embedding)
     path = tmp_path / "autovc_retrain_mel_train_au.pickle"
@@ -252,8 +260,8 @@ def test_embeddings_and_dumps_come_back(tmp_path, protocol):
 def test_what_is_not_an_embedding_is_refused(tmp_path):
     path = tmp_path / "emb.pickle"
     path.write_bytes(pickle.dumps({"somebody": np.zeros(3)}))
-    assert "somebody" in refuses(path, checkpoints.read_embeddings_pickle)
+    assert "somebody" in refuses(path, load_speaker_embeddings)
     path.write_bytes(pickle.dumps([1, 2]))
-    assert "not a dict" in refuses(path, checkpoints.read_embeddings_pickle)
+    assert "not a dict" in refuses(path, load_speaker_embeddings)
     path.write_bytes(pickle.dumps(np.array([{}], dtype=object)))
     assert "objects" in refuses(path, checkpoints.read_pickle)

@@ -1,5 +1,6 @@
 """How like the truth rendered pictures are: measures with known answers, and the whole command."""
 
+import dataclasses
 import json
 
 import cv2
@@ -14,7 +15,8 @@ from src.io.checkpoint import save_embedded
 from src.io.video import write_video
 from src.metrics import pictures
 from src.metrics.rendering import write_wav
-from src.models.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
+from src.models.config import TranslationConfig
+from src.models.image_translation import ResUnetGenerator
 from src.render.warp.portrait import WarpRenderer
 
 FRAMES = 9
@@ -84,9 +86,9 @@ def root(clip, tmp_path_factory):
 
 
 def test_both_renderers_side_by_side(root, tmp_path, capsys):
-    network = ResUnetGenerator(MENDING_INPUTS, MENDING_OUTPUTS, 4, 8, 2)
+    network = ResUnetGenerator(TranslationConfig(True, 4, 8, 2))
     weights = tmp_path / "translation.safetensors"
-    save_embedded(weights, network.state_dict(), network.config)
+    save_embedded(weights, network.state_dict(), dataclasses.asdict(network.config))
     arguments = ["--root_dir", str(root), "--videos", str(root), "--speakers", "ann"]
     arguments += ["--measure", "pictures", "--every", "3", "--out_dir", str(tmp_path / "out")]
     assert main_evaluate.main([*arguments, "--load_G_name", str(weights)]) == 0

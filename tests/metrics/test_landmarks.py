@@ -1,5 +1,6 @@
 """The paper's measures give the numbers one works out by hand, and the command writes them."""
 
+import dataclasses
 import json
 
 import cv2
@@ -14,6 +15,7 @@ from src.face.topology import LANDMARK_COUNT
 from src.metrics import landmark_measures as lm
 from src.metrics import predictions
 from src.metrics.aperture import signed_aperture
+from src.models.config import ContentConfig, SpeakerConfig
 from src.models.content import ContentBranch
 from src.models.dimensions import MEL_BANDS
 from src.models.speaker_aware import SpeakerBranch
@@ -216,11 +218,11 @@ def root(tmp_path_factory):
         times=np.array([[0.0, 0.3], [0.3, 0.7]]),
     )
     torch.manual_seed(0)
-    content = ContentBranch(lstm_size=8, prior=8, prior_hidden=8)
-    speaker = SpeakerBranch(audio_size=8)
+    content = ContentBranch(ContentConfig(lstm_size=8, prior=8, prior_hidden=8))
+    speaker = SpeakerBranch(SpeakerConfig(audio_size=8))
     for name, part, network in (("lips", "model_g_face_id", content), ("head", "G", speaker)):
         path = folder / "ckpt" / name / "ckpt_last.pth"
-        contents = {part: network.state_dict(), "config": network.config}
+        contents = {part: network.state_dict(), "config": dataclasses.asdict(network.config)}
         dumps.replace_file(path, lambda file, c=contents: torch.save(c, file))
     return folder
 

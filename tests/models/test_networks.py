@@ -1,5 +1,6 @@
 """The four networks: names, shapes and outputs of the published release, and other widths."""
 
+import dataclasses
 import json
 import math
 import zlib
@@ -8,19 +9,28 @@ import numpy as np
 import pytest
 import torch
 
-from src.models.autovc import Generator
+from src.models.autovc import AutoVC
+from src.models.config import (
+    AutoVCConfig,
+    ContentConfig,
+    EnsembleConfig,
+    MotionDiscriminatorConfig,
+    SpeakerConfig,
+    TranslationConfig,
+    stored_config,
+)
 from src.models.content import ContentBranch
 from src.models.image_translation import ResUnetGenerator
-from src.models.merging import joined
 from src.models.speaker_aware import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
+from src.training.export import ensemble
 from tests.parity import PARITY, fill, filler, needs_parity
 
 TOLERANCE = 1e-4
 OFFICIAL = {
-    "autovc": Generator,
-    "content": ContentBranch,
-    "speaker": SpeakerBranch,
-    "image_translation": ResUnetGenerator,
+    "autovc": lambda: AutoVC(AutoVCConfig()),
+    "content": lambda: ContentBranch(ContentConfig()),
+    "speaker": lambda: SpeakerBranch(SpeakerConfig()),
+    "image_translation": lambda: ResUnetGenerator(TranslationConfig()),
 }
 
 
@@ -102,52 +112,59 @@ def test_image_translation_as_released(expected):
 
 @torch.no_grad()
 def test_small_widths_build_from_their_own_config_and_run():
-    small = Generator(dim_neck=8, dim_pre=96, dim_decoder=128, dim_post=50, freq=8)
+    small = AutoVC(AutoVCConfig(dim_neck=8, dim_pre=96, dim_decoder=128, dim_post=50, freq=8))
     mel, final, code = small(
         torch.rand(2, 32, 80), torch.rand(2, 256), torch.rand(2, 32, 257), torch.rand(2, 256)
     )
     assert mel.shape == final.shape == (2, 32, 80) and code.shape == (2, 4 * 16)
-    content = ContentBranch(prior_hidden=32, prior=40, lstm_size=48, lstm_layers=1, hidden=(32, 16))
+    content = ContentBranch(
+        ContentConfig(prior_hidden=32, prior=40, lstm_size=48, lstm_layers=1, hidden=(32, 16))
+    )
     assert content.eval()(torch.rand(5, 18, 80), torch.rand(1, 204)).shape == (5, 204)
-    speaker = SpeakerBranch(
+    speaker = SpeakerBranch(SpeakerConfig(
         audio_size=32, audio_layers=1, encoding=16, z_size=8, model_size=24, heads=3,
         feed_forward=64, hidden=(32, 16), unused_decoder=False, window_lead=6,
-    )  # fmt: skip
+    ))  # fmt: skip
     displacement, encoding = speaker.eval()(torch.rand(7, 18, 80), torch.rand(1, 256))
     assert displacement.shape == (7, 204) and encoding.shape == (7, 16)
-    unet = ResUnetGenerator(num_downs=4, ngf=8)
+    unet = ResUnetGenerator(TranslationConfig(num_downs=4, ngf=8))
     assert unet.eval()(torch.rand(1, 6, 64, 32)).shape == (1, 3, 64, 32)
     for network in (small, content, speaker, unet):
-        config = json.loads(json.dumps(network.config))
-        again = type(network)(**config)
-        again.load_state_dict(network.state_dict())
-    assert again.config == network.config and speaker.config["window_lead"] == 6
+        stored = json.loads(json.dumps(dataclasses.asdict(network.config)))
+        config = stored_config(type(network.config), stored)
+        assert config == network.config
+        type(network)(config).load_state_dict(network.state_dict())
+    assert speaker.config.window_lead == 6
 
 
 def test_what_cannot_be_run_is_refused():
     with pytest.raises(ValueError, match="33 frames"):
-        Generator(dim_pre=32)(torch.rand(1, 33, 80), torch.rand(1, 256))
+        AutoVC(AutoVCConfig(dim_pre=32))(torch.rand(1, 33, 80), torch.rand(1, 256))
     with pytest.raises(ValueError, match="513 windows"):
-        SpeakerBranch()(torch.rand(513, 18, 80), torch.rand(1, 256))
+        SpeakerBranch(SpeakerConfig())(torch.rand(513, 18, 80), torch.rand(1, 256))
     with pytest.raises(ValueError, match="63 frames"):
-        MotionDiscriminator()(torch.rand(63, 204), torch.rand(1, 128))
+        MotionDiscriminator(MotionDiscriminatorConfig())(torch.rand(63, 204), torch.rand(1, 128))
 
 
-def test_discriminator_judges_each_window_by_itself_and_learns():
+def test_discriminator_scores_each_window_by_itself_and_learns():
     torch.manual_seed(0)
-    judge = MotionDiscriminator(model_size=16, feed_forward=32, hidden=(32, 16))
+    discriminator = MotionDiscriminator(
+        MotionDiscriminatorConfig(model_size=16, feed_forward=32, hidden=(32, 16))
+    )
     time = torch.arange(128) / 10
     smooth = torch.sin(time)[:, None] * torch.ones(204)
     rough = torch.randn(128, 204)
     encoding = torch.zeros(1, 128)
-    assert judge(smooth, encoding).shape == (3,)
-    assert judge(torch.stack([smooth, rough]), encoding.expand(2, 1, -1)).shape == (2, 3)
-    torch.testing.assert_close(judge.eval()(smooth, encoding)[0], judge(smooth[:64], encoding)[0])
-    judge.train()
-    optimiser = torch.optim.Adam(judge.parameters(), 3e-3)
+    assert discriminator(smooth, encoding).shape == (3,)
+    assert discriminator(torch.stack([smooth, rough]), encoding.expand(2, 1, -1)).shape == (2, 3)
+    torch.testing.assert_close(
+        discriminator.eval()(smooth, encoding)[0], discriminator(smooth[:64], encoding)[0]
+    )
+    discriminator.train()
+    optimiser = torch.optim.Adam(discriminator.parameters(), 3e-3)
     for _ in range(100):
-        loss = (judge(smooth, encoding) - 1).square().mean()
-        loss += judge(rough, encoding).square().mean()
+        loss = (discriminator(smooth, encoding) - 1).square().mean()
+        loss += discriminator(rough, encoding).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -157,7 +174,7 @@ def test_discriminator_judges_each_window_by_itself_and_learns():
 def content_branch(seed: int, **sizes) -> ContentBranch:
     """A branch whose norms have seen data, in eval mode."""
     torch.manual_seed(seed)
-    network = ContentBranch(window_lead=4, **sizes)
+    network = ContentBranch(ContentConfig(window_lead=4, **sizes))
     with torch.no_grad():
         for _ in range(3):
             network(torch.randn(64, 18, 80) + seed, torch.randn(64, 204))
@@ -165,27 +182,43 @@ def content_branch(seed: int, **sizes) -> ContentBranch:
 
 
 @torch.no_grad()
-def test_joined_branches_say_what_each_says_in_the_mean():
+def test_an_ensemble_averages_the_outputs_of_its_members():
     sizes = [
         {"lstm_size": 12, "prior": 7, "prior_hidden": 9, "hidden": (11, 6), "lstm_layers": 2},
-        {"lstm_size": 5, "prior": 8, "prior_hidden": 4, "hidden": (3, 10), "lstm_layers": 2},
+        {"lstm_size": 5, "prior": 8, "prior_hidden": 4, "hidden": (3, 10), "lstm_layers": 1},
         {"lstm_size": 6, "prior": 3, "prior_hidden": 5, "hidden": (8, 8), "lstm_layers": 2},
     ]
     branches = [content_branch(seed, **each) for seed, each in enumerate(sizes)]
-    wide = joined(branches)
-    assert wide.config == {
-        **branches[0].config,
-        **{"lstm_size": 23, "prior": 18, "prior_hidden": 18, "hidden": [22, 24]},
-    }
-    heard, face = torch.randn(5, 18, 80), torch.randn(1, 204)
-    each = torch.stack([branch(heard, face) for branch in branches])
+    network = ensemble(branches).eval()
+    assert network.config.window_lead == 4
+    stored = json.loads(json.dumps(dataclasses.asdict(network.config)))
+    assert stored_config(ContentConfig, stored) == network.config
+    windows, face = torch.randn(5, 18, 80), torch.randn(1, 204)
+    each = torch.stack([branch(windows, face) for branch in branches])
     assert each.std(0).mean() > 0.05
-    torch.testing.assert_close(wide(heard, face), each.mean(0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(network(windows, face), each.mean(0), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("other", [{"lstm_layers": 1}, {"window": 12}])
-def test_branches_of_other_kinds_are_not_joined(other):
-    small = {"lstm_size": 4, "prior": 4, "prior_hidden": 4, "hidden": (4, 4)}
-    branches = [ContentBranch(**small).eval(), ContentBranch(**small, **other).eval()]
-    with pytest.raises(ValueError, match=f"different {next(iter(other))} cannot be joined"):
-        joined(branches)
+def test_members_with_windows_cut_in_different_ways_are_refused():
+    with pytest.raises(ValueError, match=r"same window_lead wanted, not \[0, 3\]"):
+        EnsembleConfig((ContentConfig(), ContentConfig(window_lead=3)))
+
+
+@pytest.mark.parametrize(
+    ("stored", "mends"),
+    [
+        ({"num_downs": 5, "ngf": 8}, False),
+        ({"input_nc": 6, "output_nc": 3}, False),
+        ({"input_nc": 9, "output_nc": 4}, True),
+        ({"mends": True}, True),
+    ],
+)
+def test_older_configs_tell_a_refinement_network_by_its_channels(stored, mends):
+    config = stored_config(TranslationConfig, stored)
+    assert config.mends is mends and (config.inputs, config.outputs) == ((6, 3), (9, 4))[mends]
+
+
+@pytest.mark.parametrize("stored", [{"input_nc": 9, "output_nc": 3}, {"input_nc": 7}])
+def test_channels_of_neither_kind_are_refused(stored):
+    with pytest.raises(ValueError, match="put_nc"):
+        stored_config(TranslationConfig, stored)

@@ -6,9 +6,10 @@ import torch
 
 from src.face import topology
 from src.face.geometry import denormalise
+from src.models.config import ContentConfig, SpeakerConfig
 from src.models.content import ContentBranch
+from src.models.loading import MotionModels
 from src.models.speaker_aware import SpeakerBranch
-from src.models.weights import AudioNetworks
 from src.motion import blinks, default, displacement, released, smoothing
 from src.motion.settings import MotionSettings
 from src.speech.features import SpeechFeatures, windows
@@ -27,27 +28,29 @@ def features(pipeline) -> np.ndarray:
     return ((pipeline["autovc_mel"] - mean) / deviation).astype(np.float32)
 
 
-def models_of(content: ContentBranch, speaker: SpeakerBranch) -> AudioNetworks:
+def models_of(content: ContentBranch, speaker: SpeakerBranch) -> MotionModels:
     """Both branches with filled weights; what comes before them is not used here."""
     fill(content)
     fill(speaker)
     none = np.zeros(0)
-    return AudioNetworks(None, content, speaker, none, none, none, none)
+    return MotionModels(None, content, speaker, none, none, none, none)
 
 
 @pytest.fixture(scope="module")
-def official() -> AudioNetworks:
-    return models_of(ContentBranch(), SpeakerBranch())
+def official() -> MotionModels:
+    return models_of(ContentBranch(ContentConfig()), SpeakerBranch(SpeakerConfig()))
 
 
 @pytest.fixture(scope="module")
-def small() -> AudioNetworks:
+def small() -> MotionModels:
     """Narrow networks, for long recordings."""
-    content = ContentBranch(prior_hidden=16, prior=16, lstm_size=16, lstm_layers=1, hidden=(32, 16))
-    speaker = SpeakerBranch(
+    content = ContentBranch(
+        ContentConfig(prior_hidden=16, prior=16, lstm_size=16, lstm_layers=1, hidden=(32, 16))
+    )
+    speaker = SpeakerBranch(SpeakerConfig(
         audio_size=16, audio_layers=1, model_size=16, feed_forward=32, hidden=(32, 16),
         unused_decoder=False,
-    )  # fmt: skip
+    ))  # fmt: skip
     return models_of(content, speaker)
 
 
@@ -277,7 +280,14 @@ def test_rest_is_the_mean_of_two_fifths_of_the_frames_and_of_one_where_there_are
 def test_released_method_with_a_network_of_short_sequences():
     torch.manual_seed(0)
     network = SpeakerBranch(
-        audio_size=8, audio_layers=1, layers=1, feed_forward=8, max_length=40, unused_decoder=False
+        SpeakerConfig(
+            audio_size=8,
+            audio_layers=1,
+            layers=1,
+            feed_forward=8,
+            max_length=40,
+            unused_decoder=False,
+        )
     ).eval()
     speech = np.random.default_rng(0).normal(size=(530, 18, 80)).astype(np.float32)
     moved = released.speaker_displacement(network, speech, np.ones(256) / 16, 0.5)

@@ -5,6 +5,7 @@ import pytest
 
 from src.face.crop import FaceCrop, face_crop
 from src.face.geometry import slim_lips_widen_eyes
+from src.models.config import TranslationConfig
 from src.models.image_translation import ResUnetGenerator
 from src.render.renderer import RENDERERS, make_renderer
 
@@ -16,8 +17,10 @@ def networks(name: str) -> list[ResUnetGenerator | None]:
     if name == "warp":
         return [None]
     small = {"num_downs": 4, "ngf": 4, "max_widening": 2}
-    sizes = small, {"input_nc": 9, "output_nc": 4, **small}
-    return [ResUnetGenerator(**size).eval().requires_grad_(False) for size in sizes]
+    sizes = small, {"mends": True, **small}
+    return [
+        ResUnetGenerator(TranslationConfig(**size)).eval().requires_grad_(False) for size in sizes
+    ]
 
 
 @pytest.fixture

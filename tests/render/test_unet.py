@@ -11,9 +11,10 @@ import torch
 from src.errors import InputError
 from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop
 from src.face.detection import detect_landmarks
+from src.models.config import TranslationConfig
 from src.models.folding import enlarging, folded, for_inference, quick_dtype
-from src.models.image_translation import MENDING_INPUTS, MENDING_OUTPUTS, ResUnetGenerator
-from src.models.weights import load_translation
+from src.models.image_translation import ResUnetGenerator
+from src.models.loading import load_image_translation
 from src.models.winograd import WinogradConv
 from src.render import unet as translate
 from src.render.compositing import CropRegion, DeviceCompositor, paste
@@ -28,14 +29,14 @@ from src.render.unet import (
 )
 from src.render.warp.portrait import WarpRenderer
 
-MENDS = {"input_nc": MENDING_INPUTS, "output_nc": MENDING_OUTPUTS}
+MENDS = {"mends": True}
 SMALL = {"num_downs": 4, "ngf": 8, "max_widening": 4}
 
 
 class Copies(torch.nn.Module):
     """In a painting network's place: gives back three of the six channels that it sees."""
 
-    mends = False
+    config = TranslationConfig(mends=False)
 
     def __init__(self, first: int) -> None:
         super().__init__()
@@ -51,8 +52,7 @@ class Copies(torch.nn.Module):
 class Mends(torch.nn.Module):
     """In a mending network's place: makes everything red, as much of it as told."""
 
-    mends = True
-    config = {"num_downs": 5}
+    config = TranslationConfig(mends=True, num_downs=5)
     red = (0.0, 0.0, 1.0)
 
     def __init__(self, share: float, inside: slice = slice(None)) -> None:
@@ -73,7 +73,7 @@ class Mends(torch.nn.Module):
 def with_statistics(**sizes) -> ResUnetGenerator:
     """A network of random weights whose norms have seen data, in eval mode."""
     torch.manual_seed(0)
-    network = ResUnetGenerator(**sizes)
+    network = ResUnetGenerator(TranslationConfig(**sizes))
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
@@ -156,12 +156,12 @@ class TestPainting:
 
     def test_a_file_laid_out_like_the_published_one_renders(self, tmp_path, landmarks, caplog):
         torch.manual_seed(0)
-        network = ResUnetGenerator().eval()
+        network = ResUnetGenerator(TranslationConfig()).eval()
         path = tmp_path / "ckpt_116_i2i_comb.pth"
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.5, 0.999))
         weights = {f"module.{name}": tensor for name, tensor in network.state_dict().items()}
         torch.save({"G": weights, "opt": optimizer, "epoch": 116}, path)
-        loaded = load_translation(path, "cpu")
+        loaded = load_image_translation(path, "cpu")
         assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
             f"{path}: not the published {path.name} (its sha256 differs), used as it is"
         ]
@@ -253,11 +253,11 @@ class TestQuickNetwork:
         network = with_statistics(**sizes, **SMALL)
         before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         quick = folded(network)
-        pictures = torch.rand(2, sizes.get("input_nc", 6), 64, 48)
+        pictures = torch.rand(2, network.config.inputs, 64, 48)
         expected, found = network(pictures), quick(pictures)
         assert expected.std() > 0.05
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-        assert quick.mends == network.mends
+        assert quick.config.mends == network.config.mends
         kinds = {type(module) for module in quick.modules()}
         assert not kinds & {torch.nn.BatchNorm2d, torch.nn.Upsample}
         after = network.state_dict()
@@ -406,8 +406,11 @@ class TestThreads:
 
 
 def test_a_config_of_neither_kind_is_refused(tmp_path):
-    network = ResUnetGenerator(**SMALL)
+    network = ResUnetGenerator(TranslationConfig(**SMALL))
     path = tmp_path / "odd.pth"
-    torch.save({"G": network.state_dict(), "config": network.config | {"input_nc": 9}}, path)
+    torch.save(
+        {"G": network.state_dict(), "config": SMALL | {"input_nc": 9, "output_nc": 3}},
+        path,
+    )
     with pytest.raises(InputError, match=r"odd\.pth: its config makes no translation network"):
-        load_translation(path, "cpu")
+        load_image_translation(path, "cpu")

@@ -31,9 +31,9 @@ def test_windows_look_ahead_as_released_and_back_with_a_lead():
 
 
 def test_stages_are_logged_for_a_long_recording_only(caplog):
-    from src.models.weights import load_audio_networks
+    from src.models.loading import load_motion_models
 
-    networks = load_audio_networks(ROOT / "examples" / "ckpt", {}, "cpu")
+    networks = load_motion_models(ROOT / "examples" / "ckpt", {}, "cpu")
     samples = read_audio(ROOT / "examples" / "welcome_slt.wav")
     short, long = (
         Recording(np.resize(samples, seconds * SAMPLE_RATE), False) for seconds in (2, 60)

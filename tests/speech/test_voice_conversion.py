@@ -9,10 +9,11 @@ from src.speech.voice_conversion import convert_voice
 def test_conversion_pads_to_a_multiple_and_gives_every_frame_back():
     import torch
 
-    from src.models.autovc import Generator
+    from src.models.autovc import AutoVC
+    from src.models.config import AutoVCConfig
 
     torch.manual_seed(0)
-    generator = Generator(dim_neck=4, dim_pre=32, freq=16).eval()
+    generator = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=16)).eval()
     rng = np.random.default_rng(0)
     mel = rng.random((75, 80), np.float32)
     bins = rng.integers(0, 257, 75)

@@ -11,7 +11,8 @@ import torch
 
 import main_train_content
 from src.data import dumps
-from src.models.autovc import Generator
+from src.models.autovc import AutoVC
+from src.models.config import AutoVCConfig, MotionDiscriminatorConfig, SpeakerConfig
 from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
 from src.training import content, runs, speaker_aware, voice_conversion
 from src.training.options import training_parser
@@ -64,7 +65,7 @@ def train_speaker_aware(root: Path, name: str) -> None:
     standard = clips[0].landmarks[0].reshape(68, 3)
     corpus = speaker_aware.Corpus.of(clips, *statistics, standard, lead=0)
     sizes = {"feed_forward": 32, "hidden": (32, 32), "dropout": 0.0}
-    network = SpeakerBranch(audio_size=16, audio_layers=1, max_length=80, **sizes)
+    network = SpeakerBranch(SpeakerConfig(audio_size=16, audio_layers=1, max_length=80, **sizes))
     options = speaker_aware.Options(
         sequences=4,
         learning_rate=3e-3,
@@ -77,7 +78,7 @@ def train_speaker_aware(root: Path, name: str) -> None:
         shares={},
         seed=0,
     )
-    judge = MotionDiscriminator(**sizes)
+    judge = MotionDiscriminator(MotionDiscriminatorConfig(**sizes))
     speaker_aware.train(run, network, judge, corpus, corpus, options, statistics)
 
 
@@ -87,7 +88,7 @@ def train_voice_conversion(root: Path, name: str) -> None:
         batch_size=4, learning_rate=1e-3, strength=1.0, code_weight=0.1, seed=0
     )
     voices = dumps.read_voices(root / "dump" / "voices.npz")
-    network = Generator(dim_neck=4, dim_pre=64, freq=8)
+    network = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=64, freq=8))
     voice_conversion.train(run, network, voices, {"c"}, options)
 
 

@@ -20,6 +20,7 @@ from torch import nn
 import main_train_content
 from src.data import dumps
 from src.errors import InputError
+from src.models.config import ContentConfig
 from src.models.content import ContentBranch
 from src.training import animation, loop, parallel, runs
 from tests.training import parallel_trainings
@@ -99,7 +100,7 @@ def test_a_kill_while_writing_leaves_a_whole_checkpoint(tmp_path):
 
 
 def said_by(state: dict, heard: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
-    network = ContentBranch(**state["config"]).eval()
+    network = ContentBranch(ContentConfig(**state["config"])).eval()
     network.load_state_dict(state["network"])
     with torch.inference_mode():
         return network(heard, static)

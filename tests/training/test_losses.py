@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from src.face.topology import LANDMARK_COUNT
-from src.models.autovc import Generator
+from src.models.autovc import AutoVC
+from src.models.config import AutoVCConfig
 from src.training import content, losses, speaker_aware, voice_conversion
 
 LIP_POINTS, OTHER_POINTS = 20, 48
@@ -239,7 +240,7 @@ def test_the_losses_of_the_speaker_aware_branch():
 
 
 def test_the_losses_of_voice_conversion():
-    network = Generator(dim_neck=4, dim_pre=32, freq=8)
+    network = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=8))
     with torch.no_grad():
         for weight in network.parameters():
             weight.zero_()
@@ -255,7 +256,7 @@ def test_the_losses_of_voice_conversion():
 
 def test_the_loss_of_the_code_compares_what_is_heard_with_what_is_said_again():
     torch.manual_seed(0)
-    network = Generator(dim_neck=4, dim_pre=32, freq=8).eval()
+    network = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=8)).eval()
     heard, f0, embedding = torch.rand(2, 16, 80), torch.rand(2, 16, 257), torch.rand(2, 256)
     parts = voice_conversion.losses(network, heard, heard, f0, embedding, code_weight=0.5)
     _, refined, _ = network(heard, embedding, f0, embedding, f0)

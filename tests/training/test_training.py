@@ -26,7 +26,8 @@ from src.data import (
 from src.errors import InputError
 from src.face import registration as faces
 from src.face.geometry import normalise, register
-from src.models.autovc import Generator
+from src.models.autovc import AutoVC
+from src.models.config import AutoVCConfig, ContentConfig, MotionDiscriminatorConfig, SpeakerConfig
 from src.models.content import ContentBranch
 from src.models.dimensions import WINDOW
 from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
@@ -510,7 +511,9 @@ def a_run(folder: Path, steps: int) -> runs.Run:
 
 def content_run(folder: Path, steps: int, bfloat16: bool = False) -> dict:
     runs.seed_everything(0)
-    network = ContentBranch(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=2, hidden=(16, 16))
+    network = ContentBranch(
+        ContentConfig(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=2, hidden=(16, 16))
+    )
     data = clips()
     statistics = content.statistics(data)
     corpus = content.Corpus.of(data, *statistics, lead=2)
@@ -539,7 +542,7 @@ def content_run(folder: Path, steps: int, bfloat16: bool = False) -> dict:
 def test_the_content_branch_learns_that_loud_is_open(tmp_path, bfloat16):
     state = content_run(tmp_path, 400, bfloat16)
     assert {w.dtype for w in state["network"].values() if w.is_floating_point()} == {torch.float32}
-    network = ContentBranch(**state["config"])
+    network = ContentBranch(ContentConfig(**state["config"]))
     network.load_state_dict(state["network"])
     data = clips(seed=9)
     corpus = content.Corpus.of(data, *content.statistics(data), lead=2)
@@ -561,7 +564,7 @@ def test_voice_conversion_learns_to_repeat(tmp_path):
     dumps.write_voices(tmp_path / "dump" / "voices.npz", known)
     known = dumps.read_voices(tmp_path / "dump" / "voices.npz")
     torch.manual_seed(0)
-    network = Generator(dim_neck=4, dim_pre=32, freq=8)
+    network = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=8))
     options = voice_conversion.Options(
         batch_size=4,
         learning_rate=5e-3,
@@ -583,14 +586,16 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
     statistics = content.statistics(data)
     corpus = speaker_aware.Corpus.of(data, *statistics, face(), lead=0)
     network = SpeakerBranch(
-        audio_size=16,
-        audio_layers=1,
-        feed_forward=32,
-        max_length=64,
-        hidden=(32, 32),
-        unused_decoder=False,
+        SpeakerConfig(
+            audio_size=16,
+            audio_layers=1,
+            feed_forward=32,
+            max_length=64,
+            hidden=(32, 32),
+            unused_decoder=False,
+        )
     )
-    judge = MotionDiscriminator(feed_forward=32, hidden=(32, 32))
+    judge = MotionDiscriminator(MotionDiscriminatorConfig(feed_forward=32, hidden=(32, 32)))
     options = speaker_aware.Options(
         sequences=4,
         learning_rate=3e-3,
