@@ -58,14 +58,14 @@ def test_a_drawing_is_cut_out_of_a_plain_wall():
     wall = np.array((90, 180, 120))
     share = drawing[..., 3:] / 255
     flat = np.round(drawing[..., :3] * share + wall * (1 - share)).astype(np.uint8)
-    cut = cut_out(flat)
+    cut = cut_out(flat, "flat")
     error = np.abs(cut[..., 3].astype(int) - drawing[..., 3])
     assert (error > 60).mean() < 0.005  # the one-pixel rim at most
     # Over white nothing of the wall is left round the drawing.
     over = cut[..., :3] * (cut[..., 3:] / 255) + 255 * (1 - cut[..., 3:] / 255)
     expected = drawing[..., :3] * share + 255 * (1 - share)
     assert (np.abs(over - expected).max(-1) > 60).mean() < 0.003
-    assert cut_out(drawing) is drawing
+    assert cut_out(drawing, "drawing") is drawing
 
 
 @needs_weights

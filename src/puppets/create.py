@@ -10,7 +10,7 @@ import numpy as np
 from src.errors import InputError
 from src.puppets.closing import close_lips, inset_inner_lips
 from src.puppets.mesh import mesh_vertices, outside_points, triangulate
-from src.puppets.puppet import Puppet, normalised_face, scale_and_shift
+from src.puppets.puppet import Puppet, normalised_face
 
 CLOSED_OPENING = 0.05
 """Mouth opening in mouth widths below which nothing of the mouth's inside can be seen."""
@@ -42,10 +42,10 @@ def new_puppet(
         InputError: the landmarks are not those of a face.
     """
     points = np.array(landmarks, np.float64)
-    scale, shift = scale_and_shift(points, name)
-    closed_face = close_lips(normalised_face(points, scale, shift, standard_depth))
+    face, scale, shift = normalised_face(points, standard_depth, name)
     outside = outside_points(image.shape[1], image.shape[0])
     triangles = triangulate(mesh_vertices(points, outside, inner_lip), inner_lip)
+    closed_face = close_lips(face)
     return Puppet(name, image, points, closed_face, scale, shift, triangles, outside, inner_lip)
 
 

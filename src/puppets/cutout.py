@@ -1,65 +1,63 @@
-"""A drawing cut out of its plain background."""
+"""Cutting a figure out of a plain background."""
 
 import logging
 
 import cv2
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 
 from src.errors import InputError
 
-LIKE_BACKGROUND = 12.0  # colour distance (Lab) up to which a pixel is background for sure
-PLAIN_SHARE = 0.6  # of the picture's edge that must have one colour
-EDGE = 2  # pixels at which drawing and background mix
+COLOUR_TOLERANCE = 12.0  # Lab distance up to which a pixel has the background's colour
+MIN_PLAIN = 0.6  # fraction of the image's border that must have the background's colour
+MIXED_WIDTH = 2  # pixels round the background in which both colours mix
 
 log = logging.getLogger(__name__)
 
 
-def cut_out(picture: np.ndarray, name: str = "the picture") -> np.ndarray:
-    """Make the background of a drawing transparent.
+def cut_out(image: np.ndarray, name: str) -> np.ndarray:
+    """Make the background of an image transparent.
 
-    Background is what looks like the edge of the picture and is connected to it, so that a white
-    shirt before a white wall stays. At the border, pixels are unmixed from the background's colour.
+    Pixels of the border's colour that are connected to the border are background, so that a white
+    shirt before a white wall stays. Where figure and background mix, alpha is estimated from the
+    colours of both, and the figure's colour is restored.
 
     Args:
-        picture: uint8 (H, W, 3 or 4) BGR(A); one that is transparent already stays as it is.
-        name: for messages.
+        image: uint8 (H, W, 3 or 4), BGR or BGRA; returned as it is if it has transparency.
+        name: name of the image in messages.
 
     Returns:
-        uint8 (H, W, 4).
+        uint8 (H, W, 4) BGRA.
 
     Raises:
-        InputError: the background is not plain.
+        InputError: the background has several colours.
     """
-    if picture.shape[2] == 4 and (picture[..., 3] < 255).any():
-        log.warning("%s: transparent already, so nothing is cut out", name)
-        return picture
-    colours = np.ascontiguousarray(picture[..., :3])
+    if image.shape[2] == 4 and (image[..., 3] < 255).any():
+        log.warning("%s: has a transparent background already, --cutout is ignored", name)
+        return image
+    colours = np.ascontiguousarray(image[..., :3])
     lab = cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)
-    edge = np.concatenate([lab[0], lab[-1], lab[:, 0], lab[:, -1]])
-    # The lower edge often cuts through a body: the median of what agrees is the background.
-    wall = np.median(np.concatenate([lab[0], lab[: len(lab) // 2, 0], lab[: len(lab) // 2, -1]]), 0)
-    if (np.linalg.norm(edge - wall, axis=1) < LIKE_BACKGROUND).mean() < PLAIN_SHARE:
+    # The lower border often cuts through a body: the background's colour comes from the others.
+    upper = lab[: len(lab) // 2]
+    background = np.median(np.concatenate([lab[0], upper[:, 0], upper[:, -1]]), 0)
+    similar = np.linalg.norm(lab - background, axis=2) < COLOUR_TOLERANCE
+    if border(similar).mean() < MIN_PLAIN:
         raise InputError(f"{name}: --cutout needs a background of one colour")
-    like = np.linalg.norm(lab - wall, axis=2) < LIKE_BACKGROUND
-    _, parts = cv2.connectedComponents(like.astype(np.uint8), connectivity=4)
-    at_edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    outside = np.isin(parts, np.setdiff1d(at_edge, [0]))
+    _, regions = cv2.connectedComponents(similar.astype(np.uint8), connectivity=4)
+    outside = np.isin(regions, np.setdiff1d(border(regions), [0]))
 
-    # Between sure background and sure drawing, alpha is how far the colour has gone from the one
-    # to the other.
-    drawing = ~cv2.dilate(outside.astype(np.uint8), np.ones((2 * EDGE + 1,) * 2, np.uint8)).astype(
-        bool
-    )
-    _, labels = cv2.distanceTransformWithLabels(
-        (~drawing).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    nearest = np.zeros((labels.max() + 1, 3), np.float32)
-    nearest[labels[drawing]] = colours[drawing]
-    front = nearest[labels]
-    back = np.median(colours[outside], axis=0).astype(np.float32) if outside.any() else front
+    kernel = np.ones((2 * MIXED_WIDTH + 1,) * 2, np.uint8)
+    figure = cv2.dilate(outside.astype(np.uint8), kernel) == 0
+    rows, columns = distance_transform_edt(~figure, return_distances=False, return_indices=True)
+    front = colours[rows, columns].astype(np.float32)  # of the nearest pixel of the figure
+    back = np.median(colours[outside], axis=0).astype(np.float32)
     span = front - back
-    share = ((colours - back) * span).sum(2) / np.maximum((span**2).sum(2), 1.0)
-    alpha = np.where(drawing, 1.0, np.where(outside, 0.0, np.clip(share, 0.0, 1.0)))
-    mixed = ~drawing & ~outside
-    unmixed = np.where(mixed[..., None], front, colours)
-    return np.dstack([unmixed.round(), 255 * alpha]).round().clip(0, 255).astype(np.uint8)
+    mixed = ((colours - back) * span).sum(2) / np.maximum((span**2).sum(2), 1.0)
+    alpha = np.where(figure, 1.0, np.where(outside, 0.0, np.clip(mixed, 0.0, 1.0)))
+    restored = np.where((figure | outside)[..., None], colours, front)
+    return np.dstack([restored, 255 * alpha]).round().astype(np.uint8)
+
+
+def border(values: np.ndarray) -> np.ndarray:
+    """Values (H, W) along the border of an image, (2H + 2W,)."""
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])

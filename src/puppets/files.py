@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from dataclasses import dataclass
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from src.errors import InputError
 from src.face.topology import LANDMARK_COUNT
 from src.io.files import atomic_write, read_text
 from src.puppets.mesh import VERTEX_LAYOUTS, outside_points
-from src.puppets.puppet import Puppet, normalised_face, scale_and_shift
+from src.puppets.puppet import Puppet, normalised_face
 from src.settings import PICTURE_SUFFIXES
 
 OPEN_MOUTH = "_face_open_mouth.txt"
@@ -35,44 +35,18 @@ ENDINGS = (OPEN_MOUTH, OPEN_MOUTH_NORMALISED, CLOSED_MOUTH, SCALE_SHIFT, TRIANGL
 BACKGROUND_SUFFIXES = (".jpg", *PICTURE_SUFFIXES)
 """Of `NAME_bg` files, in order of preference."""
 
+SPECIAL_PUPPETS = {
+    "color": (-0.012986159189209149, (-237.27065, -79.2465), 0),
+    "sketch": (-0.006393177201290783, (-226.8411, -176.5216), 10000),
+}
+"""Scale, shift in pixels and margin of `outside_points` for the release's puppets that have no
+scale file (from the release's code)."""
+
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SpecialPuppet:
-    """Constants of a puppet of the release that has no scale file."""
-
-    outside: tuple[tuple[int, int], ...]  # pixels
-    scale: float
-    shift: tuple[float, float]  # pixels
-
-
-SPECIAL_PUPPETS = {
-    "color": SpecialPuppet(
-        ((0, 0), (0, 140), (0, 280), (249, 280), (499, 280), (499, 140), (499, 0), (249, 0)),
-        -0.012986159189209149,
-        (-237.27065, -79.2465),
-    ),
-    "sketch": SpecialPuppet(
-        (
-            (-10000, -10000),
-            (-10000, 221),
-            (-10000, 10443),
-            (232, 10443),
-            (10465, 10443),
-            (10465, 221),
-            (10465, -10000),
-            (232, -10000),
-        ),
-        -0.006393177201290783,
-        (-226.8411, -176.5216),
-    ),
-}
-"""From the release's code."""
-
-
 def puppet_file(image: Path, ending: str) -> Path:
-    """The path of a puppet's file by its image and one of `ENDINGS`."""
+    """The path of a puppet's file by its image and the file's ending."""
     return image.with_name(image.stem + ending)
 
 
@@ -88,16 +62,10 @@ def find_image(name: str, examples: Path) -> Path:
     Raises:
         InputError: there is none.
     """
-    try:
-        for base in (Path(name), examples / name):
-            if name and base.is_file():
-                return base
-            for suffix in PICTURE_SUFFIXES if base.name else ():
-                path = base.with_name(base.name + suffix)
-                if path.is_file():
-                    return path
-    except OSError:  # a name that no file can have
-        pass
+    for base in (Path(name), examples / name):
+        for suffix in ("", *PICTURE_SUFFIXES):
+            if name and os.path.isfile(f"{base}{suffix}"):  # False for names no file can have
+                return Path(f"{base}{suffix}")
     raise InputError(f"{name or repr(name)}: no such puppet, neither as given nor in {examples}")
 
 
@@ -106,8 +74,8 @@ def read_puppet(path: Path, inner_lip: bool = False) -> Puppet:
 
     Args:
         path: the image.
-        inner_lip: expect a mesh without outer lips. The vertex count decides; if they are in the
-            mesh, a warning is logged.
+        inner_lip: expect a mesh without outer lips. The number of vertices decides; if the outer
+            lips are in the mesh, a warning is logged.
 
     Raises:
         InputError: a file is missing or does not fit.
@@ -115,30 +83,25 @@ def read_puppet(path: Path, inner_lip: bool = False) -> Puppet:
     from src.io.image import read_picture
 
     image = read_picture(path)
-    for ending in (OPEN_MOUTH, CLOSED_MOUTH, TRIANGLES):
-        if not puppet_file(path, ending).is_file():
-            missing = puppet_file(path, ending)
-            raise InputError(f"{missing}: no such file (main_gen_new_puppet.py creates it)")
+    height, width = image.shape[:2]
     landmarks = read_table(puppet_file(path, OPEN_MOUTH), 3, LANDMARK_COUNT)[:, :2]
     closed_face = read_table(puppet_file(path, CLOSED_MOUTH), 3, LANDMARK_COUNT)
     triangles = read_triangles(puppet_file(path, TRIANGLES))
-    without_outer_lips, outside_count = VERTEX_LAYOUTS[triangles.max() + 1]
+    without_outer_lips, count = VERTEX_LAYOUTS[triangles.max() + 1]
     if inner_lip and not without_outer_lips:
         log.warning("%s: has the outer lips, --inner_lip is ignored", puppet_file(path, TRIANGLES))
-    outside = outside_points(image.shape[1], image.shape[0], outside_count)
-    scale_file = puppet_file(path, SCALE_SHIFT)
+    scale_file, margin = puppet_file(path, SCALE_SHIFT), None
     if scale_file.exists():
         scale, *shift = read_table(scale_file, 1, 3)[:, 0]
         if scale == 0:
             raise InputError(f"{scale_file}: a scale of 0")
     elif path.stem in SPECIAL_PUPPETS:
-        special = SPECIAL_PUPPETS[path.stem]
-        scale, shift = special.scale, special.shift
-        if outside_count == len(special.outside):
-            outside = np.array(special.outside, np.float64)
+        scale, shift, margin = SPECIAL_PUPPETS[path.stem]
     else:
         log.warning("%s: absent, scale and shift are computed from the landmarks", scale_file)
-        scale, shift = scale_and_shift(landmarks, puppet_file(path, OPEN_MOUTH))
+        _, scale, shift = normalised_face(
+            landmarks, closed_face[:, 2], puppet_file(path, OPEN_MOUTH)
+        )
     return Puppet(
         path.stem,
         image,
@@ -147,7 +110,7 @@ def read_puppet(path: Path, inner_lip: bool = False) -> Puppet:
         float(scale),
         np.array(shift),
         triangles,
-        outside,
+        outside_points(width, height, count, margin if count == 8 else None),
         without_outer_lips,
     )
 
@@ -181,12 +144,9 @@ def write_puppet(puppet: Puppet, path: Path, others: dict[Path, bytes] | None = 
     Raises:
         InputError: a file cannot be written.
     """
-    normalised = normalised_face(
-        puppet.landmarks, puppet.scale, puppet.shift, puppet.closed_face[:, 2]
-    )
     tables = {
         OPEN_MOUTH: (np.column_stack([puppet.landmarks, np.ones(LANDMARK_COUNT)]), "%.4f"),
-        OPEN_MOUTH_NORMALISED: (normalised, "%.4f"),
+        OPEN_MOUTH_NORMALISED: (puppet.open_face, "%.4f"),
         CLOSED_MOUTH: (puppet.closed_face, "%.4f"),
         SCALE_SHIFT: (np.array([puppet.scale, *puppet.shift]), "%.10f"),
         TRIANGLES: (puppet.triangles, "%d"),
@@ -209,16 +169,11 @@ def read_triangles(path: Path) -> np.ndarray:
     """
     table = read_table(path, 3)
     triangles = table.astype(np.int64)
-    if len(triangles) == 0:
-        raise InputError(f"{path}: no triangles in it")
-    if (triangles != table).any():
-        raise InputError(f"{path}: an index that is not a whole number")
-    if triangles.min() < 0:
-        raise InputError(f"{path}: a negative index, {triangles.min()}")
-    if triangles.max() + 1 not in VERTEX_LAYOUTS:
+    if (triangles != table).any() or table.min() < 0 or triangles.max() + 1 not in VERTEX_LAYOUTS:
         counts = ", ".join(map(str, sorted(VERTEX_LAYOUTS)))
         raise InputError(
-            f"{path}: index {triangles.max()} is out of range, puppets have {counts} vertices"
+            f"{path}: indices from {table.min():g} to {table.max():g}, expected whole numbers "
+            f"from 0 to the last of {counts} vertices"
         )
     return triangles
 
@@ -231,40 +186,33 @@ def read_landmarks(path: Path) -> np.ndarray:
     """
     text = read_text(path)
     if "n_points" in text:
-        start, stop = text.find("{"), text.find("}")
-        if not 0 <= start < stop:
-            raise InputError(f"{path}: no points between {{ and }}, as .pts files have them")
-        text = "\n" * text[:start].count("\n") + text[start + 1 : stop]
-    return _parse_table(text, path, (2, 3), LANDMARK_COUNT)
+        text = text.partition("{")[2].partition("}")[0]
+    first_line = next(filter(str.strip, text.splitlines()), "")
+    columns = 3 if len(first_line.replace(",", " ").split()) == 3 else 2
+    return _parse_table(text, path, columns, LANDMARK_COUNT)[:, :2]
 
 
 def read_table(path: Path, columns: int, rows: int | None = None) -> np.ndarray:
-    """Read a text file of finite numbers (rows, columns), separated by spaces or commas.
+    """Read finite numbers (rows, columns) from a text file, separated by spaces or commas.
 
     Raises:
         InputError: the file is missing, or holds something else.
     """
-    return _parse_table(read_text(path), path, (columns,), rows)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file (main_gen_new_puppet.py creates puppets)")
+    return _parse_table(read_text(path), path, columns, rows)
 
 
-def _parse_table(
-    text: str, path: Path, columns: tuple[int, ...], rows: int | None = None
-) -> np.ndarray:
-    """The table of a text, cut to the first of the allowed counts of columns."""
+def _parse_table(text: str, path: Path, columns: int, rows: int | None) -> np.ndarray:
     table = []
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.replace(",", " ").split()
+    for line in filter(str.strip, text.splitlines()):
         try:
-            values = [float(word) for word in words]
+            table.append([float(word) for word in line.replace(",", " ").split()])
         except ValueError:
-            values = [np.nan]
-        if words and (len(values) not in columns or not np.isfinite(values).all()):
-            expected = " or ".join(map(str, columns))
-            raise InputError(
-                f"{path}: line {number} is not a row of {expected} numbers: {line.strip()[:40]!r}"
-            )
-        if words:
-            table.append(values[: columns[0]])
-    if rows is not None and len(table) != rows:
-        raise InputError(f"{path}: {len(table)} lines of numbers, expected {rows}")
-    return np.array(table, np.float64).reshape(-1, columns[0])
+            table.append([])
+        if len(table[-1]) != columns or not np.isfinite(table[-1]).all():
+            number = f"{columns} numbers" if columns > 1 else "one number"
+            raise InputError(f"{path}: row {len(table)} is not {number}: {line.strip()[:40]!r}")
+    if not table or len(table) != (rows or len(table)):
+        raise InputError(f"{path}: {len(table)} lines of numbers, expected {rows or 'some'}")
+    return np.array(table)

@@ -1,4 +1,4 @@
-"""The triangle mesh of a puppet: landmarks, and fixed vertices outside of them."""
+"""Triangle mesh of a puppet: its vertices are landmarks and fixed points outside of them."""
 
 from __future__ import annotations
 
@@ -9,28 +9,45 @@ import numpy as np
 
 from src.face.topology import EYES, INNER_LIPS, OUTER_LIPS
 
-FAR = 5000
-"""Distance in pixels of the outside vertices from the image: so far that its border moves with the
-head (published release)."""
-
 VERTEX_LAYOUTS = {80: (False, 12), 76: (False, 8), 68: (True, 12), 64: (True, 8)}
-"""Number of vertices: (whether the outer lips are left out, number of outside vertices)."""
+"""Number of vertices: (whether the outer lips are left out, number of outside points)."""
+
+MARGINS = {12: 5000, 8: 0}
+"""Distance in pixels of the outside points from the image, by their number (published release).
+Distant points let the image's border move with the head; at 0 the border does not move."""
 
 
-def outside_points(width: int, height: int, count: int = 12) -> np.ndarray:
-    """Vertices round an image of a size in pixels, in the release's order: (count, 2) pixels.
+def outside_points(
+    width: int, height: int, count: int = 12, margin: int | None = None
+) -> np.ndarray:
+    """Fixed vertices round an image of a size in pixels, in the release's order.
 
-    12 lie far away; 8 are the corners and the middles of the borders, which then do not move.
+    Args:
+        width: of the image.
+        height: of the image.
+        count: 8 (corners and middles of the sides) or 12 (and quarters of the left and top side).
+        margin: distance from the image in pixels; from `MARGINS` by default.
+
+    Returns:
+        (count, 2) pixels.
     """
-    x, y = width - 1, height - 1
-    if count == 8:
-        left = [(0, 0), (0, y // 2), (0, y)]
-        right = [(x, y), (x, y // 2), (x, 0)]
-        return np.array([*left, (x // 2, y), *right, (x // 2, 0)], np.float64)
-    left = [(-FAR, place) for place in (-FAR, y // 4, y // 2, 3 * y // 4, y + FAR)]
-    right = [(x + FAR, place) for place in (y + FAR, y // 2, -FAR)]
-    top = [(place, -FAR) for place in (x // 4, x // 2, 3 * x // 4)]
-    return np.array([*left, (x // 2, y + FAR), *right, *top], np.float64)
+    margin = MARGINS[count] if margin is None else margin
+    right, bottom = width - 1, height - 1
+    x_far, y_far = right + margin, bottom + margin
+    quarters = (1, 2, 3) if count == 12 else (2,)
+    return np.array(
+        [
+            (-margin, -margin),
+            *((-margin, quarter * bottom // 4) for quarter in quarters),
+            (-margin, y_far),
+            (right // 2, y_far),
+            (x_far, y_far),
+            (x_far, bottom // 2),
+            (x_far, -margin),
+            *((quarter * right // 4, -margin) for quarter in quarters),
+        ],
+        np.float64,
+    )
 
 
 def mesh_vertices(landmarks: np.ndarray, outside: np.ndarray, inner_lip: bool) -> np.ndarray:
@@ -86,9 +103,6 @@ def with_edges(
             return False
         return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
 
-    def owners(edge: frozenset[int]) -> list[int]:
-        return [number for number, face in enumerate(faces) if edge <= face]
-
     faces = [frozenset(map(int, triangle)) for triangle in triangles]
     kept = {frozenset(edge) for edge in edges}
     for a, b in edges:
@@ -98,7 +112,7 @@ def with_edges(
             if not crossing:
                 break
             edge = crossing.popleft()
-            first, second = owners(edge)
+            first, second = (number for number, face in enumerate(faces) if edge <= face)
             (e,), (f,) = faces[first] - edge, faces[second] - edge
             if not cross(*edge, e, f):  # diagonals can be swapped in a convex quadrilateral only
                 crossing.append(edge)

@@ -9,7 +9,6 @@ import numpy as np
 
 from src.errors import InputError
 from src.face.geometry import denormalise, normalise
-from src.face.topology import LANDMARK_COUNT
 from src.puppets.mesh import mesh_vertices
 from src.render.mesh import MeshRenderer
 
@@ -36,9 +35,39 @@ class Puppet:
         """The closed face in pixels of the image, (68, 2)."""
         return denormalise(self.closed_face, self.scale, self.shift)[:, :2]
 
+    @property
+    def open_face(self) -> np.ndarray:
+        """The landmarks normalised, with the depth of the closed face, (68, 3)."""
+        points = -(self.landmarks + self.shift) * self.scale
+        return np.column_stack([points, self.closed_face[:, 2]])
+
     def vertices(self, landmarks: np.ndarray) -> np.ndarray:
         """Vertices (V, 2) of the mesh for landmarks (68, >=2) in pixels."""
         return mesh_vertices(landmarks, self.outside, self.inner_lip)
+
+
+def normalised_face(
+    landmarks: np.ndarray, depth: np.ndarray, name: object
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Normalise landmarks.
+
+    Args:
+        landmarks: (68, 2) pixels.
+        depth: (68,) of the result; unlike a portrait's, it is not scaled.
+        name: noun for the landmarks in messages.
+
+    Returns:
+        The normalised face (68, 3), its scale and its shift (2,) in pixels.
+
+    Raises:
+        InputError: the landmarks cannot be normalised.
+    """
+    try:
+        face, scale, shift = normalise(np.column_stack([landmarks, depth]), depth)
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from None
+    face[:, 2] = depth
+    return face, scale, shift
 
 
 def renderer(
@@ -52,25 +81,3 @@ def renderer(
     """
     mesh = puppet.image, puppet.vertices, puppet.triangles, puppet.landmarks
     return MeshRenderer(*mesh, background, device)
-
-
-def scale_and_shift(landmarks: np.ndarray, name: object) -> tuple[float, np.ndarray]:
-    """Scale and shift (2,) that normalise landmarks (68, 2) in pixels; `name` is for messages.
-
-    Raises:
-        InputError: the landmarks cannot be normalised.
-    """
-    try:
-        _, scale, shift = normalise(
-            np.column_stack([landmarks, np.zeros(len(landmarks))]), np.zeros(LANDMARK_COUNT)
-        )
-    except ValueError as error:
-        raise InputError(f"{name}: {error}") from None
-    return scale, shift
-
-
-def normalised_face(
-    landmarks: np.ndarray, scale: float, shift: np.ndarray, depth: np.ndarray
-) -> np.ndarray:
-    """Normalised face (68, 3) of landmarks (68, 2) in pixels and a depth (68,), which stays."""
-    return np.column_stack([-(landmarks + shift) * scale, depth])

@@ -1,6 +1,6 @@
-"""Puppets step for step as in the published release: creation and animation.
+"""Creation and animation of puppets step for step as in the published release.
 
-Offers the functions of `motion` (and `new_puppet` of `create`) under the same names.
+Offers the functions of `motion`, and `new_puppet` of `create`, under the same names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from src.face.topology import INNER_LIP_PAIRS, OUTER_LIP_PAIRS
 from src.puppets import create
 from src.puppets.mesh import delaunay
 from src.puppets.motion import smoothed_landmarks
-from src.puppets.puppet import Puppet, normalised_face, renderer
+from src.puppets.puppet import Puppet, renderer
 
 __all__ = ["finish", "new_puppet", "opening_gain", "renderer", "repaired", "resting_face"]
 
@@ -21,20 +21,12 @@ LIP_SMOOTHING = (11, 3)
 """Savitzky-Golay window in frames of 1/62.5 s and order."""
 
 
-def new_puppet(
-    name: str,
-    image: np.ndarray,
-    landmarks: np.ndarray,
-    standard_depth: np.ndarray,
-    *,
-    inner_lip: bool = False,
-) -> Puppet:
+def new_puppet(*args, **options) -> Puppet:
     """As `create.new_puppet`, with a mouth that stays ajar and plain Delaunay triangles."""
-    puppet = create.new_puppet(name, image, landmarks, standard_depth, inner_lip=inner_lip)
-    open_face = normalised_face(puppet.landmarks, puppet.scale, puppet.shift, standard_depth)
+    puppet = create.new_puppet(*args, **options)
     return dataclasses.replace(
         puppet,
-        closed_face=close_mouth(open_face),
+        closed_face=close_mouth(puppet.open_face),
         triangles=delaunay(puppet.vertices(puppet.landmarks)),
     )
 
@@ -61,16 +53,12 @@ def repaired(puppet: Puppet) -> Puppet:
     return puppet
 
 
-def resting_face(puppet: Puppet, standard_depth: np.ndarray) -> np.ndarray:
-    """The puppet's closed face (68, 3), normalised.
-
-    Its depth is that of the puppet's file, ten times the depth of the portraits that the networks
-    were trained on; `standard_depth` is not used.
-    """
+def resting_face(puppet: Puppet, _standard_depth: np.ndarray) -> np.ndarray:
+    """The closed face (68, 3) with the depth of the puppet's file, ten times a portrait's."""
     return np.array(puppet.closed_face)
 
 
-def opening_gain(puppet: Puppet) -> float:
+def opening_gain(_puppet: Puppet) -> float:
     """1: the release moves every puppet's lips as far as a real face's."""
     return 1.0
 

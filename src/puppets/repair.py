@@ -10,7 +10,7 @@ import numpy as np
 from src.face.geometry import inner_lip_gap
 from src.face.topology import FACE_WITHOUT_LIPS
 from src.puppets.closing import OUTLINE_THICKNESS, close_lips, inset_inner_lips
-from src.puppets.puppet import Puppet, normalised_face, scale_and_shift
+from src.puppets.puppet import Puppet, normalised_face
 
 MAX_OFFSET = 0.1
 """Largest distance of a closed face (without lips) from the image's landmarks, in jaw widths."""
@@ -42,8 +42,7 @@ def repaired(puppet: Puppet) -> Puppet:
             puppet.name,
             offset,
         )
-        scale, shift = scale_and_shift(landmarks, puppet.name)
-        face = normalised_face(landmarks, scale, shift, face[:, 2])
+        face, scale, shift = normalised_face(landmarks, face[:, 2], puppet.name)
     mouth_width = np.linalg.norm(face[54, :2] - face[48, :2])
     if puppet.inner_lip and inner_lip_gap(face) > OUTLINE_THICKNESS * mouth_width:
         landmarks = inset_inner_lips(landmarks)
