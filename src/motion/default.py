@@ -68,8 +68,8 @@ def predict_landmarks(
     """
     embedding = speech.speaker_embedding if speaker_embedding is None else speaker_embedding
     content, speaker = models.content_branch, models.speaker_branch
-    content_windows = windows_of(speech.content, content.window_lead)
-    speaker_windows = windows_of(speech.content, speaker.window_lead)
+    content_windows = windows_of(speech.content, content.config.window_lead)
+    speaker_windows = windows_of(speech.content, speaker.config.window_lead)
     return smooth_joined(
         combine(
             face,

@@ -65,7 +65,7 @@ def speaker_output(
     device = next(branch.parameters()).device
     speaker = EMBEDDING_GAIN * _tensor(np.asarray(embedding).reshape(1, -1), device)
     output = np.zeros((len(order), 3 * LANDMARK_COUNT), np.float32)
-    for piece, weight in blended_segments(len(order), branch.max_length):
+    for piece, weight in blended_segments(len(order), branch.config.max_length):
         with torch.inference_mode():
             sequence = branch(_tensor(windows[order[piece]], device), speaker)[0].cpu().numpy()
         output[piece] += weight[:, None] * sequence

@@ -66,12 +66,12 @@ def predict_landmarks(
     content, speaker = models.content_branch, models.speaker_branch
     heads = speaker_displacement(
         speaker,
-        windows_of(speech.content, speaker.window_lead)[:count],
+        windows_of(speech.content, speaker.config.window_lead)[:count],
         embedding,
         settings.amp_pos,
     )
     lips = content_displacement(
-        content, windows_of(speech.content, content.window_lead)[:count], face, settings
+        content, windows_of(speech.content, content.config.window_lead)[:count], face, settings
     )
     landmarks = np.asarray(face, np.float32) + heads + lips
     for piece in segments(len(landmarks)):
