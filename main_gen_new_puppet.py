@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parent
 EXAMPLES_CARTOON = ROOT / "examples_cartoon"
 CHECKPOINTS = ROOT / "examples" / "ckpt"
 
+ALTERNATIVES = (
+    "give the 68 points by --landmarks FILE (.pts, or 68 lines of x y), or drag them by --edit"
+)
+
 log = logging.getLogger("src.main_gen_new_puppet")
 
 
@@ -74,13 +78,11 @@ def run(options: argparse.Namespace) -> None:
     folder = source.parent if options.out_dir is None else Path(options.out_dir)
     # Not every format can keep the alpha channel of a cut-out.
     target = folder / (f"{source.stem}.png" if options.cutout else source.name)
-    copied = target.resolve() != source.resolve()
-    if options.cutout and not copied:
+    is_source = target.resolve() == source.resolve()
+    if options.cutout and is_source:
         raise InputError(f"{source}: --cutout would overwrite it; give --out_dir another folder")
     preview = puppet_file(target, "_preview.png")
     for path in (*(puppet_file(target, ending) for ending in ENDINGS), preview):
-        if given is not None and path.resolve() == given.resolve():
-            raise InputError(f"{given}: would be overwritten; give --out_dir another folder")
         if path.exists() and not options.overwrite:
             raise InputError(f"{path}: exists; give --out_dir another folder, or --overwrite")
         check_writable(path)
@@ -90,26 +92,25 @@ def run(options: argparse.Namespace) -> None:
     if given is not None:
         landmarks = read_landmarks(given)
     else:
+        log.info("finding the face in %s", source)
         try:
-            landmarks = create.find_landmarks(
-                image, options.landmark_detector, source, inner_lip=options.inner_lip
+            landmarks = create.detect_landmarks(
+                image, options.landmark_detector, str(source), inner_lip=options.inner_lip
             )
         except InputError as error:
             if not options.edit:
-                raise
-            log.warning("%s; starting from the standard face", str(error).partition(": give")[0])
+                raise InputError(f"{error}: {ALTERNATIVES}") from None
+            log.warning("%s; starting from the standard face", error)
             landmarks = create.initial_face(image, standard_face)
     if options.edit:
         landmarks = edited(image, landmarks)
     create.check_landmarks(landmarks, image, given or source)
-    contents = {}
+    contents = {} if is_source else {target: source.read_bytes()}
     if options.cutout:
         image = cut_out(image, str(source))
         contents[target] = cv2.imencode(".png", image)[1].tobytes()
-    elif copied:
-        contents[target] = source.read_bytes()
-    new_puppet = released.new_puppet if options.as_released else create.new_puppet
-    puppet = new_puppet(
+    method = released if options.as_released else create
+    puppet = method.new_puppet(
         target.stem, image, landmarks, standard_face[:, 2], inner_lip=options.inner_lip
     )
     contents[preview] = cv2.imencode(".png", preview_sheet(puppet))[1].tobytes()

@@ -49,25 +49,24 @@ def new_puppet(
     return Puppet(name, image, points, closed_face, scale, shift, triangles, outside, inner_lip)
 
 
-def find_landmarks(
-    image: np.ndarray, detector: str, source: Path, *, inner_lip: bool = False
+def detect_landmarks(
+    image: np.ndarray, detector: str, name: str, *, inner_lip: bool = False
 ) -> np.ndarray:
-    """Landmarks (68, 2) of the face in an image; arguments as for `new_puppet`.
+    """Landmarks (68, 2) of the face in an image, in pixels.
+
+    Args:
+        image: uint8 (H, W, 3 or 4), BGR or BGRA.
+        detector: one of `src.face.detectors.CHOICES`.
+        name: name of the image in messages.
+        inner_lip: fit the inner lips to the outline of a mouth without visible lips.
 
     Raises:
-        InputError: no face is found; the message names the alternatives.
+        InputError: no face is found.
     """
     from src.face.contours import fit_inner_lips
     from src.face.drawings import detect_drawn_face
 
-    log.info("finding the face in %s", source)
-    try:
-        landmarks = detect_drawn_face(image, detector, str(source))
-    except InputError as error:
-        raise InputError(
-            f"{error}: give the 68 points by --landmarks FILE (.pts, or 68 lines of x y), "
-            "or drag them by --edit"
-        ) from None
+    landmarks = detect_drawn_face(image, detector, name)
     return inset_inner_lips(fit_inner_lips(image, landmarks)) if inner_lip else landmarks
 
 
