@@ -16,7 +16,7 @@ import numpy as np
 
 from src import settings as defaults
 from src.errors import InputError
-from src.face.topology import LANDMARK_COUNT
+from src.face.topology import JAW_ENDS, LANDMARK_COUNT
 from src.io import audio
 from src.io.video import even_size
 from src.motion import default, released
@@ -113,7 +113,7 @@ def read_landmarks(path: Path, picture: np.ndarray) -> np.ndarray:
         raise InputError(
             f"{path}: only {inside.sum()} of 68 landmarks lie in the picture of {width} x {height}"
         )
-    jaw = abs(landmarks[16, 0] - landmarks[0, 0])
+    jaw = abs(np.subtract(*landmarks[list(JAW_ENDS), 0]))
     if jaw < LEAST_FACE:
         raise InputError(
             f"{path}: the ends of the jaw (points 0 and 16) have the same x, or nearly: "

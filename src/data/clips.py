@@ -17,6 +17,7 @@ import numpy as np
 
 from src.errors import InputError
 from src.face.detection import track_landmarks
+from src.face.topology import OUTER_EYE_CORNERS
 from src.io.audio import SAMPLE_RATE, ffmpeg_path, read_audio
 from src.speech.loudness import SILENCE, loudness
 
@@ -215,8 +216,9 @@ def problem_of_face(clip: dict[str, np.ndarray]) -> str:
         return f"several people in {people:.0%} of the frames"
     known = landmarks[seen]
     # The eyes' outer corners: a steady length and a steady place.
-    middle = 0.5 * (known[:, 36, :2] + known[:, 45, :2])
-    width = np.linalg.norm(known[:, 45, :2] - known[:, 36, :2], axis=-1)
+    right, left = (known[:, corner, :2] for corner in OUTER_EYE_CORNERS)
+    middle = 0.5 * (right + left)
+    width = np.linalg.norm(left - right, axis=-1)
     jumps = np.linalg.norm(np.diff(middle, axis=0), axis=-1) / np.median(width)
     gaps = np.diff(np.flatnonzero(seen))
     if len(jumps) and (jumps / gaps).max() > LONGEST_JUMP:

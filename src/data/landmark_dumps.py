@@ -115,12 +115,12 @@ def write_dumps(
         passages.append((split, replace(passage, wav=passage.wav[:0])))
         jobs.append((analysed, copies, convert))
     clips: dict[str, list[dumps.Clip]] = {split: [] for split in SPLITS}
-    courses: dict[str, list[faces.HeadCourse]] = {split: [] for split in SPLITS}
+    courses: dict[str, list[faces.HeadPoses]] = {split: [] for split in SPLITS}
     converted = progress(
         in_parallel(_convert_one, jobs, processes, ordered=True), len(jobs), "clips to convert"
     )
     for (split, passage), (copies, embedding) in zip(passages, converted, strict=True):
-        course = faces.head_course(passage.landmarks, known.standard_face) if posed else None
+        course = faces.head_poses(passage.landmarks, known.standard_face) if posed else None
         for copy, features in enumerate(copies):
             frames = min(len(features), len(passage.landmarks))
             clip = f"{passage.speaker}/{passage.name}+{copy}"
@@ -158,7 +158,7 @@ def _convert_one(job: tuple[Path, int, Converter | None]) -> tuple[list[np.ndarr
     return found, embedding
 
 
-def _write_courses(path: Path, courses: list[faces.HeadCourse]) -> None:
+def _write_courses(path: Path, courses: list[faces.HeadPoses]) -> None:
     """The published third dump of the speaker-aware set: lists of arrays, one a clip."""
-    lists = {key: [getattr(course, key) for course in courses] for key in faces.HeadCourse.FIELDS}
+    lists = {key: [getattr(course, key) for course in courses] for key in faces.HeadPoses.FIELDS}
     dumps.replace_file(path, lambda file: pickle.dump(lists, file, protocol=4))

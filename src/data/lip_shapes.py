@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.face.geometry import inner_lip_gap
-from src.face.topology import LANDMARK_COUNT
+from src.face.topology import LANDMARK_COUNT, MOUTH_CORNERS
 from src.io.audio import FRAME_RATE
 
 BILABIALS = ("p", "b", "m")
@@ -89,7 +89,8 @@ class LipMap:
 
 def mouth_width(landmarks: np.ndarray) -> np.ndarray:
     """Distance in x of the corners of the mouth of (..., 68, >=2) landmarks: (...,)."""
-    return landmarks[..., 54, 0] - landmarks[..., 48, 0]
+    right, left = MOUTH_CORNERS
+    return landmarks[..., left, 0] - landmarks[..., right, 0]
 
 
 def fit_lip_map(displacements: np.ndarray) -> LipMap:

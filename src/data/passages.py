@@ -13,7 +13,7 @@ from src.data import dumps, lip_shapes, tracks
 from src.data.splits import HeldOut
 from src.errors import InputError
 from src.face import registration as faces
-from src.face.geometry import register
+from src.face.registration import register
 from src.io.audio import HOP_LENGTH
 
 
@@ -91,7 +91,7 @@ def real_passages(root: Path, standard: np.ndarray, posed: bool) -> Iterator[Pas
         if clips_module.problem_of(clip) or not (posed or clip["synced"]):
             continue
         track, wav = clip_in_step(clip)
-        align = faces.register_whole if posed else register
+        align = faces.register_clip if posed else register
         flat = align(track, standard).reshape(len(track), -1).astype(np.float32)
         yield Passage(path.stem, str(clip["speaker"]), wav, flat)
 

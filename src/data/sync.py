@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.data.clips import VIDEO_RATE
-from src.face.geometry import inner_lip_gap, normalise, register
-from src.face.registration import static_face
+from src.face.geometry import inner_lip_gap, normalise
+from src.face.registration import register, static_face
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
 

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from src.face.topology import EYES_TOGETHER, INNER_LIPS, JAW, OUTER_EYE_CORNERS, OUTER_LIPS
+from src.face.geometry import jaw_width
+from src.face.topology import BOTH_EYES, INNER_LIPS, JAW, OUTER_EYE_CORNERS, OUTER_LIPS
 from src.io.image import flatten
 
 # Lengths are in widths of the jaw.
@@ -43,7 +44,7 @@ def fit_jaw(image: np.ndarray, face: np.ndarray) -> np.ndarray:
         two halves are spaced evenly.
     """
     face = np.array(face, np.float64)
-    width = _jaw_width(face)
+    width = jaw_width(face)
     start, end = face[list(OUTER_EYE_CORNERS)]
     across = (end - start) / np.linalg.norm(end - start)
     down = np.array([-across[1], across[0]])
@@ -61,7 +62,7 @@ def fit_jaw(image: np.ndarray, face: np.ndarray) -> np.ndarray:
     path = JAW_REACH[_cheapest_path(DISTANCE * np.abs(JAW_REACH) - scores)]
     contour = curve + width * _smoothed(path[:, None], 7) * normals
 
-    eyes = face[EYES_TOGETHER].mean(0)
+    eyes = face[BOTH_EYES].mean(0)
     above = np.flatnonzero((contour - eyes) @ down < -TOP * width)
     middle = NORMALS // 2
     first = max(above[above < middle], default=0)
@@ -88,7 +89,7 @@ def fit_inner_lips(image: np.ndarray, face: np.ndarray) -> np.ndarray:
         A new (68, 2) array; the corners of the inner lips move, too.
     """
     face = np.array(face, np.float64)
-    width = _jaw_width(face)
+    width = jaw_width(face)
     lips = face[OUTER_LIPS]
     ring = resample_curve(np.concatenate([lips, lips[:1]]), MOUTH_NORMALS + 1)[:-1]
     along = np.roll(ring, -3, axis=0) - np.roll(ring, 3, axis=0)
@@ -115,10 +116,6 @@ def resample_curve(curve: np.ndarray, count: int) -> np.ndarray:
     position = np.concatenate([[0], np.cumsum(lengths)])
     wanted = np.linspace(0, position[-1], count)
     return np.column_stack([np.interp(wanted, position, curve[:, axis]) for axis in (0, 1)])
-
-
-def _jaw_width(face: np.ndarray) -> float:
-    return np.linalg.norm(face[JAW][-1] - face[JAW][0])
 
 
 def _lab(image: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Faces that clips are laid on: the standard face, a clip's own at rest, and how its head goes."""
+"""Registration of faces: similarity transforms, the standard face, resting faces, head poses."""
 
 from __future__ import annotations
 
@@ -7,55 +7,99 @@ from typing import ClassVar
 
 import numpy as np
 
-from src.face.geometry import (
-    NORMALISED_JAW_WIDTH,
-    inner_lip_area,
-    register,
-    similarity,
-)
-from src.face.topology import (
-    RIGHT_EYE,
-    RIGID_POINTS,
-    mirror_order,
-)
+from src.face.geometry import NORMALISED_JAW_WIDTH, inner_lip_area
+from src.face.topology import JAW_ENDS, OUTER_EYE_CORNERS, RIGID_POINTS, mirror_order
 
 STANDARD_FACE_ROUNDS = 5
-STATIC_FRAMES = 5  # frames of the most closed mouth that make the static face
+STATIC_FRAMES = 5  # frames with the most closed mouth, whose mean is the static face
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Least-squares similarity from points (..., N, D) to (..., N, D), never a reflection.
+
+    Returns:
+        scale (...,), rotation (..., D, D) and translation (..., D), such that
+        `scale * points @ rotation + translation` is nearest to the target (Umeyama 1991).
+    """
+    source = np.asarray(source, np.float64)
+    target = np.asarray(target, np.float64)
+    source_mean = source.mean(-2, keepdims=True)
+    target_mean = target.mean(-2, keepdims=True)
+    source_centred = source - source_mean
+    covariance = np.swapaxes(source_centred, -1, -2) @ (target - target_mean)
+    left, singular, right = np.linalg.svd(covariance)
+    signs = np.ones_like(singular)
+    signs[..., -1] = np.sign(np.linalg.det(left) * np.linalg.det(right))
+    rotation = (left * signs[..., None, :]) @ right
+    scale = (singular * signs).sum(-1) / (source_centred**2).sum((-1, -2))
+    translation = target_mean - scale[..., None, None] * (source_mean @ rotation)
+    return scale, rotation, translation[..., 0, :]
+
+
+def similarity_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """`similarity` as affine matrices (..., D, D + 1), which multiply columns (x, y, ..., 1)."""
+    scale, rotation, translation = similarity(source, target)
+    linear = scale[..., None, None] * np.swapaxes(rotation, -1, -2)
+    return np.concatenate([linear, translation[..., None]], -1)
+
+
+def register(landmarks: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Remove head pose and size: align each face with a reference by the points of the skull.
+
+    Args:
+        landmarks: (..., 68, 3), x, y and z in the same unit.
+        reference: (68, 3), for example the standard face.
+
+    Returns:
+        (..., 68, 3) float64 in the reference's coordinates. Lips, brows and jaw are free.
+    """
+    points = np.asarray(landmarks, np.float64)
+    scale, rotation, translation = similarity(
+        points[..., RIGID_POINTS, :], np.asarray(reference)[RIGID_POINTS]
+    )
+    return scale[..., None, None] * (points @ rotation) + translation[..., None, :]
+
+
+def register_clip(track: np.ndarray, standard: np.ndarray) -> np.ndarray:
+    """Bring a clip (T, 68, 3) in pixels to normalised coordinates with its head motion kept.
+
+    The similarity that aligns the clip's mean with the standard face is applied to all frames.
+    """
+    scale, rotation, translation = similarity(track.mean(0)[RIGID_POINTS], standard[RIGID_POINTS])
+    return scale * (track @ rotation) + translation
 
 
 def standard_face(faces: np.ndarray) -> np.ndarray:
     """Mean of detected faces (N, 68, 3) in pixels: symmetric, frontal, normalised (68, 3).
 
     Faces are aligned with their own mean (generalised Procrustes); the mean is made symmetric,
-    scaled to the normalised jaw width and put with the jaw's ends at the origin of x and y.
+    scaled to the normalised jaw width and moved with the jaw's ends to the origin of x and y.
     """
-    mean = _rest_on_jaw(faces[0] - faces[0].mean(0))
+    mean = _normalised(faces[0] - faces[0].mean(0))
     order = mirror_order()
     for _ in range(STANDARD_FACE_ROUNDS):
         mean = register(faces, mean).mean(0)
         mirrored = mean[order] * [-1.0, 1.0, 1.0]
-        mean = _rest_on_jaw(0.5 * (mean + register(mirrored, mean)))
-    # The mirror image was laid on the mean, not on its plane of symmetry: finish exactly.
-    return _upright(_rest_on_jaw(0.5 * (mean + mean[order] * [-1.0, 1.0, 1.0])))
-
-
-def _upright(face: np.ndarray) -> np.ndarray:
-    """Nod a symmetric face until the outer corners of the eyes are level with the jaw's ends."""
-    eye = face[RIGHT_EYE.start]
-    angle = np.arctan2(eye[1], eye[2] - face[0, 2])
+        mean = _normalised(0.5 * (mean + register(mirrored, mean)))
+    # The mirror image was aligned with the mean, not with its plane of symmetry: finish exactly.
+    face = _normalised(0.5 * (mean + mean[order] * [-1.0, 1.0, 1.0]))
+    # Rotate about x until the outer corners of the eyes are level with the jaw's ends.
+    jaw, eye = face[JAW_ENDS[0]], face[OUTER_EYE_CORNERS[0]]
+    angle = np.arctan2(eye[1], eye[2] - jaw[2])
     cos, sin = np.cos(angle), np.sin(angle)
-    nod = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
-    return _rest_on_jaw((face - face[0] * [0, 1, 1]) @ nod)
+    rotation = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
+    return _normalised((face - jaw * [0, 1, 1]) @ rotation)
 
 
-def _rest_on_jaw(face: np.ndarray) -> np.ndarray:
-    centre = 0.5 * (face[0] + face[16])
+def _normalised(face: np.ndarray) -> np.ndarray:
+    right, left = face[list(JAW_ENDS)]
+    centre = 0.5 * (right + left)
     centre[2] = face[:, 2].mean()
-    return (face - centre) * (NORMALISED_JAW_WIDTH / abs(face[16, 0] - face[0, 0]))
+    return (face - centre) * (NORMALISED_JAW_WIDTH / abs(left[0] - right[0]))
 
 
 def static_face(registered: np.ndarray) -> np.ndarray:
-    """The face at rest of a clip (T, 68, 3): its frames of least inner-mouth area, averaged.
+    """Resting face (68, 3) of a clip (T, 68, 3): mean of the frames with least inner-mouth area.
 
     The release takes one frame; a few have less of the detector's noise.
     """
@@ -63,44 +107,39 @@ def static_face(registered: np.ndarray) -> np.ndarray:
     return registered[np.argsort(area)[:STATIC_FRAMES]].mean(0)
 
 
-def register_whole(track: np.ndarray, standard: np.ndarray) -> np.ndarray:
-    """Bring a clip (T, 68, 3) in pixels to normalised coordinates with its head motion kept.
-
-    The similarity that lays the clip's mean pose on the standard face is applied to all frames.
-    """
-    rigid = list(RIGID_POINTS)
-    scale, rotation, translation = similarity(track.mean(0)[rigid], standard[rigid])
-    return scale * (track @ rotation) + translation
-
-
 @dataclass(frozen=True)
-class HeadCourse:
-    """How the head of a clip goes, by the names of the published dumps."""
+class HeadPoses:
+    """Head poses of a clip, named as in the published dumps."""
 
     FIELDS: ClassVar = ("rot_trans", "rot_quat", "anchor_t_shape")
 
-    rot_trans: np.ndarray  # (T, 3, 4): takes the anchored face's points (x, y, z, 1) to the clip's
-    rot_quat: np.ndarray  # (T, 4): its rotation as a unit quaternion (w, x, y, z), w not negative
-    anchor_t_shape: np.ndarray  # (T, 204): the face laid on the standard face in every frame
+    rot_trans: np.ndarray  # (T, 3, 4): maps points (x, y, z, 1) of the registered face to the clip
+    rot_quat: np.ndarray  # (T, 4): its rotation as a unit quaternion (w, x, y, z), w >= 0
+    anchor_t_shape: np.ndarray  # (T, 204): the face of each frame registered
 
-    def first(self, frames: int) -> HeadCourse:
+    def first(self, frames: int) -> HeadPoses:
         """The beginning of the clip."""
-        return HeadCourse(*(getattr(self, key)[:frames] for key in self.FIELDS))
+        return HeadPoses(*(getattr(self, key)[:frames] for key in self.FIELDS))
 
 
-def head_course(posed: np.ndarray, standard: np.ndarray) -> HeadCourse:
-    """What is pose and what is shape in landmarks (T, 204) that move with the head.
+def head_poses(posed: np.ndarray, standard: np.ndarray) -> HeadPoses:
+    """Separate pose and shape of landmarks (T, 204) that move with the head.
 
     Args:
-        standard: (68, 3) face, on which the points of the skull are laid.
+        posed: flattened landmarks.
+        standard: (68, 3) face with which the points of the skull are aligned.
     """
     from scipy.spatial.transform import Rotation
 
     track = np.asarray(posed, np.float64).reshape(len(posed), -1, 3)
-    anchored, rigid = register(track, standard), list(RIGID_POINTS)
-    scale, rotation, translation = similarity(anchored[:, rigid], track[:, rigid])
-    turn = np.swapaxes(rotation, -1, -2)  # similarity multiplies rows, here columns are meant
-    moved = np.concatenate([scale[:, None, None] * turn, translation[..., None]], -1)
-    quaternions = Rotation.from_matrix(turn).as_quat(canonical=True)[:, [3, 0, 1, 2]]
-    shapes = anchored.reshape(len(track), -1)
-    return HeadCourse(*(array.astype(np.float32) for array in (moved, quaternions, shapes)))
+    registered = register(track, standard)
+    rigid = registered[:, RIGID_POINTS], track[:, RIGID_POINTS]
+    _, rotation, _ = similarity(*rigid)
+    # `similarity` multiplies rows; quaternions rotate columns.
+    quaternions = Rotation.from_matrix(np.swapaxes(rotation, -1, -2)).as_quat(canonical=True)
+    arrays = (
+        similarity_matrix(*rigid),
+        quaternions[:, [3, 0, 1, 2]],
+        registered.reshape(len(track), -1),
+    )
+    return HeadPoses(*(array.astype(np.float32) for array in arrays))

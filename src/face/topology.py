@@ -1,4 +1,4 @@
-"""Which of the 68 landmarks is what (iBUG 300-W order; right and left are the subject's)."""
+"""Indices of the 68 landmarks in iBUG 300-W order; right and left are the subject's."""
 
 import numpy as np
 
@@ -7,18 +7,33 @@ from src.models.dimensions import LANDMARK_COUNT
 JAW = slice(0, 17)
 RIGHT_BROW = slice(17, 22)
 LEFT_BROW = slice(22, 27)
-BROWS = (RIGHT_BROW, LEFT_BROW)
 NOSE = slice(27, 36)
 NOSE_BRIDGE = slice(27, 31)
 NOSTRILS = slice(31, 36)
 RIGHT_EYE = slice(36, 42)
 LEFT_EYE = slice(42, 48)
-EYES = (RIGHT_EYE, LEFT_EYE)
-EYES_TOGETHER = slice(36, 48)
 OUTER_LIPS = slice(48, 60)
 INNER_LIPS = slice(60, 68)
+
+BROWS = (RIGHT_BROW, LEFT_BROW)
+EYES = (RIGHT_EYE, LEFT_EYE)
+BOTH_EYES = slice(36, 48)
 LIPS = slice(48, 68)
 FACE_WITHOUT_LIPS = slice(0, 48)
+
+JAW_ENDS = (0, 16)
+CHIN = 8
+NOSE_BRIDGE_TOP = 27
+"""The point that the published release rebuilds from the two below it."""
+NOSE_TIP = 30
+NOSE_BASE = 33
+EYE_CORNERS = ((36, 39), (42, 45))
+"""Of the right and the left eye, in order of growing x."""
+OUTER_EYE_CORNERS = (36, 45)
+MOUTH_CORNERS = (48, 54)
+INNER_MOUTH_CORNERS = (60, 64)
+LOWER_LIP = (55, 56, 57, 58, 59, 65, 66, 67)
+"""Without the corners of the mouth, which belong to the upper lip as well."""
 
 OUTER_LIP_PAIRS = ((49, 59), (50, 58), (51, 57), (52, 56), (53, 55))
 """Upper and lower point of the outer lips that face each other."""
@@ -26,22 +41,27 @@ OUTER_LIP_PAIRS = ((49, 59), (50, 58), (51, 57), (52, 56), (53, 55))
 INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
 """Upper and lower point of the inner lips that face each other."""
 
+CENTRAL_INNER_LIPS = (62, 66)
+"""Upper and lower."""
+
+LIP_FOLLOWERS = {
+    (61, 67): ((49, 59), (50, 58)),
+    (62, 66): ((51, 57),),
+    (63, 65): ((52, 56), (53, 55)),
+}
+"""The outer pairs that follow when an inner pair closes or parts."""
+
+SIDE_LIP_PAIRS = ((49, 59), (53, 55))
+"""The outer pairs next to the corners of the mouth."""
+
 EYELID_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
 """Upper and lower lid points that face each other."""
 
-RIGID_POINTS = (27, 28, 29, 30, 33, 36, 39, 42, 45)
-"""Bridge and base of the nose and the corners of the eyes: they move with the skull only."""
+RIGID_POINTS = [27, 28, 29, 30, 33, 36, 39, 42, 45]
+"""Bridge and base of the nose and the corners of the eyes, which move with the skull only."""
 
-NOSE_TIP = 30
-
-OUTER_EYE_CORNERS = (36, 45)
-"""Right and left."""
-
-HEAD_POINTS = (0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45)
-"""The rigid points and those of the upper jaw line, which move with the skull nearly."""
-
-MOUTH_CORNERS = (48, 54)
-"""Right and left, of the outer lips."""
+HEAD_POINTS = [0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]
+"""The rigid points and those of the upper jaw line, which nearly move with the skull."""
 
 UPPER_OUTER_LIP = (48, 49, 50, 51, 52, 53, 54)
 LOWER_OUTER_LIP = (54, 55, 56, 57, 58, 59, 48)
@@ -51,9 +71,6 @@ LOWER_INNER_LIP = (64, 65, 66, 67, 60)
 
 EYELID_EDGES = (((36, 37, 38, 39), (36, 41, 40, 39)), ((42, 43, 44, 45), (42, 47, 46, 45)))
 """Upper and lower edge of the right and the left eye, in the direction of x in an image."""
-
-NOSE_BRIDGE_TOP = NOSE_BRIDGE.start
-"""The point that the published release rebuilds from the two below it."""
 
 LANDMARK_CURVES = (
     ("jaw", JAW, False),
@@ -65,26 +82,24 @@ LANDMARK_CURVES = (
     ("outer_lips", OUTER_LIPS, True),
     ("inner_lips", INNER_LIPS, True),
 )
-"""(name, points, closed): the curves that are drawn, and along which points are neighbours."""
+"""(name, points, closed) of the curves that are drawn, along which points are neighbours."""
 
 
 def curve_neighbours() -> tuple[tuple[int, int], ...]:
     """The two neighbours of each of the 68 points along its curve, in the order of the points.
 
-    An end of an open curve has only one neighbour; it is given twice, so that the mean of the two
-    is that neighbour.
+    An end of an open curve has one neighbour, which is given twice: it is the mean of the two.
     """
     neighbours = []
     for _, points, closed in LANDMARK_CURVES:
-        indices = range(points.start, points.stop)
-        last = len(indices) - 1
-        for position in range(len(indices)):
-            if closed:
-                before, after = position - 1, (position + 1) % len(indices)
-            else:
-                before = position - 1 if position > 0 else 1
-                after = position + 1 if position < last else last - 1
-            neighbours.append((indices[before], indices[after]))
+        first, last = points.start, points.stop - 1
+        for point in range(first, last + 1):
+            before, after = point - 1, point + 1
+            if point == first:
+                before = last if closed else after
+            elif point == last:
+                after = first if closed else before
+            neighbours.append((before, after))
     return tuple(neighbours)
 
 
@@ -94,11 +109,10 @@ def mirror_order() -> np.ndarray:
     order = points.copy()
     order[JAW] = points[JAW][::-1]
     order[RIGHT_BROW], order[LEFT_BROW] = points[LEFT_BROW][::-1], points[RIGHT_BROW][::-1]
-    nostrils = slice(NOSE.stop - 5, NOSE.stop)
-    order[nostrils] = points[nostrils][::-1]
+    order[NOSTRILS] = points[NOSTRILS][::-1]
     # Eyes and lips start at one corner and go round; the mirror starts at the other corner.
     swapped = [3, 2, 1, 0, 5, 4]
     order[RIGHT_EYE], order[LEFT_EYE] = points[LEFT_EYE][swapped], points[RIGHT_EYE][swapped]
-    order[OUTER_LIPS] = points[OUTER_LIPS][[6, 5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7]]
-    order[INNER_LIPS] = points[INNER_LIPS][[4, 3, 2, 1, 0, 7, 6, 5]]
+    order[OUTER_LIPS] = np.roll(points[OUTER_LIPS][::-1], 7)
+    order[INNER_LIPS] = np.roll(points[INNER_LIPS][::-1], 5)
     return order

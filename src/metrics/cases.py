@@ -193,11 +193,11 @@ def lips_from_phones(root: Path) -> Callable:
     """
     from src.data.lip_shapes import LipMap, mouth_tracks
     from src.data.passages import load_faces
-    from src.face.geometry import similarity
+    from src.face.registration import similarity
     from src.face.topology import LANDMARK_COUNT, RIGID_POINTS
 
     known = load_faces(root)
-    lip_map, rigid = LipMap(known.lip_weights), list(RIGID_POINTS)
+    lip_map, rigid = LipMap(known.lip_weights), RIGID_POINTS
 
     def lips(phones: list, frames: int, still: np.ndarray) -> np.ndarray:
         scale, rotation, _ = similarity(known.standard_face[rigid], still[rigid])

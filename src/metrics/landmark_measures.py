@@ -18,11 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.face.geometry import inner_lip_area, similarity
-from src.face.topology import JAW, NOSE_TIP, RIGID_POINTS
-
-LOWER_LIP = (55, 56, 57, 58, 59, 65, 66, 67)
-"""Without the corners of the mouth, which are the upper lip's as well."""
+from src.face.geometry import inner_lip_area, jaw_width, mouth_width
+from src.face.registration import similarity
+from src.face.topology import JAW, LOWER_LIP, NOSE_TIP, RIGID_POINTS
 
 JAW_AND_LOWER_LIP = (*range(JAW.start, JAW.stop), *LOWER_LIP)
 MOTIONS = ("nose", "yaw", "pitch", "roll")
@@ -30,12 +28,12 @@ MOTIONS = ("nose", "yaw", "pitch", "roll")
 
 def lip_width(true: np.ndarray) -> float:
     """Largest distance of the corners of the mouth in a clip."""
-    return float(np.linalg.norm(true[:, 54] - true[:, 48], axis=-1).max())
+    return float(mouth_width(true).max())
 
 
 def face_width(true: np.ndarray) -> float:
     """Mean distance of the two ends of the jaw in a clip."""
-    return float(np.linalg.norm(true[:, 16] - true[:, 0], axis=-1).mean())
+    return float(jaw_width(true).mean())
 
 
 def mean_distance(made: np.ndarray, true: np.ndarray) -> float:
@@ -88,7 +86,7 @@ def head_pose(track: np.ndarray, still: np.ndarray) -> tuple[np.ndarray, np.ndar
         Rotations (T, 3, 3) that, multiplied from the right, turn the still face to the frame's,
         and the positions (T, 3) of the middle of the points that move with the skull only.
     """
-    rigid = list(RIGID_POINTS)
+    rigid = RIGID_POINTS
     source = np.broadcast_to(still[rigid], (len(track), len(rigid), 3))
     _, rotations, _ = similarity(source, track[:, rigid])
     return rotations, track[:, rigid].mean(1)

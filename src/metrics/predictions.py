@@ -29,8 +29,8 @@ import numpy as np
 
 from src.data.dumps import Clip
 from src.errors import InputError
-from src.face.geometry import normalise, register
-from src.face.registration import static_face
+from src.face.geometry import normalise
+from src.face.registration import register, static_face
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
 from src.metrics import landmark_measures as lm

@@ -11,12 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from src.face.geometry import inner_lip_area
-from src.face.topology import EYELID_PAIRS, LANDMARK_COUNT, NOSE_TIP
+from src.face.geometry import inner_lip_area, jaw_width
+from src.face.topology import (
+    EYE_CORNERS,
+    EYELID_PAIRS,
+    JAW_ENDS,
+    LANDMARK_COUNT,
+    NOSE_TIP,
+    OUTER_EYE_CORNERS,
+)
 from src.io.audio import SAMPLE_RATE
 from src.metrics.aperture import MEASURE_RATE
 
-EYE_CORNERS = ((36, 39), (42, 45))
 # A blink is a dip of the eyes' openness below this share of its median, no longer than that. A
 # blink leaves 0.1 to 0.45 of the open eye in tracked clips, up to 0.57 in a rendered portrait with
 # glasses; a look downwards leaves 0.65.
@@ -86,9 +92,10 @@ def motion(track: np.ndarray, rate: float = MEASURE_RATE) -> Motion:
     seen = track[np.isfinite(track).all((1, 2)), :, :2]
     if not len(seen):
         return Motion(seconds, float("nan"), float("nan"), 0)
-    jaw = np.linalg.norm(seen[:, 16] - seen[:, 0], axis=-1).mean()
+    jaw = jaw_width(seen).mean()
     position = np.sqrt(seen[:, NOSE_TIP].var(0).sum()) / jaw
-    across = seen[:, 45] - seen[:, 36]
+    right, left = OUTER_EYE_CORNERS
+    across = seen[:, left] - seen[:, right]
     roll = np.degrees(np.arctan2(across[:, 1], across[:, 0])).std()
     blinks = count_blinks(eye_openness(track), rate)
     return Motion(seconds, 100 * float(position), float(roll), blinks)
@@ -120,9 +127,10 @@ def portrait_frame(track: np.ndarray) -> int:
     if not len(seen):
         raise ValueError("no frame shows a face")
     faces = track[seen]
-    jaw = np.linalg.norm(faces[:, 16, :2] - faces[:, 0, :2], axis=-1)
-    right = np.linalg.norm(faces[:, NOSE_TIP, :2] - faces[:, 0, :2], axis=-1)
-    left = np.linalg.norm(faces[:, NOSE_TIP, :2] - faces[:, 16, :2], axis=-1)
+    jaw = jaw_width(faces[..., :2])
+    right, left = (
+        np.linalg.norm(faces[:, NOSE_TIP, :2] - faces[:, end, :2], axis=-1) for end in JAW_ENDS
+    )
     turned = np.abs(right - left) / jaw
     openness = eye_openness(faces)
     fit = (turned <= np.median(turned)) & (openness >= OPEN_EYES * np.median(openness))

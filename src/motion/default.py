@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.face.geometry import inner_lip_gap
-from src.face.topology import LANDMARK_COUNT, LIPS
+from src.face.topology import LANDMARK_COUNT, LIP_FOLLOWERS, LIPS, SIDE_LIP_PAIRS
 from src.motion.blinks import add_blinks, blink_frames
 from src.motion.displacement import (
     SPEAKER_SMOOTHING,
@@ -39,12 +39,8 @@ keeps lips closed too long, fewer leave them open in a p, b or m."""
 MIRRORED = 48
 """Windows repeated backwards before the first and after the last one."""
 
-PARTING_FOLLOWERS = {
-    (61, 67): ((49, 59, 0.5), (50, 58, 1.0)),
-    (62, 66): ((51, 57, 1.0),),
-    (63, 65): ((52, 56, 1.0), (53, 55, 0.5)),
-}
-"""Outer lip points (upper, lower, weight) that follow when crossed inner ones are parted."""
+PARTING_SIDE = 0.5
+"""Fraction of the correction of crossed lips that the pairs next to the corners follow."""
 
 
 def predict_landmarks(
@@ -156,11 +152,12 @@ def part_lips(landmarks: np.ndarray) -> None:
     Args:
         landmarks: (T, 68, 3), y down.
     """
-    for (upper, lower), followers in PARTING_FOLLOWERS.items():
+    for (upper, lower), followers in LIP_FOLLOWERS.items():
         half = 0.5 * np.maximum(landmarks[:, upper, 1] - landmarks[:, lower, 1], 0)
         landmarks[:, upper, 1] -= half
         landmarks[:, lower, 1] += half
-        for above, below, weight in followers:
+        for above, below in followers:
+            weight = PARTING_SIDE if (above, below) in SIDE_LIP_PAIRS else 1.0
             landmarks[:, above, 1] -= weight * half
             landmarks[:, below, 1] += weight * half
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.face.geometry import close_mouth
+from src.face.geometry import close_mouth, mouth_width
 from src.face.topology import INNER_LIP_PAIRS
 
 OUTLINE_THICKNESS = 0.02
@@ -26,7 +26,7 @@ def inset_inner_lips(landmarks: np.ndarray) -> np.ndarray:
     as the mouth closes, together with the mouth's inside. The corners stay.
     """
     points = np.array(landmarks, np.float64)
-    thickness = OUTLINE_THICKNESS * np.linalg.norm(points[54] - points[48])
+    thickness = OUTLINE_THICKNESS * mouth_width(points)
     for upper, lower in INNER_LIP_PAIRS:
         gap = points[lower] - points[upper]
         step = gap * min(thickness / max(np.linalg.norm(gap), 1e-12), 0.25)

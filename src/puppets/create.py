@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import InputError
+from src.face.geometry import central_lip_gap, mouth_width
 from src.puppets.closing import close_lips, inset_inner_lips
 from src.puppets.mesh import mesh_vertices, outside_points, triangulate
 from src.puppets.puppet import Puppet, normalised_face
@@ -91,6 +92,5 @@ def check_landmarks(landmarks: np.ndarray, image: np.ndarray, source: Path) -> N
         raise InputError(
             f"{source}: only {inside} of 68 points lie in the image of {width} x {height}"
         )
-    opening = landmarks[66, 1] - landmarks[62, 1]
-    if opening < CLOSED_OPENING * abs(landmarks[54, 0] - landmarks[48, 0]):
+    if central_lip_gap(landmarks) < CLOSED_OPENING * mouth_width(landmarks):
         log.warning("%s: the mouth is closed, so its inside will not be visible", source)

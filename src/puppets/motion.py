@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH, denormalise
+from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH, central_lip_gap, denormalise
 from src.face.topology import FACE_WITHOUT_LIPS, LIPS
 from src.motion.default import part_lips
 from src.motion.smoothing import smooth
@@ -54,8 +54,7 @@ def opening_gain(puppet: Puppet) -> float:
     third of that, which would show little of the mouth's inside.
     """
     jaw_width = NORMALISED_JAW_WIDTH / abs(puppet.scale)
-    upper, lower = puppet.landmarks[[62, 66], 1]
-    opening = (lower - upper) / jaw_width
+    opening = central_lip_gap(puppet.landmarks) / jaw_width
     return float(np.clip(VOWEL_OPENING * opening / SPOKEN_OPENING, 1.0, MAX_GAIN))
 
 

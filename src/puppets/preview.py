@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from src.face.topology import LIPS
+from src.face.geometry import central_lip_gap, mouth_width
+from src.face.topology import CENTRAL_INNER_LIPS, LIPS, LOWER_LIP, MOUTH_CORNERS
 from src.puppets.puppet import Puppet, renderer
 
 OVERSHOOT = 1.6
@@ -57,12 +58,13 @@ def wide_open(landmarks: np.ndarray, closed: np.ndarray) -> np.ndarray:
         closed: (68, 2) pixels with the mouth closed.
     """
     opened = closed + OVERSHOOT * (landmarks - closed)
-    width = np.linalg.norm(landmarks[54] - landmarks[48])
-    missing = max(0.0, MIN_OPENING * width - (opened[66, 1] - opened[62, 1]))
-    weight = 1 - np.abs(opened[48:, 0] - opened[[48, 54], 0].mean()) / (0.5 * width)
-    lower = np.isin(np.arange(48, 68), [55, 56, 57, 58, 59, 65, 66, 67])
-    opened[48:, 1] += missing * np.sqrt(np.clip(weight, 0, 1)) * lower
-    chin = 0.5 * max(0.0, opened[66, 1] - landmarks[66, 1])
+    width = mouth_width(landmarks)
+    missing = max(0.0, MIN_OPENING * width - central_lip_gap(opened))
+    weight = 1 - np.abs(opened[LIPS, 0] - opened[list(MOUTH_CORNERS), 0].mean()) / (0.5 * width)
+    lower = np.isin(np.arange(LIPS.start, LIPS.stop), LOWER_LIP)
+    opened[LIPS, 1] += missing * np.sqrt(np.clip(weight, 0, 1)) * lower
+    lower_lip = CENTRAL_INNER_LIPS[1]
+    chin = 0.5 * max(0.0, opened[lower_lip, 1] - landmarks[lower_lip, 1])
     opened[5:12, 1] += chin * np.sin(np.linspace(0.3, np.pi - 0.3, 7))
     return opened
 

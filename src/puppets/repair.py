@@ -7,7 +7,7 @@ import logging
 
 import numpy as np
 
-from src.face.geometry import inner_lip_gap
+from src.face.geometry import inner_lip_gap, jaw_width, mouth_width
 from src.face.topology import FACE_WITHOUT_LIPS
 from src.puppets.closing import OUTLINE_THICKNESS, close_lips, inset_inner_lips
 from src.puppets.puppet import Puppet, normalised_face
@@ -33,18 +33,16 @@ def repaired(puppet: Puppet) -> Puppet:
     """
     offset = np.linalg.norm(puppet.closed_landmarks - puppet.landmarks, axis=1)
     offset = offset[FACE_WITHOUT_LIPS].max()
-    jaw_width = np.linalg.norm(puppet.landmarks[16] - puppet.landmarks[0])
     landmarks, face = puppet.landmarks, puppet.closed_face
     scale, shift = puppet.scale, puppet.shift
-    if offset > MAX_OFFSET * jaw_width:
+    if offset > MAX_OFFSET * jaw_width(puppet.landmarks):
         log.warning(
             "%s: the closed face lies %.0f pixels off the image and is recomputed",
             puppet.name,
             offset,
         )
         face, scale, shift = normalised_face(landmarks, face[:, 2], puppet.name)
-    mouth_width = np.linalg.norm(face[54, :2] - face[48, :2])
-    if puppet.inner_lip and inner_lip_gap(face) > OUTLINE_THICKNESS * mouth_width:
+    if puppet.inner_lip and inner_lip_gap(face) > OUTLINE_THICKNESS * mouth_width(face[:, :2]):
         landmarks = inset_inner_lips(landmarks)
     return dataclasses.replace(
         puppet,

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from src.data.dumps import Clip
 from src.errors import InputError
-from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH
+from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH, central_lip_gap
 from src.face.registration import static_face
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
@@ -305,8 +305,7 @@ def validate(
     for index, (clip, portrait) in enumerate(zip(corpus.clips, portraits, strict=True)):
         made = predict(network, corpus, index, portrait, device)
         # A signed gap: lips that cross count as more shut than lips that touch.
-        y = made.reshape(-1, LANDMARK_COUNT, 3)[..., 1]
-        signed = y[:, 66] - y[:, 62]
+        signed = central_lip_gap(made.reshape(-1, LANDMARK_COUNT, 3))
         name = clip.name.split("/")[-1].split("+")[0]
         if name in phones:
             wide, least = phone_extremes(signed, FRAME_RATE, phones[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from src.face.geometry import central_lip_gap
 from src.face.topology import LANDMARK_COUNT, LIPS, curve_neighbours
 
 LIP_SLOPE, LIP_FLOOR = 4.0, 0.1  # a mouth open by g weighs 1 / (LIP_SLOPE * g + LIP_FLOOR)
@@ -16,8 +17,8 @@ def lip_weights(true: torch.Tensor) -> torch.Tensor:
 
     Lips count by how shut they are, so that closures are learned although they are rare.
     """
-    y = true.unflatten(-1, (LANDMARK_COUNT, 3))[..., 1]
-    weight = 1.0 / (LIP_SLOPE * (y[..., 66] - y[..., 62]).abs() + LIP_FLOOR)
+    gap = central_lip_gap(true.unflatten(-1, (LANDMARK_COUNT, 3)))
+    weight = 1.0 / (LIP_SLOPE * gap.abs() + LIP_FLOOR)
     weights = torch.ones(*true.shape[:-1], LANDMARK_COUNT, 3, device=true.device)
     weights[..., LIPS, :] = weight[..., None, None]
     return weights.flatten(-2)
@@ -54,8 +55,7 @@ def gap_correlation(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
 
 def _gap_off_mean(landmarks: torch.Tensor) -> torch.Tensor:
     """Gap of the inner lips less its mean over the run: (R, L, 204) -> (R, L)."""
-    y = landmarks.unflatten(-1, (LANDMARK_COUNT, 3))[..., 1]
-    gap = y[..., 66] - y[..., 62]
+    gap = central_lip_gap(landmarks.unflatten(-1, (LANDMARK_COUNT, 3)))
     return gap - gap.mean(-1, keepdim=True)
 
 

@@ -15,9 +15,10 @@ import numpy as np
 from src.data.shards import PACKED_SIZE, STILLS, Pictures
 from src.errors import InputError
 from src.face.crop import CROP_SIZE
-from src.face.topology import JAW, LIPS, RIGID_POINTS, mirror_order
+from src.face.registration import similarity, similarity_matrix
+from src.face.topology import JAW_ENDS, LIPS, RIGID_POINTS, mirror_order
 from src.render.landmark_image import landmark_image
-from src.render.warp.plane import LUMINANCE, apply, similarity
+from src.render.warp.plane import LUMINANCE, apply
 from src.render.warp.portrait import WarpRenderer
 
 STILL_SHARE = 0.3  # of all portraits
@@ -34,8 +35,6 @@ WINDOW_ANYWHERE = 0.15  # chance
 TURN, SHIFT, SCALE = 6.0, 10.0, 0.08  # degrees, pixels, share: how the square is laid at random
 GRAY, BLURRED, COARSE, NEGATIVE_TONES = 0.06, 0.15, 0.06, 0.03  # chances of looks
 TONE = 0.15  # deviation of contrast, brightness and each colour
-
-_RIGID = list(RIGID_POINTS)
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,8 @@ class PairMaker:
             inside = np.arange(self.pictures.starts[clip], self.pictures.starts[clip + 1])
             pair = self.pictures.landmarks[rng.choice(inside, 2), :, :2].astype(np.float64)
             first, second = (
-                apply(similarity(face[_RIGID], landmarks[_RIGID]), face) for face in pair
+                apply(similarity_matrix(face[RIGID_POINTS], landmarks[RIGID_POINTS]), face)
+                for face in pair
             )
             moved = landmarks + second - first
         turn, scale = np.deg2rad(rng.normal(0, STILL_TURN)), 1 + rng.normal(0, STILL_SCALE)
@@ -204,7 +204,7 @@ class PairMaker:
 
 def jaw_width(landmarks: np.ndarray) -> float:
     """Distance between the ends of the jaw of landmarks (68, 2), at least a pixel."""
-    ends = landmarks[[JAW.start, JAW.stop - 1]]
+    ends = landmarks[list(JAW_ENDS)]
     return max(float(np.linalg.norm(ends[1] - ends[0])), 1.0)
 
 
@@ -218,8 +218,9 @@ def turned_apart(faces: np.ndarray, face: np.ndarray) -> np.ndarray:
     Returns:
         (N,) deviation of the rigid points in widths of the jaw.
     """
-    rigid = face[_RIGID]
-    apart = [apply(similarity(other[_RIGID], rigid), other[_RIGID]) - rigid for other in faces]
+    source, target = faces[:, RIGID_POINTS], face[RIGID_POINTS]
+    scale, rotation, translation = similarity(source, target)
+    apart = scale[:, None, None] * (source @ rotation) + translation[:, None] - target
     return np.sqrt(np.square(apart).sum(-1).mean(-1)) / jaw_width(face)
 
 

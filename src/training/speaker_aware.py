@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from src.data.dumps import Clip
-from src.face.geometry import jaw_width, register
-from src.face.registration import static_face
+from src.face.geometry import jaw_width
+from src.face.registration import register, static_face
 from src.face.topology import LANDMARK_COUNT, NOSE_TIP, RIGID_POINTS
 from src.models.speaker_aware import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
 from src.training import loop, parallel, runs
@@ -153,7 +153,7 @@ def pose_matrix(face: np.ndarray) -> torch.Tensor:
         float32 (204, 5): x and y of the tip of the nose in widths of the face, and the turns about
         x, y and z in radians times ``TURN_WEIGHT``, which makes the five about equally large.
     """
-    rigid = list(RIGID_POINTS)
+    rigid = RIGID_POINTS
     arms = face[rigid] - face[rigid].mean(0)  # no shift of all points looks like a turn of these
     turns = np.cross(np.eye(3)[:, None], arms).reshape(3, -1)
     matrix = np.zeros((LANDMARK_COUNT, 3, 5))
@@ -283,7 +283,7 @@ def validate(network: SpeakerBranch, corpus: Corpus, device: torch.device) -> di
     for clip in range(len(corpus.clips)):
         true, made = true_and_made(network, corpus, clip, device)
         errors.append(np.abs(made - true).mean())
-        nose = slice(90, 92)  # x and y of point 30
+        nose = slice(3 * NOSE_TIP, 3 * NOSE_TIP + 2)  # x and y
         made_spread.append(made[:, nose].std(0).mean())
         true_spread.append(true[:, nose].std(0).mean())
         made_speed.append(np.abs(np.diff(made[:, nose], axis=0)).mean())

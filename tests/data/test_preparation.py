@@ -41,8 +41,8 @@ def nodding(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_registration_of_a_whole_clip_keeps_its_motion():
     track, _, standard = nodding(40)
-    laid = faces.register_whole(track, standard)
-    rigid = list(RIGID_POINTS)
+    laid = faces.register_clip(track, standard)
+    rigid = RIGID_POINTS
     # Its mean pose is the standard face's, as far as a mean of turned faces can be.
     assert np.abs(laid.mean(0)[rigid] - standard[rigid]).max() < 0.02
     # One scale for all: 30 pixels are a third of a unit.
@@ -53,7 +53,7 @@ def test_registration_of_a_whole_clip_keeps_its_motion():
 def test_pose_and_shape_of_a_head_come_apart():
     track, turns, standard = nodding(40)
     posed = track.reshape(40, -1)
-    course = faces.head_course(posed, standard)
+    course = faces.head_poses(posed, standard)
     assert course.rot_trans.shape == (40, 3, 4)
     assert course.rot_quat.shape == (40, 4)
     anchored = course.anchor_t_shape.reshape(40, 68, 3)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from src.face.contours import fit_inner_lips, fit_jaw
-from src.puppets import puppet as puppets
+from src.puppets.files import read_puppet
 
 CARTOONS = Path(__file__).resolve().parents[2] / "examples_cartoon"
 
 
 def test_a_mouth_without_lips_is_as_large_as_its_outline():
-    drawn = puppets.read_puppet(CARTOONS / "clara.png").landmarks
+    drawn = read_puppet(CARTOONS / "clara.png").landmarks
     width = drawn[16, 0] - drawn[0, 0]
     middle = drawn[48:60].mean(0)
     turn = np.linspace(0, 2 * np.pi, 300)
@@ -33,7 +33,7 @@ def test_a_mouth_without_lips_is_as_large_as_its_outline():
 
 
 def test_the_jaw_is_fitted_to_the_drawn_outline():
-    drawn = puppets.read_puppet(CARTOONS / "maestro.png").landmarks
+    drawn = read_puppet(CARTOONS / "maestro.png").landmarks
     width = drawn[16, 0] - drawn[0, 0]
     turn = np.linspace(-0.2, np.pi + 0.2, 300)
     centre = drawn[36:48].mean(0) + (0, 0.05 * width)
@@ -53,7 +53,7 @@ def test_the_jaw_is_fitted_to_the_drawn_outline():
 
 
 def test_the_middle_of_the_jaw_is_the_chin_of_a_turned_face():
-    face = puppets.read_puppet(CARTOONS / "maestro.png").landmarks
+    face = read_puppet(CARTOONS / "maestro.png").landmarks
     width = face[16, 0] - face[0, 0]
     centre = face[36:48].mean(0)
 

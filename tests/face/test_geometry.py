@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.face import geometry, topology
+from src.face import geometry, registration, topology
 from tests.parity import PARITY, needs_parity
 
 
@@ -70,14 +70,14 @@ def test_register_undoes_pose_and_size_but_not_speech(face):
         [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
     )
     moved = np.stack([spoken @ turn * 90 + 200, spoken @ turn.T * 30 - 5])
-    np.testing.assert_allclose(geometry.register(moved, face), [spoken, spoken], atol=1e-9)
+    np.testing.assert_allclose(registration.register(moved, face), [spoken, spoken], atol=1e-9)
 
 
 @needs_parity
 def test_register_never_mirrors(face):
     mirrored = face * [-1, 1, 1]
-    registered = geometry.register(mirrored, face)
-    rigid = list(topology.RIGID_POINTS)
+    registered = registration.register(mirrored, face)
+    rigid = topology.RIGID_POINTS
     assert np.abs(registered[rigid] - face[rigid]).max() > 0.05
 
 

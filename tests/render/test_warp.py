@@ -7,8 +7,8 @@ import skimage.data
 from matplotlib import cbook
 
 from src.face.detection import detect_landmarks
+from src.face.registration import similarity_matrix
 from src.face.topology import EYELID_PAIRS
-from src.render.warp.plane import similarity
 from src.render.warp.portrait import WarpRenderer
 
 LUMINANCE = np.array((0.114, 0.587, 0.299))
@@ -156,8 +156,8 @@ def test_the_head_moves_and_the_border_rests(hopper):
         asked = turned(landmarks, degrees, shift)
         frame = renderer.render(asked)
         found = detect_landmarks(frame, "mediapipe")
-        asked_motion = similarity(landmarks[:, :2], asked[:, :2])
-        found_motion = similarity(landmarks[:, :2], found[:, :2])
+        asked_motion = similarity_matrix(landmarks[:, :2], asked[:, :2])
+        found_motion = similarity_matrix(landmarks[:, :2], found[:, :2])
         np.testing.assert_allclose(found_motion[:, :2], asked_motion[:, :2], atol=0.04)
         jaw = np.linalg.norm(landmarks[16] - landmarks[0])
         error = np.linalg.norm(found[:, :2] - asked[:, :2], axis=1).mean()

@@ -25,7 +25,8 @@ from src.data import (
 )
 from src.errors import InputError
 from src.face import registration as faces
-from src.face.geometry import normalise, register
+from src.face.geometry import normalise
+from src.face.registration import register
 from src.models.autovc import AutoVC
 from src.models.config import AutoVCConfig, ContentConfig, MotionDiscriminatorConfig, SpeakerConfig
 from src.models.content import ContentBranch
@@ -181,7 +182,7 @@ def test_sound_that_lags_loses_its_start():
 def test_head_motion_survives_registering_a_whole_clip():
     shift = np.linspace(-5, 5, 30)[:, None, None] * [1.0, 0, 0]
     track = face() * 100 + shift
-    moved = faces.register_whole(track, face())
+    moved = faces.register_clip(track, face())
     assert np.ptp(moved[:, 30, 0]) == pytest.approx(0.1, rel=1e-3)
     still = register(track, face())
     assert np.ptp(still[:, 30, 0]) < 1e-9

@@ -41,17 +41,6 @@ def axes_along(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, float]:
     return np.array([(x, y), (-y, x)]), length
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Least-squares rotation, scale and shift that takes source (N, 2) to target (N, 2)."""
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    s, t = source - source_mean, target - target_mean
-    norm = max(float((s * s).sum()), 1e-9)
-    a = (s * t).sum() / norm
-    b = (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum() / norm
-    linear = np.array([[a, -b], [b, a]])
-    return np.column_stack([linear, target_mean - linear @ source_mean])
-
-
 def invert(affine: np.ndarray) -> np.ndarray:
     """Inverse of an affine map."""
     linear = np.linalg.inv(affine[:, :2])

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from src.face.registration import similarity_matrix
 from src.face.topology import EYELID_PAIRS, FACE_WITHOUT_LIPS, LANDMARK_COUNT
 from src.render.warp.eyes import EYES, Eyelids
 from src.render.warp.field import FACE_EGG, FaceFrame, Grid, HeadFollow, Sheet, egg_radius
@@ -39,7 +40,6 @@ from src.render.warp.plane import (
     invert,
     part,
     sample,
-    similarity,
     smoothstep,
     whole,
 )
@@ -110,7 +110,7 @@ class WarpRenderer:
         if np.abs(asked - self.asked_at_rest).max() < 1e-3:
             return self.image.copy()
         moved = self.lips.corrected(asked)
-        head = similarity(self.rest[_SKULL], moved[_SKULL])
+        head = similarity_matrix(self.rest[_SKULL], moved[_SKULL])
         undo = invert(head)
         moved = self.lips.with_room(self._calmed(moved, head, undo))
         stable = _undone(moved, self.follow(moved), undo)
