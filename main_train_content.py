@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.data import dumps
+    from src.data import dumps, synthesis
     from src.models.config import ContentConfig
     from src.models.content import ContentBranch
     from src.models.loading import load_network, stored_statistics
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> None:
     if training.resume:
         statistics = stored_statistics(runs.load_run(training.last, network.config), training.last)
     lead = network.config.window_lead
-    phones = dumps.read_phones(root)
+    phones = synthesis.read_phones(root)
     validation = content.Corpus.of(held_out, *statistics, lead)
     if not options.train:
         if options.split != "val":

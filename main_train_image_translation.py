@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.data import shards
+    from src.data import image_shards
     from src.models.config import TranslationConfig
     from src.models.image_translation import ResUnetGenerator
     from src.models.loading import load_network
@@ -90,12 +90,12 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(
             f"--window {options.window}: must be a multiple of {step} for this network"
         )
-    held_out = shards.read_shards(options.root_dir, "val", options.dump_file_name)
+    held_out = image_shards.read_shards(options.root_dir, "val", options.dump_file_name)
     if not options.train:
         scores = image_translation.judge(network.to(training.device), held_out, training.device)
         log.info(", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
         return
-    pictures = shards.read_shards(options.root_dir, "train", options.dump_file_name)
+    pictures = image_shards.read_shards(options.root_dir, "train", options.dump_file_name)
     epoch = -(-len(pictures.jpegs) // options.batch_size)
     if options.nepoch:
         training = dataclasses.replace(training, steps=options.nepoch * epoch)

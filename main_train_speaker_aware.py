@@ -57,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.data import dumps, passages
+    from src.data import dumps
+    from src.data.reference_faces import load_reference_faces
     from src.io.checkpoint import read_checkpoint
     from src.models.config import MotionDiscriminatorConfig, SpeakerConfig
     from src.models.loading import load_network, stored_statistics
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     if training.resume:
         state = runs.load_run(training.last, network.config)
         statistics = stored_statistics(state, training.last)
-    standard = passages.load_faces(root).standard_face
+    standard = load_reference_faces(root).standard_face
     lead = network.config.window_lead
     validation = speaker_aware.Corpus.of(held_out, *statistics, standard, lead, options.motion_gain)
     if not options.train:

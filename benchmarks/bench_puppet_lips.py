@@ -23,8 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from src import animate as pipeline  # noqa: E402  (the folder is not a package)
-from src.data.sentences import sentences  # noqa: E402
-from src.data.synthesis import speak_flite  # noqa: E402
+from src.data.synthesis import random_sentences, speak_flite  # noqa: E402
 from src.io.audio import SAMPLE_RATE  # noqa: E402
 from src.metrics.open_shut import interpolated_extremes, open_shut_auc  # noqa: E402
 from src.models.loading import load_motion_models  # noqa: E402
@@ -50,7 +49,7 @@ def main() -> None:
     device = torch.device("cpu")
     networks = load_motion_models(ROOT / "examples" / "ckpt", {}, device)
     spoken = []
-    for text in itertools.islice(sentences(TEXTS), options.sentences):
+    for text in itertools.islice(random_sentences(TEXTS), options.sentences):
         speech = speak_flite(text, "slt")
         features = speech_features(Recording(speech.wav, silent=False), networks)
         spoken.append((speech, features))

@@ -20,6 +20,7 @@ from src.face.topology import JAW_ENDS, LANDMARK_COUNT
 from src.io import audio
 from src.io.video import even_size
 from src.motion import default, released
+from src.motion.resampling import resample
 from src.motion.settings import MotionSettings
 from src.speech.features import SpeechFeatures
 
@@ -185,11 +186,7 @@ def sample_landmarks(landmarks: np.ndarray, fps: float, count: int) -> np.ndarra
     Returns:
         (count, 68, 3), dtype kept.
     """
-    times = np.minimum(np.arange(count) * (audio.FRAME_RATE / fps), len(landmarks) - 1)
-    before = np.floor(times).astype(int)
-    after = np.minimum(before + 1, len(landmarks) - 1)
-    share = (times - before).astype(landmarks.dtype)[:, None, None]
-    return (1 - share) * landmarks[before] + share * landmarks[after]
+    return resample(landmarks, np.arange(count) * (audio.FRAME_RATE / fps))
 
 
 def rendered_frames(

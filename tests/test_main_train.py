@@ -15,7 +15,8 @@ import main_train_speaker_aware
 import main_train_voice_conversion
 from src.data import dumps
 from src.face.topology import RIGID_POINTS
-from tests.training.test_training import clips
+from src.io.files import write_arrays
+from tests.data.samples import clips
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,7 +30,6 @@ ROOT = Path(__file__).resolve().parents[1]
         (main_prepare_data, ["--step", "faces"], "no tracked clips"),
         (main_prepare_data, ["--step", "content"], "faces.npz"),
         (main_prepare_data, ["--step", "voices", "--speech", "/no/folder"], "/no/folder"),
-        (main_prepare_data, ["--step", "synthetic", "--synthetic", "rms"], "rms"),
         (main_prepare_data, ["--step", "synthetic", "--synthetic", "foo=1"], "--synthetic foo"),
         (main_prepare_data, ["--step", "synthetic"], "--synthetic: name voices"),
         (
@@ -184,7 +184,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     mending = tmp_path / "mends.pth"
     runs.save_run(mending, G=translation.state_dict(), config=translation.config)
     arguments += ["--load_G_name", str(mending), "--lip_gain", "0.5"]
-    dumps.save_npz(
+    write_arrays(
         tmp_path / "dump" / "faces.npz",
         standard_face=np.ones((68, 3)),
         lip_weights=np.zeros((2, 204)),

@@ -1,91 +1,105 @@
-"""What is heard in sounds: log-mel, F0 and embeddings, kept while a sound stays the same."""
+"""Log-mel, F0 and speaker embeddings of recordings and clips, each computed once and kept."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from src.command_line import progress
-from src.data import dumps, voices
-from src.data.workers import in_parallel
+from src.data.dumps import Voices, write_voices
+from src.data.synthesis import read_utterance
+from src.data.workers import parallel_map
 from src.errors import InputError
+from src.io.audio import read_audio
+from src.io.files import read_arrays, write_arrays
 from src.speech.features import acoustic_features
+
+AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".ogg", ".opus")
 
 _log = logging.getLogger(__name__)
 
 
-def analyse_voices(folders: list[Path], root: Path, processes: int) -> None:
-    """Log-mel, F0 and embeddings of all recordings into ``<root>/dump/voices.npz``.
+def speaker_of(stem: str) -> str:
+    """Speaker of a recording by its file's name, up to the first ``-`` or ``_``.
 
-    Recordings that cannot be used are named and passed over.
+    ``p225_024``, ``3005-163389-0005``; every LJSpeech file (``LJ001-0001``) is LJ's.
+    """
+    speaker = stem.replace("_", "-").split("-")[0]
+    return "LJ" if speaker.startswith("LJ") else speaker
+
+
+def analyse_recordings(folders: list[Path], root: Path, processes: int) -> None:
+    """Write log-mel, F0 and embeddings of all recordings to ``<root>/dump/voices.npz``.
+
+    Recordings that cannot be used are logged and skipped.
 
     Raises:
         InputError: no recording can be used.
     """
-    recordings = [row for folder in folders for row in voices.find_recordings(folder)]
-    if not recordings:
-        raise InputError(f"{', '.join(map(str, folders)) or '--speech'}: no recordings there")
+    where = ", ".join(map(str, folders)) or "--speech"
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    paths = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
+    if not paths:
+        raise InputError(f"{where}: no recordings there")
     rows = []
-    found = in_parallel(_analyse_recording, recordings, processes)
-    for row in progress(found, len(recordings), "recordings to analyse"):
+    analysed = parallel_map(_analyse_recording, paths, processes)
+    for row in progress(analysed, len(paths), "analysing recordings"):
         if isinstance(row, str):
-            _log.warning("passed over: %s", row)
+            _log.warning("skipped: %s", row)
         else:
             rows.append(row)
     if not rows:
-        raise InputError(f"{', '.join(map(str, folders))}: no recording there can be used")
-    rows.sort(key=lambda row: row[3])
-    dumps.write_voices(root / "dump" / "voices.npz", voices.collect(rows))
-    _log.info("%d recordings of %d speakers", len(rows), len({row[4] for row in rows}))
+        raise InputError(f"{where}: no recording there can be used")
+    mels, bins, embeddings, names = zip(*sorted(rows, key=lambda row: row[3]), strict=True)
+    voices = Voices(
+        mel=np.concatenate(mels).astype(np.float16),
+        f0_bins=np.concatenate(bins),
+        starts=np.cumsum([0, *map(len, mels)]),
+        embeddings=np.stack(embeddings),
+        names=np.array(names),
+        speakers=np.array([speaker_of(name) for name in names]),
+    )
+    write_voices(root / "dump" / "voices.npz", voices)
+    _log.info("%d recordings of %d speakers", len(names), len(set(voices.speakers.tolist())))
 
 
-def _analyse_recording(recording: tuple[Path, str]) -> tuple | str:
-    """The row of a recording, or what is wrong with it."""
+def _analyse_recording(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, str] | str:
+    """Log-mel, F0 bins, embedding and name of a recording, or why it cannot be used."""
     try:
-        return voices.analyse_recording(recording)
+        acoustic = acoustic_features(read_audio(path))
+        return acoustic.mel, acoustic.f0_bins, acoustic.embedding, path.stem
     except (InputError, ValueError) as error:
         reason = " ".join(str(error).splitlines())
-        return reason if isinstance(error, InputError) else f"{recording[0]}: {reason}"
+        return reason if isinstance(error, InputError) else f"{path}: {reason}"
 
 
 def analyse_synthetic(root: Path, processes: int) -> None:
-    """Log-mel, F0 and embeddings of all of ``<root>/synthetic`` into ``<root>/analysed``.
-
-    Finished ones are kept as long as they sound the same.
-    """
-    spoken = sorted((root / "synthetic").glob("*.npz"))
-    jobs = [(path, root / "analysed" / path.name) for path in spoken]
-    done = in_parallel(_analyse_spoken, jobs, processes)
-    for _ in progress(done, len(spoken), "synthetic speech to analyse"):
+    """Analyse all of ``<root>/synthetic`` into ``<root>/analysed``, but what is there already."""
+    paths = sorted((root / "synthetic").glob("[!.]*.npz"))
+    analysed = parallel_map(_analyse_synthetic, paths, processes)
+    for _ in progress(analysed, len(paths), "analysing synthetic speech"):
         pass
 
 
-def _analyse_spoken(job: tuple[Path, Path]) -> None:
-    path, target = job
-    wav = dumps.read_spoken(path).wav
-    if not is_of(target, wav):
-        analyse_sound(wav, target)
+def _analyse_synthetic(path: Path) -> None:
+    analyse_audio(read_utterance(path).wav, path.parents[1] / "analysed" / path.name)
 
 
-def is_of(analysed: Path, wav: np.ndarray) -> bool:
-    """Whether a file of ``<root>/analysed`` was made from these samples."""
-    try:
-        with np.load(analysed) as data:
-            return str(data["wav_sha256"]) == _digest(wav)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent, old or broken
-        return False
+def analyse_audio(wav: np.ndarray, target: Path) -> bool:
+    """Write the analysis of int16 samples (N,) as recorded; False if it is there already.
 
-
-def analyse_sound(wav: np.ndarray, target: Path) -> None:
-    """Write what is heard in int16 samples (N,): ``mel``, ``f0_bins`` and both embeddings."""
+    The file has ``mel`` (T, 80) and ``f0_bins`` (T,) of the loudness-normalised samples, and the
+    speaker embeddings (256,) of both.
+    """
     from thirdparty.speaker_encoder import embed_speaker
 
+    if is_analysis_of(target, wav):
+        return False
     acoustic = acoustic_features(wav)
-    dumps.save_npz(
+    write_arrays(
         target,
         wav_sha256=np.array(_digest(wav)),
         mel=acoustic.mel,
@@ -93,6 +107,15 @@ def analyse_sound(wav: np.ndarray, target: Path) -> None:
         embedding=embed_speaker(wav),
         embedding_normalised=acoustic.embedding,
     )
+    return True
+
+
+def is_analysis_of(path: Path, wav: np.ndarray) -> bool:
+    """Whether a file of ``<root>/analysed`` exists and was made from these samples."""
+    try:
+        return str(read_arrays(path, ["wav_sha256"])["wav_sha256"]) == _digest(wav)
+    except InputError:  # absent or damaged
+        return False
 
 
 def _digest(wav: np.ndarray) -> str:

@@ -1,55 +1,52 @@
-"""Videos of one talking face become landmarks and sound in step.
-
-A clip is tracked once at ``VIDEO_RATE`` and kept as found; cleaning, registration and resampling
-to the rate of the audio features are cheap and done when dumps are made.
-"""
+"""Clips: videos of one talking face, and the files in ``<root_dir>/clips`` that they become."""
 
 from __future__ import annotations
 
 import csv
+import io
+import logging
 import re
-import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from src.data.splits import SPLITS, HeldOut
 from src.errors import InputError
-from src.face.detection import track_landmarks
 from src.face.topology import OUTER_EYE_CORNERS
-from src.io.audio import SAMPLE_RATE, ffmpeg_path, read_audio
+from src.io.audio import SAMPLE_RATE
+from src.io.files import read_arrays, write_text
 from src.speech.loudness import SILENCE, loudness
 
-VIDEO_RATE = 25.0  # frames a second of the tracked clips (the paper's data)
-LONGEST_SIDE = 640  # pixels; larger frames only cost time
+VIDEO_RATE = 25.0  # frames per second of the tracked clips (the paper's data)
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mpg", ".avi", ".mkv", ".webm"})
 SHORTEST_CLIP = 1.5  # seconds
-LEAST_TRACKED = 0.8  # share of frames with a face, below which a clip is refused
-CROWD_EVERY = 25  # frames between two that are searched for more than one face
-SURE_FACE = 0.6  # score of a box that counts as a face there
-MOST_CROWDED = 0.2  # share of the frames looked at that may show several people
-LONGEST_JUMP = 1.0  # distances of the eyes that a face may go in a frame; a lively one goes 0.6
-SMOOTHING = (5, 2)  # Savitzky-Golay window (frames of VIDEO_RATE) and order: detector jitter
+LEAST_TRACKED = 0.8  # proportion of frames with a face, below which a clip is left out
+MOST_CROWDED = 0.2  # proportion of the examined frames that may show several people
+LARGEST_JUMP = 1.0  # eye distances that a face may move between frames; a lively one moves 0.6
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ClipSource:
-    """A video and what is known of it."""
+    """A video and what is known about it."""
 
     path: Path
     speaker: str
-    offset: float = 0.0  # seconds that the picture leads the sound
-    synced: bool = True  # lips and sound belong together
+    offset: float = 0.0  # seconds by which the video leads the audio
+    synced: bool = True  # lips and audio belong together
 
 
 def find_clips(folder: Path) -> list[ClipSource]:
     """Clips of a folder: those of its ``manifest.csv``, else every video in it and below.
 
-    The manifest's columns are file and, where they are known, speaker, speech_synced (0 or 1) and
-    av_offset_frames25. Without a speaker there, a video belongs to the folder below ``folder`` that
-    it lies in. Where it lies in none, its name up to the first ``-`` or ``_`` tells the speaker, if
-    all such videos have names of that kind; else all of them are one speaker's, ``folder``'s.
+    The manifest's columns are file and, if known, speaker, speech_synced (0 or 1) and
+    av_offset_frames25. Without a speaker there, the speaker is the subfolder that a video lies in.
+    For videos directly in ``folder`` it is the file name up to the first ``-`` or ``_``, if all of
+    them have such a name; else all of them belong to one speaker, named like ``folder``.
 
     Raises:
         InputError: the manifest is not such a table, or names a file that is absent.
@@ -78,118 +75,42 @@ def find_clips(folder: Path) -> list[ClipSource]:
         raise InputError(f"{manifest}: not a table of clips ({error})") from None
     for source in sources:
         if not source.path.is_file():
-            raise InputError(f"{manifest}: names {source.path.name}, which is not there")
+            raise InputError(f"{manifest}: names {source.path.name}, which does not exist")
     return sources
 
 
 def _speakers_of(folder: Path, paths: list[Path]) -> dict[Path, str]:
-    """Speakers by where videos lie and what they are called, see `find_clips`."""
-    loose = [path for path in paths if path.parent == folder]
-    prefixes = {path: re.split("[-_]", path.stem)[0] for path in loose}
-    named = all(prefix and prefix != path.stem for path, prefix in prefixes.items())
-    return {
-        path: path.relative_to(folder).parts[0]
-        if path.parent != folder
-        else prefixes[path]
-        if named
-        else folder.resolve().name
-        for path in paths
-    }
+    """Speakers by the videos' folders and names, see `find_clips`."""
+    prefixes = {path: re.split("[-_]", path.stem)[0] for path in paths if path.parent == folder}
+    if not all(prefix and prefix != path.stem for path, prefix in prefixes.items()):
+        prefixes = dict.fromkeys(prefixes, folder.resolve().name)
+    return {path: prefixes.get(path) or path.relative_to(folder).parts[0] for path in paths}
 
 
-def read_frames(path: Path, rate: float = VIDEO_RATE) -> Iterator[np.ndarray]:
-    """Decode a video to uint8 BGR frames (H, W, 3) at a constant rate, one at a time."""
-    import cv2
-    import ffmpeg
+def read_clip(path: Path) -> dict[str, np.ndarray]:
+    """Read a file of ``<root_dir>/clips``, see `tracking.track_clip`.
 
-    from thirdparty.quiet import quiet_stderr
-
-    with quiet_stderr():  # what is wrong with the file is said below, in one line
-        capture = cv2.VideoCapture(str(path))
-    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    capture.release()
-    if width <= 0 or height <= 0:
-        raise InputError(f"{path}: not a video that can be read")
-    scale = min(1.0, LONGEST_SIDE / max(width, height))
-    width, height = round(width * scale), round(height * scale)
-    process = (
-        ffmpeg.input(f"file:{path}")
-        .video.filter("fps", rate)
-        .filter("scale", width, height)
-        .output("pipe:", format="rawvideo", pix_fmt="bgr24")
-        .global_args("-nostdin", "-loglevel", "fatal")
-        .run_async(cmd=ffmpeg_path(), pipe_stdout=True)
-    )
-    try:
-        while len(data := process.stdout.read(width * height * 3)) == width * height * 3:
-            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
-    finally:
-        process.kill()  # first, or it complains of the pipe that is shut
-        process.stdout.close()
-        process.wait()
-
-
-def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.ndarray]:
-    """Track the face and decode the sound of a clip: what its file in ``<root_dir>/clips`` holds.
-
-    Landmarks (T, 68, 3) float32 in pixels at ``VIDEO_RATE``, NaN where no face was seen; wav int16,
-    empty where there is no sound; speaker; synced and offset as the source has them; detector;
-    people, the share of the frames looked at in which there is more than one face; unreadable,
-    what is wrong with a video that cannot be read, else empty.
-
-    Args:
-        detector: one of `src.face.detectors.DETECTORS`.
+    Raises:
+        InputError: it is not a tracked clip.
     """
-    frames, crowded, unreadable = [], [], ""
-
-    def watched() -> Iterator[np.ndarray]:
-        for index, frame in enumerate(read_frames(source.path)):
-            if index % CROWD_EVERY == 0:
-                crowded.append(count_people(frame) > 1)
-            yield frame
-
     try:
-        unseen = np.full((68, 3), np.nan)
-        tracked = track_landmarks(watched(), detector)
-        frames = [unseen if points is None else points for points in tracked]
-        if not frames:
-            unreadable = "no frames in it"
-    except InputError as error:
-        unreadable = str(error).removeprefix(f"{source.path}: ")
-    try:
-        wav = read_audio(source.path)
+        clip = read_arrays(path)
     except InputError:
-        wav = np.zeros(0, np.int16)
-    return {
-        "landmarks": np.array(frames, np.float32).reshape(-1, 68, 3),
-        "wav": wav,
-        "speaker": np.array(source.speaker),
-        "synced": np.array(source.synced and len(wav) > 0),
-        "offset": np.array(source.offset),
-        "detector": np.array(detector),
-        "people": np.array(np.mean(crowded) if crowded else 0.0),
-        "unreadable": np.array(unreadable),
-    }
+        clip = {}
+    if not {"landmarks", "wav", "speaker", "synced", "offset"} <= set(clip):
+        raise InputError(f"{path}: not a tracked clip; delete it")
+    return clip
 
 
-def count_people(frame: np.ndarray) -> int:
-    """Faces in a frame (H, W, 3) that are at least half as large as the largest."""
-    from thirdparty.face_mesh import find_faces
-
-    boxes = find_faces(np.ascontiguousarray(frame), SURE_FACE)
-    people: list = []
-    for box in sorted(boxes, key=lambda box: -box.width):
-        middle = np.array([box.x + box.width / 2, box.y + box.height / 2])
-        # Two detectors look, and put their boxes round the same face in two ways.
-        if all(np.abs(middle - other).max() > size / 2 for other, size in people):
-            people.append((middle, box.width))
-    return sum(size >= people[0][1] / 2 for _, size in people)
+def read_clips(root: Path) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
+    """All tracked clips with their paths."""
+    for path in sorted((root / "clips").glob("[!.]*.npz")):
+        yield path, read_clip(path)
 
 
-def problem_of(clip: dict[str, np.ndarray]) -> str:
-    """Why a clip of ``<root_dir>/clips`` cannot be learned from; empty where it can."""
-    if problem := problem_of_face(clip):
+def clip_problem(clip: dict[str, np.ndarray]) -> str:
+    """Why a tracked clip is left out of training, empty if it is not."""
+    if problem := face_problem(clip):
         return problem
     wav = clip["wav"]
     if not len(wav):
@@ -201,42 +122,88 @@ def problem_of(clip: dict[str, np.ndarray]) -> str:
     return ""
 
 
-def problem_of_face(clip: dict[str, np.ndarray]) -> str:
-    """Why a clip's pictures cannot be learned from; empty where they can."""
+def face_problem(clip: dict[str, np.ndarray]) -> str:
+    """Why the frames of a tracked clip are left out of training, empty if they are not."""
     if clip.get("unreadable", ""):
         return str(clip["unreadable"])
     landmarks = clip["landmarks"]
     seconds = len(landmarks) / VIDEO_RATE
     if seconds < SHORTEST_CLIP:
         return f"too short: {seconds:.1f} s, at least {SHORTEST_CLIP:g}"
-    seen = np.isfinite(landmarks).all((1, 2))
-    if seen.mean() < LEAST_TRACKED:
-        return f"too few frames with a face: {seen.mean():.0%}, at least {LEAST_TRACKED:.0%}"
+    detected = np.isfinite(landmarks).all((1, 2))
+    if detected.mean() < LEAST_TRACKED:
+        return f"too few frames with a face: {detected.mean():.0%}, at least {LEAST_TRACKED:.0%}"
     if (people := float(clip.get("people", 0.0))) > MOST_CROWDED:
         return f"several people in {people:.0%} of the frames"
-    known = landmarks[seen]
-    # The eyes' outer corners: a steady length and a steady place.
-    right, left = (known[:, corner, :2] for corner in OUTER_EYE_CORNERS)
-    middle = 0.5 * (right + left)
-    width = np.linalg.norm(left - right, axis=-1)
-    jumps = np.linalg.norm(np.diff(middle, axis=0), axis=-1) / np.median(width)
-    gaps = np.diff(np.flatnonzero(seen))
-    if len(jumps) and (jumps / gaps).max() > LONGEST_JUMP:
+    # The line between the outer corners of the eyes has a steady length and position.
+    right, left = (landmarks[detected, corner, :2] for corner in OUTER_EYE_CORNERS)
+    distance = np.median(np.linalg.norm(left - right, axis=-1))
+    jumps = np.linalg.norm(np.diff(0.5 * (right + left), axis=0), axis=-1) / distance
+    gaps = np.diff(np.flatnonzero(detected))
+    if len(jumps) and (jumps / gaps).max() > LARGEST_JUMP:
         return "the face jumps: a cut, or another person"
     return ""
 
 
-def read_clip(path: Path) -> dict[str, np.ndarray]:
-    """A file of ``<root_dir>/clips``.
+def speakers_to_draw_from(root: Path) -> dict[str, str]:
+    """Speakers who may be held out, by the names of their clips.
+
+    Those with clips in sync, so that no split of the content branch is empty; if they are fewer
+    than three, all with a usable clip.
+    """
+    usable, synced = {}, {}
+    for path, clip in read_clips(root):
+        if not clip_problem(clip):
+            usable[path.stem] = str(clip["speaker"])
+            if clip["synced"]:
+                synced[path.stem] = str(clip["speaker"])
+    return synced if len(set(synced.values())) >= 3 else usable
+
+
+def write_report(root: Path, held_out: HeldOut) -> None:
+    """Write ``<root>/clips.csv``, a row for each clip, and log which were left out and why.
 
     Raises:
-        InputError: it is not one.
+        InputError: there are no clips.
     """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            clip = {key: data[key] for key in data.files}
-        for key in ("landmarks", "wav", "speaker", "synced", "offset"):
-            clip[key]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"{path}: not a tracked clip; delete it") from None
-    return clip
+    rows = [_report_row(path.stem, clip, held_out) for path, clip in read_clips(root)]
+    if not rows:
+        raise InputError(f"{root / 'clips'}: no tracked clips; main_prepare_data.py --videos DIR")
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, list(rows[0]))
+    table.writeheader()
+    table.writerows(rows)
+    write_text(root / "clips.csv", text.getvalue())
+    used = [row for row in rows if not row["problem"]]
+    left_out = [row for row in rows if row["problem"]]
+    for row in left_out:
+        _log.warning("%s: left out: %s", row["clip"], row["problem"])
+    reasons = Counter(row["problem"].split(":")[0] for row in left_out)
+    counts = Counter(row["split"] for row in used)
+    _log.info(
+        "%d clips of %d speakers (%s), %d of them in sync; %d left out%s; see %s",
+        len(used),
+        len({row["speaker"] for row in used}),
+        ", ".join(f"{split} {counts[split]}" for split in SPLITS),
+        sum(row["speech_synced"] for row in used),
+        len(left_out),
+        "".join(f", {reason} {count}" for reason, count in reasons.most_common()),
+        root / "clips.csv",
+    )
+
+
+def _report_row(name: str, clip: dict[str, np.ndarray], held_out: HeldOut) -> dict[str, object]:
+    problem, speaker = clip_problem(clip), str(clip["speaker"])
+    detected = np.isfinite(clip["landmarks"]).all((1, 2))
+    correlation = float(clip.get("offset_correlation", np.nan))
+    return {
+        "clip": name,
+        "speaker": speaker,
+        "split": "" if problem else held_out.split_of(speaker, name),
+        "seconds": f"{len(detected) / VIDEO_RATE:.2f}",
+        "face_in": f"{detected.mean() if len(detected) else 0.0:.3f}",
+        "av_offset_frames25": clip.get("offset_frames", ""),
+        "offset_corr": f"{correlation:.3f}" if np.isfinite(correlation) else "",
+        "speech_synced": "" if problem else int(clip["synced"]),
+        "problem": problem,
+    }

@@ -1,27 +1,32 @@
-"""Passages become the dumps that the branches learn from: content features and landmarks."""
+"""Landmark dumps: content features and landmarks of clips and synthetic speech."""
 
 from __future__ import annotations
 
 import functools
 import itertools
 import logging
-import pickle
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src.command_line import progress
-from src.data import dumps
-from src.data.analysis import is_of
-from src.data.passages import load_faces, real_passages, synthetic_passages
+from src.data.analysis import is_analysis_of
+from src.data.clips import clip_problem, read_clips
+from src.data.dumps import Clip, read_voices, write_clips, write_pickle
+from src.data.lip_shapes import mouth_motion
+from src.data.reference_faces import ReferenceFaces, load_reference_faces
 from src.data.splits import SPLITS, HeldOut
-from src.data.workers import in_parallel, networks_of
+from src.data.synthesis import read_utterance
+from src.data.tracking import align
+from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
-from src.face import registration as faces
-from src.io.audio import FRAME_RATE
+from src.face.registration import HeadPoses, head_poses, register, register_clip
+from src.io.audio import FRAME_RATE, HOP_LENGTH
+from src.io.files import atomic_write, read_arrays
 
 if TYPE_CHECKING:
     import torch
@@ -30,62 +35,100 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Passage:
+    """Audio with the landmarks that belong to it."""
+
+    name: str
+    speaker: str
+    wav: np.ndarray  # int16, loudness as recorded
+    landmarks: np.ndarray  # float32 (T, 204) at FRAME_RATE, normalised
+
+
+@dataclass(frozen=True)
 class Converter:
-    """AutoVC as it is handed to processes: where its weights are, and whose voice comes out."""
+    """Voice conversion in processes: the AutoVC to load there, and its target."""
 
     weights: Path  # folder of the default checkpoints
-    checkpoint: Path | None  # a training's own AutoVC
-    target: np.ndarray  # (256,)
+    checkpoint: Path | None  # a trained AutoVC instead
+    target_embedding: np.ndarray  # (256,)
 
     def convert(self, mel: np.ndarray, bins: np.ndarray, embedding: np.ndarray) -> np.ndarray:
-        """(T, 80) content features of a spectrum."""
+        """Content features (T, 80) of a log-mel (T, 80), F0 bins (T,) and embedding (256,)."""
         from src.speech.voice_conversion import convert_voice
 
-        generator = _autovc(self.weights, self.checkpoint)
-        return convert_voice(generator, mel, bins, embedding, self.target)
+        generator = _load_autovc(self.weights, self.checkpoint)
+        return convert_voice(generator, mel, bins, embedding, self.target_embedding)
 
 
 @functools.cache
-def _autovc(weights: Path, checkpoint: Path | None) -> torch.nn.Module:
+def _load_autovc(weights: Path, checkpoint: Path | None) -> torch.nn.Module:
     if checkpoint is None:
-        return networks_of(weights).autovc
+        return load_networks(weights).autovc
     from src.models.loading import load_network
 
     return load_network("autovc", checkpoint).network.eval()
 
 
-def converter(root: Path, weights: Path, checkpoint: Path | None, target_voice: str) -> Converter:
-    """AutoVC for the dumps; the target's embedding goes to ``<root>/dump/target_embedding.npy``.
+def choose_converter(
+    root: Path, weights: Path, checkpoint: Path | None, target_voice: str
+) -> Converter:
+    """Load AutoVC for the dumps; write its target to ``<root>/dump/target_embedding.npy``.
 
     Args:
-        weights: folder of the checkpoints that main_end2end.py uses; they run by default.
-        checkpoint: of a training with the recordings of ``<root>/dump/voices.npz``.
-        target_voice: speaker among those, that all voices become.
+        root: with the voices of ``dump/voices.npz`` where a checkpoint is given.
+        weights: folder of the default checkpoints.
+        checkpoint: AutoVC trained on those voices, instead of the default one.
+        target_voice: speaker among those voices whom all utterances are converted to.
 
     Raises:
-        InputError: the checkpoint is none of AutoVC, or the voice is unknown.
+        InputError: not a checkpoint of AutoVC, or an unknown speaker.
     """
-    _autovc(weights, checkpoint)
+    _load_autovc(weights, checkpoint)
     if checkpoint is None:
-        target = networks_of(weights).target_embedding
+        target = load_networks(weights).target_embedding
     else:
-        known = dumps.read_voices(root / "dump" / "voices.npz")
-        chosen = known.speakers == target_voice
+        voices = read_voices(root / "dump" / "voices.npz")
+        chosen = voices.speakers == target_voice
         if not chosen.any():
-            raise InputError(
-                f"--target_voice {target_voice}: no such speaker in the dump of voices"
-            )
-        target = known.embeddings[chosen].mean(0)
-    dumps.replace_file(root / "dump" / "target_embedding.npy", lambda file: np.save(file, target))
+            raise InputError(f"--target_voice {target_voice}: no such speaker in dump/voices.npz")
+        target = voices.embeddings[chosen].mean(0)
+    with atomic_write(root / "dump" / "target_embedding.npy") as partial:
+        np.save(partial, target)
     return Converter(weights, checkpoint, target)
+
+
+def clip_passages(root: Path, standard_face: np.ndarray, head_motion: bool) -> Iterator[Passage]:
+    """Passages of all usable clips.
+
+    Args:
+        head_motion: keep it, registering each clip as a whole (for the speaker-aware branch); else
+            register every frame, and take clips in sync only (for the content branch).
+    """
+    for path, clip in read_clips(root):
+        if clip_problem(clip) or not (head_motion or clip["synced"]):
+            continue
+        landmarks, wav = align(clip)
+        registered = (register_clip if head_motion else register)(landmarks, standard_face)
+        flat = registered.reshape(len(registered), -1).astype(np.float32)
+        yield Passage(path.stem, str(clip["speaker"]), wav, flat)
+
+
+def synthetic_passages(root: Path, faces: ReferenceFaces) -> Iterator[Passage]:
+    """Passages of synthetic speech: lip motion from its phones, on faces of training speakers."""
+    for index, path in enumerate(sorted((root / "synthetic").glob("[!.]*.npz"))):
+        utterance = read_utterance(path)
+        motion = mouth_motion(utterance.phones, len(utterance.wav) // HOP_LENGTH)
+        static = faces.static_faces[index % len(faces.static_faces)].reshape(1, -1)
+        landmarks = (static + motion @ faces.lip_weights).astype(np.float32)
+        yield Passage(path.stem, utterance.speaker, utterance.wav, landmarks)
 
 
 def write_dumps(
     root: Path,
     name: str,
-    posed: bool,
-    convert: Converter | None,
-    changed_copies: int,
+    head_motion: bool,
+    converter: Converter | None,
+    copies: int,
     held_out: HeldOut,
     processes: int = 1,
 ) -> None:
@@ -93,72 +136,65 @@ def write_dumps(
 
     Args:
         name: start of the dumps' names.
-        posed: for the speaker-aware branch (real clips, head motion kept) rather than the content
-            branch (registered; synthetic speech too).
-        convert: None keeps the plain log-mel.
-        changed_copies: copies of each training clip in changed voices (``VoiceChanger``).
+        head_motion: for the speaker-aware branch (clips only, head motion kept) instead of the
+            content branch (registered faces; synthetic speech too).
+        converter: None keeps the plain log-mel.
+        copies: augmented copies of each training clip (`VoiceAugmentation`).
+
+    Raises:
+        InputError: reference faces or the analysis of a passage are absent.
     """
-    known = load_faces(root)
-    found = real_passages(root, known.standard_face, posed)
-    if not posed:
-        found = itertools.chain(found, synthetic_passages(root, known))
-    passages, jobs = [], []
-    for passage in found:
+    faces = load_reference_faces(root)
+    passages = clip_passages(root, faces.standard_face, head_motion)
+    if not head_motion:
+        passages = itertools.chain(passages, synthetic_passages(root, faces))
+    targets, jobs = [], []
+    for passage in passages:
         analysed = root / "analysed" / f"{passage.name}.npz"
-        if not is_of(analysed, passage.wav):
+        if not is_analysis_of(analysed, passage.wav):
             raise InputError(
-                f"{analysed}: absent or of other sound; "
-                "main_prepare_data.py --step analyse makes it"
+                f"{analysed}: absent or outdated; main_prepare_data.py --step analyse writes it"
             )
         split = held_out.split_of(passage.speaker, passage.name)
-        copies = 1 + (changed_copies if split == "train" else 0)
-        passages.append((split, replace(passage, wav=passage.wav[:0])))
-        jobs.append((analysed, copies, convert))
-    clips: dict[str, list[dumps.Clip]] = {split: [] for split in SPLITS}
-    courses: dict[str, list[faces.HeadPoses]] = {split: [] for split in SPLITS}
+        targets.append((split, f"{passage.speaker}/{passage.name}", passage.landmarks))
+        jobs.append((analysed, copies if split == "train" else 0, converter))
+    clips: dict[str, list[Clip]] = {split: [] for split in SPLITS}
+    poses: dict[str, list[HeadPoses]] = {split: [] for split in SPLITS}
     converted = progress(
-        in_parallel(_convert_one, jobs, processes, ordered=True), len(jobs), "clips to convert"
+        parallel_map(_convert_passage, jobs, processes), len(jobs), "converting clips"
     )
-    for (split, passage), (copies, embedding) in zip(passages, converted, strict=True):
-        course = faces.head_poses(passage.landmarks, known.standard_face) if posed else None
-        for copy, features in enumerate(copies):
-            frames = min(len(features), len(passage.landmarks))
-            clip = f"{passage.speaker}/{passage.name}+{copy}"
-            clips[split].append(
-                dumps.Clip(features[:frames], passage.landmarks[:frames], clip, embedding)
-            )
-            if course:
-                courses[split].append(course.first(frames))
+    for (split, clip, landmarks), (features, embedding) in zip(targets, converted, strict=True):
+        pose = head_poses(landmarks, faces.standard_face) if head_motion else None
+        for copy, mel in enumerate(features):
+            frames = min(len(mel), len(landmarks))
+            clips[split].append(Clip(mel[:frames], landmarks[:frames], f"{clip}+{copy}", embedding))
+            if pose:
+                poses[split].append(pose.first(frames))
     for split, rows in clips.items():
-        dumps.write_clips(root, split, rows, name)
-        if posed:
-            _write_courses(root / "dump" / f"{name}_{split}_gaze.pickle", courses[split])
+        write_clips(root, split, rows, name)
+        if head_motion:
+            # The published third dump of the speaker-aware branch: lists of arrays, one per clip.
+            lists = {key: [getattr(c, key) for c in poses[split]] for key in HeadPoses.FIELDS}
+            write_pickle(root / "dump" / f"{name}_{split}_gaze.pickle", lists)
         seconds = sum(len(row.features) for row in rows) / FRAME_RATE
         _log.info("%s: %d clips, %.0f minutes", split, len(rows), seconds / 60)
 
 
-def _convert_one(job: tuple[Path, int, Converter | None]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Content features (T, 80) of a passage and its copies in changed voices; its embedding."""
+def _convert_passage(
+    job: tuple[Path, int, Converter | None],
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Content features (T, 80) of a passage and of its augmented copies; its embedding (256,)."""
     import torch
 
-    from src.data.augment import VoiceChanger
+    from src.data.augmentation import VoiceAugmentation
 
-    analysed, copies, convert = job
-    with np.load(analysed) as data:
-        mel, bins = data["mel"], data["f0_bins"]
-        embedding, normalised = data["embedding"], data["embedding_normalised"]
-    # By its name, so that neither order nor number of processes changes what comes out.
-    seed = zlib.crc32(analysed.stem.encode())
-    changer = VoiceChanger(torch.Generator().manual_seed(seed))
-    found = []
-    for copy in range(copies):
-        heard = changer(torch.from_numpy(mel)[None])[0].numpy() if copy else mel
-        features = convert.convert(heard, bins, normalised) if convert else heard
-        found.append(features.astype(np.float32))
-    return found, embedding
-
-
-def _write_courses(path: Path, courses: list[faces.HeadPoses]) -> None:
-    """The published third dump of the speaker-aware set: lists of arrays, one a clip."""
-    lists = {key: [getattr(course, key) for course in courses] for key in faces.HeadPoses.FIELDS}
-    dumps.replace_file(path, lambda file: pickle.dump(lists, file, protocol=4))
+    path, copies, converter = job
+    data = read_arrays(path)
+    # Seeded by name, so that order and number of processes do not change the results.
+    augment = VoiceAugmentation(torch.Generator().manual_seed(zlib.crc32(path.stem.encode())))
+    mels = [data["mel"]]
+    mels += [augment(torch.from_numpy(mels[0])[None])[0].numpy() for _ in range(copies)]
+    if converter:
+        bins, embedding = data["f0_bins"], data["embedding_normalised"]
+        mels = [converter.convert(mel, bins, embedding) for mel in mels]
+    return [mel.astype(np.float32) for mel in mels], data["embedding"]

@@ -1,17 +1,16 @@
-"""Lip motion written from phones, with coarticulation, for speech that has no picture.
+"""Lip motion from phones, with coarticulation, for speech that has no video.
 
-Each phone asks for an opening and a width of the mouth with a certain authority; neighbours blend
-by their authority in time (Cohen and Massaro 1993), except that a closure of the lips is complete
-while it lasts. Opening and width become all the lip and jaw landmarks through a linear map that is
+Each phone has a target opening and width of the mouth and a dominance; neighbours are blended by
+their dominance over time (Cohen and Massaro 1993), except that a closure of the lips is complete
+while it lasts. Opening and width become displacements of all landmarks by a linear map that is
 fitted to real faces.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from src.data.synthesis import Phones
 from src.face.geometry import inner_lip_gap
 from src.face.topology import LANDMARK_COUNT, MOUTH_CORNERS
 from src.io.audio import FRAME_RATE
@@ -19,14 +18,18 @@ from src.io.audio import FRAME_RATE
 BILABIALS = ("p", "b", "m")
 """Phones (CMU) for which the lips close."""
 
-FULL_OPENING = 0.135  # inner lip gap of an open vowel, normalised units: the 95th percentile of
-# the speakers of the training clips
-FULL_SPREAD = 0.055  # change of the mouth's width from neutral to a spread or rounded vowel
+FULL_OPENING = 0.135
+"""Inner lip gap of an open vowel, normalised units: 95th percentile of the training speakers."""
 
+FULL_SPREAD = 0.055
+"""Change of the mouth's width from neutral to a spread or rounded vowel, normalised units."""
 
-# Phone (CMU): opening 0-1, spread -1 (rounded) to 1, authority, seconds that it reaches beyond
-# itself. Diphthongs have two targets. Read off slow-motion speech in textbooks of phonetics; only
-# the order of the openings and the closures matter, the scale is that of the real clips.
+CLOSURE_EDGE = 0.03  # seconds in which the lips part before and after a complete closure
+SHORT_PAUSE = 0.15  # seconds; in a shorter pause the mouth does not close
+
+# Phone (CMU): opening 0-1, spread -1 (rounded) to 1, dominance, and seconds that it reaches beyond
+# itself. Diphthongs have two targets. Estimated from textbooks of phonetics; only the order of the
+# openings and the closures matter, the scale is that of the real clips.
 _TARGETS: dict[str, tuple[tuple[float, float, float, float], ...]] = {
     "aa": ((1.0, 0.0, 1.0, 0.045),),
     "ae": ((0.95, 0.3, 1.0, 0.045),),
@@ -72,65 +75,55 @@ _TARGETS: dict[str, tuple[tuple[float, float, float, float], ...]] = {
 }
 _UNKNOWN = ((0.4, 0.0, 0.5, 0.03),)
 
-CLOSURE_EDGE = 0.03  # seconds in which the lips part before and after a complete closure
-SHORT_PAUSE = 0.15  # seconds; in a shorter one the mouth does not close
 
-
-@dataclass(frozen=True)
-class LipMap:
-    """Linear map from opening and width to landmarks, fitted to registered faces."""
-
-    weights: np.ndarray  # (2, 204): displacement per unit of gap and of width
-
-    def landmarks(self, gap: np.ndarray, width: np.ndarray) -> np.ndarray:
-        """Displacements (T, 204) for a gap (T,) and a change of width (T,), normalised units."""
-        return np.stack([gap, width], 1) @ self.weights
-
-
-def mouth_width(landmarks: np.ndarray) -> np.ndarray:
-    """Distance in x of the corners of the mouth of (..., 68, >=2) landmarks: (...,)."""
-    right, left = MOUTH_CORNERS
-    return landmarks[..., left, 0] - landmarks[..., right, 0]
-
-
-def fit_lip_map(displacements: np.ndarray) -> LipMap:
-    """Least squares over displacements (N, 68, 3) of registered faces from their static faces."""
-    inputs = np.stack([inner_lip_gap(displacements), mouth_width(displacements)], 1)
-    targets = displacements.reshape(len(displacements), LANDMARK_COUNT * 3)
-    weights, *_ = np.linalg.lstsq(inputs, targets, rcond=None)
-    return LipMap(weights)
-
-
-def mouth_tracks(
-    phones: list[tuple[str, float, float]], frames: int, rate: float = FRAME_RATE
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gap and change of width of the mouth, (frames,) each, in normalised units.
+def mouth_motion(phones: Phones, frames: int, rate: float = FRAME_RATE) -> np.ndarray:
+    """Lip gap and change of the mouth's width over time, (frames, 2) in normalised units.
 
     Args:
-        phones: CMU name, start and end in seconds, in order.
-        frames: how many frames to write.
-        rate: frames a second.
+        phones: in order.
+        frames: length of the result.
+        rate: frames per second.
     """
     times = np.arange(frames) / rate
     weight_sum = np.full(frames, 1e-3)
     opening, spread = np.zeros(frames), np.zeros(frames)
     closed = np.ones(frames)
     for name, start, end in phones:
-        pause = name == "pau"
         targets = _TARGETS.get(name, _UNKNOWN)
         edges = np.linspace(start, end, len(targets) + 1)
-        for (gap, width, authority, reach), a, b in zip(
+        for (gap, width, dominance, reach), first, last in zip(
             targets, edges[:-1], edges[1:], strict=True
         ):
-            if pause and end - start < SHORT_PAUSE:
-                authority = 0.1
-            outside = np.maximum(np.maximum(a - times, times - b), 0.0)
-            weight = authority * np.exp(-outside / reach)
+            if name == "pau" and end - start < SHORT_PAUSE:
+                dominance = 0.1
+            weight = dominance * np.exp(-_distance(times, first, last) / reach)
             weight_sum += weight
             opening += weight * gap
             spread += weight * width
         if name in BILABIALS:
-            outside = np.maximum(np.maximum(start - times, times - end), 0.0)
-            closed = np.minimum(closed, np.clip(outside / CLOSURE_EDGE, 0.0, 1.0))
+            closure = np.clip(_distance(times, start, end) / CLOSURE_EDGE, 0.0, 1.0)
+            closed = np.minimum(closed, closure)
     gap = FULL_OPENING * np.minimum(opening / weight_sum, closed)
-    return gap, FULL_SPREAD * spread / weight_sum
+    return np.stack([gap, FULL_SPREAD * spread / weight_sum], 1)
+
+
+def _distance(times: np.ndarray, start: float, end: float) -> np.ndarray:
+    """Distance of times from an interval, 0 inside."""
+    return np.maximum(np.maximum(start - times, times - end), 0.0)
+
+
+def fit_lip_weights(displacements: np.ndarray) -> np.ndarray:
+    """Fit landmark displacements to lip gap and mouth width by least squares.
+
+    Args:
+        displacements: (N, 68, 3) of registered faces from their static faces.
+
+    Returns:
+        (2, 204) displacement per unit of gap and of width; ``mouth_motion(...) @ weights`` are
+        displacements (T, 204).
+    """
+    right, left = MOUTH_CORNERS
+    width = displacements[:, left, 0] - displacements[:, right, 0]
+    inputs = np.stack([inner_lip_gap(displacements), width], 1)
+    targets = displacements.reshape(len(displacements), LANDMARK_COUNT * 3)
+    return np.linalg.lstsq(inputs, targets, rcond=None)[0]

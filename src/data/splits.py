@@ -1,7 +1,7 @@
-"""Who is trained on, and who is kept for validation and for tests.
+"""Splits: the speakers for training, for validation and for tests.
 
-Whole speakers are held out, so that no figure is of a face or a voice that was trained on. What
-was decided is kept in ``<root_dir>/splits.json`` and holds for all steps after.
+Whole speakers are held out, so that no figure is of a face or a voice that was trained on. The
+splits are kept in ``<root_dir>/splits.json`` and used by all later steps.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.data.dumps import replace_file
 from src.errors import InputError
+from src.io.files import read_text, write_text
 
 SPLITS = ("train", "val", "test")
-HELD_OUT_SHARE = 0.1  # of the speakers, for each of val and test
+HELD_OUT = 0.1  # of the speakers, for each of val and test
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Speakers and synthetic voices, or single clips, that are never trained on."""
+    """Speakers, synthetic voices or single clips that are never trained on."""
 
     val: frozenset[str]
     test: frozenset[str]
@@ -35,18 +35,18 @@ class HeldOut:
         return "test" if names & self.test else "val" if names & self.val else "train"
 
 
-def decide(
+def choose_splits(
     root: Path, val: list[str], test: list[str], speakers: Callable[[], dict[str, str]]
 ) -> HeldOut:
-    """The splits: as given, else as decided before, else drawn; the file is written.
+    """The splits: as named, else as in ``splits.json``, else drawn at random; writes the file.
 
     Args:
-        val: speakers that are named for validation.
-        test: speakers that are named for tests.
-        speakers: gives those who may be drawn, by the clips' names.
+        val: speakers for validation.
+        test: speakers for tests.
+        speakers: returns the speakers to draw from, by the names of their clips.
 
     Raises:
-        InputError: a name is in both, or the file is none of ours.
+        InputError: a name is in both lists, or the file is damaged.
     """
     path = root / "splits.json"
     if val or test:
@@ -54,31 +54,28 @@ def decide(
             raise InputError(f"--val and --test: {', '.join(both)} cannot be in both")
         held_out = HeldOut(frozenset(val), frozenset(test))
     elif path.is_file():
-        return _read(path)
+        try:
+            known = json.loads(read_text(path))
+            return HeldOut(frozenset(known["val"]), frozenset(known["test"]))
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{path}: not the splits of main_prepare_data.py; delete it") from None
     else:
-        held_out = draw(speakers())
+        held_out = draw_splits(speakers())
         if not held_out.test:
             return held_out  # more clips may come
-    text = json.dumps({"val": sorted(held_out.val), "test": sorted(held_out.test)}, indent=1)
-    replace_file(path, lambda file: file.write(text.encode()))
+    names = {"val": sorted(held_out.val), "test": sorted(held_out.test)}
+    write_text(path, json.dumps(names, indent=1))
     return held_out
 
 
-def _read(path: Path) -> HeldOut:
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return HeldOut(frozenset(known["val"]), frozenset(known["test"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: not the splits of main_prepare_data.py; delete it") from None
+def draw_splits(speakers: dict[str, str]) -> HeldOut:
+    """Hold out a tenth of the speakers, at least one, for validation and as many for tests.
 
-
-def draw(speakers: dict[str, str]) -> HeldOut:
-    """Hold a tenth of the speakers out for each purpose, at least one; always the same ones.
-
-    With fewer than three speakers clips are held out instead, and a warning says so.
+    The order is pseudo-random, and the same for the same names. With fewer than three speakers,
+    clips are held out instead, and a warning is logged.
 
     Args:
-        speakers: by the clips' names.
+        speakers: by the names of their clips.
     """
     names = set(speakers.values())
     if len(names) < 3:
@@ -88,8 +85,8 @@ def draw(speakers: dict[str, str]) -> HeldOut:
                 _log.warning("fewer than three clips: nothing is held out")
             return HeldOut(frozenset(), frozenset())
         _log.warning(
-            "fewer than three speakers: clips are held out, not people, so figures will flatter"
+            "fewer than three speakers: clips are held out, not people, so figures will be too good"
         )
     shuffled = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
-    count = max(1, round(HELD_OUT_SHARE * len(names)))
+    count = max(1, round(HELD_OUT * len(names)))
     return HeldOut(frozenset(shuffled[:count]), frozenset(shuffled[count : 2 * count]))

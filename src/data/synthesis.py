@@ -1,17 +1,21 @@
-"""Speech with known phone times, from the synthesisers flite and espeak-ng.
+# ruff: noqa: SIM905
+"""Synthetic speech of many voices with known phone times, by flite and espeak-ng.
 
-Both are programs of the system and are needed only to prepare training data. Phones come back in
-the CMU names (``aa ae … zh``, ``pau``) whichever synthesiser spoke.
+Both are programs of the system and needed only to prepare training data. Phones have CMU names
+(``aa ae … zh``, ``pau``) whichever synthesiser is used.
 """
 
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
+import functools
+import itertools
+import logging
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +23,27 @@ import numpy as np
 
 from src.errors import InputError
 from src.io.audio import SAMPLE_RATE, read_audio
+from src.io.files import read_arrays, write_arrays
 
-FLITE_VOICES = ("kal", "awb", "rms", "slt")
+Phones = list[tuple[str, float, float]]  # CMU name, start and end in seconds
+
+FLITE_PITCH = {"kal": 105.0, "awb": 115.0, "rms": 100.0, "slt": 170.0}  # Hz, near each voice's own
+ESPEAK_VOICES = tuple(
+    f"{language}+{variant}"
+    for language, variant in itertools.product(
+        ("en-us", "en-gb-scotland", "en-gb-x-rp"),
+        ("m1", "m3", "m5", "m7", "f1", "f2", "f3", "f4", "f5", "Andy", "Annie", "Michael", "linda"),
+    )
+)
+
+# Constants of espeak-ng's speak_lib.h.
 _ESPEAK_LIBRARY = "libespeak-ng.so.1"
-_ESPEAK_SYNCHRONOUS = 2  # audio comes to the callback
-_ESPEAK_PHONEME_EVENTS = 1  # initialisation flag
-_ESPEAK_PHONEME, _ESPEAK_END_OF_LIST = 7, 0  # event types
-_ESPEAK_RATE, _ESPEAK_PITCH = 1, 3  # parameters: words a minute, 0-100
+_SYNCHRONOUS = 2  # audio comes to the callback
+_PHONEME_EVENTS = 1  # initialisation flag
+_PHONEME, _END_OF_LIST = 7, 0  # event types
+_RATE, _PITCH = 1, 3  # parameters: words per minute, 0-100
 
-# espeak-ng's mnemonics of English, longest match first.
+# espeak-ng's phoneme mnemonics of English.
 _ESPEAK_TO_CMU = {
     "aI@": "ay ax", "aI3": "ay er", "aU@": "aw ax", "tS": "ch", "dZ": "jh", "eI": "ey",
     "aI": "ay", "aU": "aw", "OI": "oy", "oU": "ow", "e@": "eh r", "i@": "iy r", "U@": "uh r",
@@ -44,24 +60,168 @@ _ESPEAK_TO_CMU = {
     "%": "", "=": "", "|": "", "#": "", "2": "", "5": "", "`": "", '"': "",
 }  # fmt: skip
 
+# Sentences from a small lexicon bring every phone of English next to every other; they need not
+# make much sense.
+_LEXICON = {
+    "the": "the a my your our her his their this that every another some one".split(),
+    "adjective": (
+        "old young warm cold brave purple orange yellow quiet noisy famous foggy empty heavy "
+        "little bigger broken wooden silver simple happy rough smooth strange usual bitter "
+        "modern proud charming thirsty clever lovely wonderful bumpy fresh thin thick deep "
+        "hopeful shy pale round"
+    ).split(),
+    "thing": (
+        "apple boat map bottle window mountain puppet garden river voice paper mirror balloon "
+        "piano camera village bridge tomato jacket pepper umbrella hammer market shoe thumb "
+        "baby father mother brother judge teacher fisherman singer pilot horse puppy rabbit "
+        "elephant monkey fox whale owl bee mouse letter story picture problem movie treasure "
+        "vision pleasure house cloud mouth path tooth month oil toy coin boy church watch "
+        "garage beach fish bush sugar book foot wood moon spoon room shoe juice water"
+    ).split(),
+    "verb": (
+        "moved found washed brought carried opened closed followed painted pushed pulled made "
+        "bought borrowed forgot remembered chased helped wanted loved kept built mapped "
+        "measured joined enjoyed watched saw showed gave threw whispered about grabbed "
+        "improved imagined bumped wrapped missed beamed ruled"
+    ).split(),
+    "place": (
+        "by the bay,near our farm,behind the church,under the bridge,above the valley,in the "
+        "morning,before supper,after the storm,at home,over there,from above,on the map,with "
+        "both hands,for a while,in public,below the roof,beside the pool,through the fog"
+    ).split(","),
+    "opening": (
+        "maybe,perhaps,of course,by now,however,I believe that,we hope that,people say that,you "
+        "may be sure that,my mother thinks that,somehow,both of us know that"
+    ).split(","),
+    "joint": "and,but,because,while,so,although,before,until,if,whenever".split(","),
+    "short": (
+        "Put up the map.,Bob may come by.,What a beautiful baby!,How about Monday?,Papa moved "
+        "away.,Please come back.,My shoe is blue.,Why would I?,Five of them jumped.,Open your "
+        "mouth.,Oh my, how warm!,We heard a bump.,Joy is above all.,Help me move it."
+    ).replace("Oh my, how", "Oh my how").split(","),
+}  # fmt: skip
+
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
-class Speech:
-    """Samples and the phones in them."""
+class Utterance:
+    """A sentence of synthetic speech."""
 
     wav: np.ndarray  # int16 (N,) at 16 kHz
-    phones: list[tuple[str, float, float]]  # CMU name, start and end in seconds
+    phones: Phones
+    speaker: str
 
 
-def speak_flite(text: str, voice: str, stretch: float = 1.0, pitch: float | None = None) -> Speech:
+def synthesise(minutes: dict[str, float], texts: list[str], root: Path) -> None:
+    """Write speech to ``<root>/synthetic`` until each voice has its minutes.
+
+    Files of an earlier run beyond that are deleted.
+
+    Args:
+        minutes: by flite's voices; ``espeak`` stands for all of ``ESPEAK_VOICES`` together.
+        texts: sentences to speak first, before random ones.
+
+    Raises:
+        InputError: an unknown voice.
+    """
+    known = (*FLITE_PITCH, "espeak")
+    if unknown := sorted(set(minutes) - set(known)):
+        raise InputError(f"--synthetic {', '.join(unknown)}: the voices are {', '.join(known)}")
+    for voice, wanted in minutes.items():
+        rng = np.random.default_rng([0, *voice.encode()])
+        source = itertools.chain(texts, random_sentences(seed=int(rng.integers(1 << 30))))
+        seconds, written = 0.0, set()
+        for index, text in enumerate(source):
+            if seconds >= wanted * 60:
+                break
+            utterance = _synthesise_one(voice, text, rng)
+            seconds += len(utterance.wav) / SAMPLE_RATE
+            path = root / "synthetic" / f"{voice}_{index:05d}.npz"
+            write_utterance(path, utterance, text)
+            written.add(path)
+        for path in set((root / "synthetic").glob(f"{voice}_*.npz")) - written:
+            path.unlink()
+        _log.info("%s: %.1f minutes", voice, seconds / 60)
+
+
+def _synthesise_one(voice: str, text: str, rng: np.random.Generator) -> Utterance:
+    if voice == "espeak":
+        name = str(rng.choice(ESPEAK_VOICES))
+        rate, pitch = int(rng.integers(130, 200)), int(rng.integers(25, 75))
+        return speak_espeak(text, name, rate, pitch)
+    stretch = float(rng.uniform(0.9, 1.25))
+    return speak_flite(text, voice, stretch, FLITE_PITCH[voice] * float(rng.uniform(0.85, 1.2)))
+
+
+def write_utterance(path: Path, utterance: Utterance, text: str = "") -> None:
+    """Write a file of ``<root_dir>/synthetic``."""
+    names, starts, ends = zip(*utterance.phones, strict=True)
+    write_arrays(
+        path,
+        wav=utterance.wav,
+        speaker=np.array(utterance.speaker),
+        phones=np.array(names),
+        times=np.array([starts, ends]).T,
+        text=np.array(text),
+    )
+
+
+def read_utterance(path: Path) -> Utterance:
+    """Read a file of ``<root_dir>/synthetic``.
+
+    Raises:
+        InputError: it is not such a file.
+    """
+    data = read_arrays(path, ("wav", "speaker", "phones", "times"))
+    if data["times"].shape != (len(data["phones"]), 2):
+        raise InputError(f"{path}: not a file of synthetic speech")
+    names, (starts, ends) = data["phones"].tolist(), data["times"].T.tolist()
+    return Utterance(data["wav"], list(zip(names, starts, ends, strict=True)), str(data["speaker"]))
+
+
+def read_phones(root: Path) -> dict[str, Phones]:
+    """Phones of all synthetic speech under ``root``, by clip name."""
+    paths = sorted((root / "synthetic").glob("[!.]*.npz"))
+    return {path.stem: read_utterance(path).phones for path in paths}
+
+
+def random_sentences(seed: int = 0) -> Iterator[str]:
+    """Endless sentences of about 4 to 25 words, the same ones for the same seed."""
+    rng = np.random.default_rng(seed)
+
+    def pick(kind: str) -> str:
+        return str(rng.choice(_LEXICON[kind]))
+
+    def noun() -> str:
+        adjective = f"{pick('adjective')} " if rng.random() < 0.6 else ""
+        return f"{pick('the')} {adjective}{pick('thing')}"
+
+    def clause() -> str:
+        place = f" {pick('place')}" if rng.random() < 0.5 else ""
+        return f"{noun()} {pick('verb')} {noun()}{place}"
+
+    while True:
+        if rng.random() < 0.15:
+            yield pick("short")
+            continue
+        opening = f"{pick('opening')} " if rng.random() < 0.3 else ""
+        second = f", {pick('joint')} {clause()}" if rng.random() < 0.5 else ""
+        text = f"{opening}{clause()}{second}."
+        yield text[0].upper() + text[1:]
+
+
+def speak_flite(
+    text: str, voice: str, stretch: float = 1.0, pitch: float | None = None
+) -> Utterance:
     """Speak with flite; ``stretch`` above 1 is slower, ``pitch`` is the mean F0 in Hz.
 
     Raises:
-        InputError: flite is not installed, or refuses.
+        InputError: flite is not installed, or fails.
     """
     program = shutil.which("flite")
     if program is None:
-        raise InputError("flite: not installed; it speaks the training data with phone times")
+        raise InputError("flite: not installed; it is needed for training data with phone times")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         options = ["--setf", f"duration_stretch={stretch}", "-psdur", "-o", str(path)]
@@ -75,63 +235,61 @@ def speak_flite(text: str, voice: str, stretch: float = 1.0, pitch: float | None
         wav = read_audio(path)
     phones, start = [], 0.0
     for item in done.stdout.split():
-        name, _, end = item.rpartition(":")
+        name, end = item.rsplit(":", 1)
         phones.append((name, start, float(end)))
         start = float(end)
-    return Speech(wav, phones)
+    return Utterance(wav, phones, voice)
 
 
-def speak_espeak(text: str, voice: str, rate: int = 165, pitch: int = 50) -> Speech:
-    """Speak with espeak-ng (``en-us+f2``: language and variant) in a process of its own.
+def speak_espeak(text: str, voice: str, rate: int = 165, pitch: int = 50) -> Utterance:
+    """Speak with espeak-ng (``en-us+f2``: language and variant).
+
+    The library keeps state between calls, so the same text need not give the same samples.
 
     Raises:
-        InputError: the library is not installed or does not know the voice.
+        InputError: the library is not installed or has no such voice.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(speak_espeak_here, (text, voice, rate, pitch))
-
-
-def speak_espeak_here(text: str, voice: str, rate: int = 165, pitch: int = 50) -> Speech:
-    """As ``speak_espeak``, in this process: the library keeps global state between calls."""
-    library = _espeak()
+    library, native_rate = _load_espeak()
     pieces: list[bytes] = []
     marks: list[tuple[int, str]] = []
 
     def collect(samples, count, events):
         if samples and count:
             pieces.append(ctypes.string_at(samples, 2 * count))
-        i = 0
-        while events[i].type != _ESPEAK_END_OF_LIST:
-            if events[i].type == _ESPEAK_PHONEME:
-                marks.append((events[i].sample, events[i].id.decode("utf-8", "replace")))
-            i += 1
+        index = 0
+        while events[index].type != _END_OF_LIST:
+            if events[index].type == _PHONEME:
+                name = events[index].id.decode("utf-8", "replace")
+                marks.append((events[index].sample, name))
+            index += 1
         return 0
 
     callback = _EspeakCallback(collect)
     library.espeak_SetSynthCallback(callback)
     if library.espeak_SetVoiceByName(voice.encode()) != 0:
         raise InputError(f"espeak-ng: no voice {voice}")
-    library.espeak_SetParameter(_ESPEAK_RATE, rate, 0)
-    library.espeak_SetParameter(_ESPEAK_PITCH, pitch, 0)
+    library.espeak_SetParameter(_RATE, rate, 0)
+    library.espeak_SetParameter(_PITCH, pitch, 0)
     data = text.encode() + b"\0"
     library.espeak_Synth(data, len(data), 0, 1, 0, 1, None, None)
     library.espeak_Synchronize()
     samples = np.frombuffer(b"".join(pieces), np.int16)
-    return Speech(_to_clock(samples, _espeak_rate()), _espeak_phones(marks, len(samples)))
+    phones = _espeak_phones(marks, len(samples), native_rate)
+    return Utterance(_resample_audio(samples, native_rate), phones, voice)
 
 
-def _espeak_phones(marks: list[tuple[int, str]], samples: int) -> list[tuple[str, float, float]]:
+def _espeak_phones(marks: list[tuple[int, str]], samples: int, rate: int) -> Phones:
     ends = [sample for sample, _ in marks[1:]] + [samples]
     phones = []
     for (start, mnemonic), end in zip(marks, ends, strict=True):
-        names = cmu_of(mnemonic)
-        edges = np.linspace(start, max(end, start), len(names) + 1) / _espeak_rate()
+        names = cmu_phones(mnemonic)
+        edges = np.linspace(start, max(end, start), len(names) + 1) / rate
         phones += [(n, a, b) for n, a, b in zip(names, edges, edges[1:], strict=False) if b > a]
     return phones
 
 
-def cmu_of(mnemonic: str) -> list[str]:
-    """CMU phones of one espeak-ng mnemonic; what is not known counts as a weak vowel."""
+def cmu_phones(mnemonic: str) -> list[str]:
+    """CMU phones of one espeak-ng mnemonic; unknown ones count as a weak vowel."""
     pattern = "|".join(re.escape(key) for key in sorted(_ESPEAK_TO_CMU, key=len, reverse=True))
     names: list[str] = []
     for token in re.findall(f"{pattern}|.", mnemonic):
@@ -155,25 +313,19 @@ class _EspeakEvent(ctypes.Structure):
 _EspeakCallback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_EspeakEvent)
 )
-_loaded: list = []
 
 
-def _espeak() -> ctypes.CDLL:
-    if not _loaded:
-        try:
-            library = ctypes.CDLL(_ESPEAK_LIBRARY)
-        except OSError:
-            raise InputError("espeak-ng: not installed; it speaks the training data") from None
-        rate = library.espeak_Initialize(_ESPEAK_SYNCHRONOUS, 0, None, _ESPEAK_PHONEME_EVENTS)
-        _loaded.extend((library, rate))
-    return _loaded[0]
+@functools.cache
+def _load_espeak() -> tuple[ctypes.CDLL, int]:
+    """The library and its sample rate."""
+    try:
+        library = ctypes.CDLL(_ESPEAK_LIBRARY)
+    except OSError:
+        raise InputError("espeak-ng: not installed; it is needed for training data") from None
+    return library, library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS)
 
 
-def _espeak_rate() -> int:
-    return _loaded[1]
-
-
-def _to_clock(samples: np.ndarray, rate: int) -> np.ndarray:
+def _resample_audio(samples: np.ndarray, rate: int) -> np.ndarray:
     from scipy.signal import resample_poly
 
     resampled = resample_poly(samples.astype(np.float64), SAMPLE_RATE, rate)

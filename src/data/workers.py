@@ -1,4 +1,4 @@
-"""Processes that prepare data side by side, and what each of them loads once."""
+"""Processes that prepare data in parallel, and the networks that each of them loads once."""
 
 from __future__ import annotations
 
@@ -12,23 +12,17 @@ if TYPE_CHECKING:
     from src.models.loading import MotionModels
 
 
-def in_parallel(
-    function: Callable, items: Iterable, processes: int, ordered: bool = False
-) -> Iterator:
-    """``map`` over processes that each compute on one thread, results as they come.
-
-    Args:
-        ordered: in the order of the items.
-    """
+def parallel_map(function: Callable, items: Iterable, processes: int) -> Iterator:
+    """``map`` over processes that each compute on one thread; results in the order of the items."""
     if processes <= 1:
         yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_one_thread) as pool:
-        yield from (pool.imap if ordered else pool.imap_unordered)(function, items)
+    with context.Pool(processes, initializer=_use_one_thread) as pool:
+        yield from pool.imap(function, items)
 
 
-def _one_thread() -> None:
+def _use_one_thread() -> None:
     import cv2
     import torch
 
@@ -37,8 +31,8 @@ def _one_thread() -> None:
 
 
 @functools.cache
-def networks_of(weights: Path) -> MotionModels:
-    """The networks that run by default, loaded once a process."""
+def load_networks(weights: Path) -> MotionModels:
+    """The default networks of a folder of checkpoints, on the CPU, loaded once per process."""
     from src.models.loading import load_motion_models
 
     return load_motion_models(weights, {}, "cpu")

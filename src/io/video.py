@@ -75,6 +75,48 @@ def write_video(
     return count
 
 
+def read_frames(path: Path, rate: float, largest_side: int = 640) -> Iterator[np.ndarray]:
+    """Decode a video to uint8 BGR frames (H, W, 3) at a constant rate, one at a time.
+
+    Args:
+        path: any video that ffmpeg reads.
+        rate: frames per second of the result.
+        largest_side: pixels; larger frames are scaled down.
+
+    Raises:
+        InputError: not a video.
+    """
+    import cv2
+    import ffmpeg
+
+    from thirdparty.quiet import quiet_stderr
+
+    with quiet_stderr():
+        capture = cv2.VideoCapture(str(path))
+    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    capture.release()
+    if width <= 0 or height <= 0:
+        raise InputError(f"{path}: not a video that can be read")
+    scale = min(1.0, largest_side / max(width, height))
+    width, height = round(width * scale), round(height * scale)
+    process = (
+        ffmpeg.input(f"file:{path}")
+        .video.filter("fps", rate)
+        .filter("scale", width, height)
+        .output("pipe:", format="rawvideo", pix_fmt="bgr24")
+        .global_args("-nostdin", "-loglevel", "fatal")
+        .run_async(cmd=ffmpeg_path(), pipe_stdout=True)
+    )
+    try:
+        while len(data := process.stdout.read(width * height * 3)) == width * height * 3:
+            yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
+    finally:
+        process.kill()  # before its pipe is closed, of which it would complain
+        process.stdout.close()
+        process.wait()
+
+
 def even_size(frame: np.ndarray) -> np.ndarray:
     """A frame (H, W, C) with its last row or column repeated where a side is odd (yuv420p)."""
     height, width = frame.shape[:2]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from src.data.clips import VIDEO_SUFFIXES
-from src.data.dumps import read_spoken
+from src.data.synthesis import read_utterance
 from src.errors import InputError
 from src.io.audio import FRAME_RATE, SAMPLE_RATE
 from src.metrics import rendered
@@ -96,7 +96,7 @@ def video_frame(path: Path, index: int) -> np.ndarray:
     Raises:
         InputError: the video ends before, so it is not the one that was tracked.
     """
-    from src.data.clips import read_frames
+    from src.io.video import read_frames
 
     for number, frame in enumerate(read_frames(path, MEASURE_RATE)):
         if number == index:
@@ -115,7 +115,7 @@ def speech_cases(root: Path, voices: list[str], portrait: np.ndarray, most: int)
         if not paths:
             raise InputError(f"{root / 'synthetic'}: no speech of the voice {voice}")
         for path in paths:
-            spoken = read_spoken(path)
+            spoken = read_utterance(path)
             yield Case(path.stem, voice, portrait, spoken.wav, phones=spoken.phones)
 
 
@@ -173,9 +173,9 @@ def ceiling_track(case: Case, lips_of: Callable | None) -> np.ndarray:
     still = detect_landmarks(case.portrait, "mediapipe", case.name)
     renderer = WarpRenderer(case.portrait, still)
     if case.true is not None:
-        from src.data.tracks import clean_track
+        from src.data.tracking import clean_landmarks
 
-        track = clean_track(case.true)
+        track = clean_landmarks(case.true)
         if track is None:
             raise InputError(f"{case.name}: the face is seen in too few frames of the clip")
         wished = still + track - case.portrait_frame
@@ -191,17 +191,17 @@ def lips_from_phones(root: Path) -> Callable:
     Raises:
         InputError: the lip map has not been made.
     """
-    from src.data.lip_shapes import LipMap, mouth_tracks
-    from src.data.passages import load_faces
+    from src.data.lip_shapes import mouth_motion
+    from src.data.reference_faces import load_reference_faces
     from src.face.registration import similarity
     from src.face.topology import LANDMARK_COUNT, RIGID_POINTS
 
-    known = load_faces(root)
-    lip_map, rigid = LipMap(known.lip_weights), RIGID_POINTS
+    known = load_reference_faces(root)
+    rigid = RIGID_POINTS
 
     def lips(phones: list, frames: int, still: np.ndarray) -> np.ndarray:
         scale, rotation, _ = similarity(known.standard_face[rigid], still[rigid])
-        moved = lip_map.landmarks(*mouth_tracks(phones, frames, MEASURE_RATE))
+        moved = mouth_motion(phones, frames, MEASURE_RATE) @ known.lip_weights
         return still + scale * (moved.reshape(-1, LANDMARK_COUNT, 3) @ rotation)
 
     return lips

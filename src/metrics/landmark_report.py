@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.data import dumps
+from src.data.synthesis import read_utterance
 from src.errors import InputError
 from src.io.audio import FRAME_RATE
 from src.metrics import landmark_measures as lm
@@ -128,7 +129,7 @@ def _judge_lips(
     for example in found:
         path = root / "synthetic" / f"{example.name}.npz"
         if path.is_file():
-            phones_of[example.name] = dumps.read_spoken(path).phones
+            phones_of[example.name] = read_utterance(path).phones
         else:
             real.append(example.name)
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in METHODS}

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from src.data.clips import read_frames
 from src.errors import InputError
 from src.face.crop import FaceCrop, cut, face_crop
 from src.face.topology import JAW, LIPS
+from src.io.video import read_frames
 from src.metrics import rendered
 from src.metrics.aperture import MEASURE_RATE
 from src.metrics.cases import find_video

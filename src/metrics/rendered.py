@@ -52,7 +52,7 @@ def redetect(path: Path, rate: float = MEASURE_RATE) -> np.ndarray:
     Raises:
         InputError: it is no video that can be read.
     """
-    from src.data.clips import read_frames
+    from src.io.video import read_frames
 
     return track_faces(read_frames(path, rate))
 

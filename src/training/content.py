@@ -21,6 +21,7 @@ from src.io.audio import FRAME_RATE
 from src.metrics.aperture import MEASURE_RATE, aperture, aperture_correlation
 from src.metrics.open_shut import open_shut_auc, phone_extremes
 from src.models.content import ContentBranch
+from src.motion.resampling import resample
 from src.training import loop, parallel, runs
 from src.training.animation import add_animation, side_by_side
 from src.training.losses import (
@@ -30,7 +31,7 @@ from src.training.losses import (
     lip_weights,
     weighted_l1,
 )
-from src.training.sampling import at_times, clip_chances, noise, windows_of
+from src.training.sampling import clip_chances, noise, windows_of
 
 EMA_DECAY = 0.99
 OWN_FACE = 0.4  # share of the runs that see the clip's own static face, not somebody else's
@@ -93,7 +94,7 @@ class Corpus:
     def displacements(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
         """float32 (end - first, 204) from the clip's static face."""
         times = first + rate * np.arange(end - first)
-        points = at_times(self.clips[clip].landmarks, times).astype(np.float32)
+        points = resample(self.clips[clip].landmarks, times).astype(np.float32)
         return points - self.static_faces[clip]
 
 

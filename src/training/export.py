@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from src.data.passages import load_faces
+from src.data.reference_faces import load_reference_faces
 from src.errors import InputError
 from src.face.topology import LIPS, RIGID_POINTS
 from src.io.checkpoint import save_embedded, to_half
@@ -77,7 +77,7 @@ def collect(
         "target_embedding": torch.from_numpy(embedding).float(),
         "mel_mean": mean,
         "mel_std": std,
-        "standard_face": torch.from_numpy(load_faces(root).standard_face).float(),
+        "standard_face": torch.from_numpy(load_reference_faces(root).standard_face).float(),
     }
     files[CONSTANTS_FILE] = constants, {}
     halves = {}

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from src.data.dumps import replace_file
-from src.data.shards import Pictures
+from src.data.image_shards import PackedFaces
 from src.face.topology import LIPS
 from src.models.image_translation import ResUnetGenerator
 from src.models.patch_discriminator import PatchDiscriminator
@@ -152,8 +152,8 @@ def together(pairs: list[Pairs]) -> loop.Batch:
 def train(
     run: runs.Run,
     network: ResUnetGenerator,
-    pictures: Pictures,
-    held_out: Pictures,
+    pictures: PackedFaces,
+    held_out: PackedFaces,
     options: Options,
     vgg: Vgg19 | None = None,
 ) -> loop.Report:
@@ -237,13 +237,13 @@ def train(
     )
 
 
-def fixed_pairs(held_out: Pictures, mends: bool) -> tuple[torch.Tensor, ...]:
+def fixed_pairs(held_out: PackedFaces, mends: bool) -> tuple[torch.Tensor, ...]:
     """The pairs that a network is judged on, as tensors of `together`."""
     maker = PairMaker(held_out, 1, mends=mends, plain=True)
     return together([maker(number) for number in range(JUDGED_PAIRS)]).tensors
 
 
-def judge(network: nn.Module, held_out: Pictures, device: torch.device) -> dict[str, float]:
+def judge(network: nn.Module, held_out: PackedFaces, device: torch.device) -> dict[str, float]:
     """The scores of `validate` on held-out pictures."""
     return validate(network, fixed_pairs(held_out, network.config.mends), device)[0]
 
@@ -286,7 +286,7 @@ def decibels(errors: torch.Tensor) -> float:
 
 
 def side_by_side(columns: list[torch.Tensor]) -> np.ndarray:
-    """Pictures (B, 3, H, W) in 0-1, given by columns, as one: uint8 (B H, columns W, 3)."""
+    """PackedFaces (B, 3, H, W) in 0-1, given by columns, as one: uint8 (B H, columns W, 3)."""
     rows = torch.cat([column.float() for column in columns], 3)
     picture = torch.cat(list(rows), 1).clamp(0, 1).permute(1, 2, 0)
     return (255 * picture).round().to(torch.uint8).cpu().numpy()

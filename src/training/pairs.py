@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from src.data.shards import PACKED_SIZE, STILLS, Pictures
+from src.data.image_shards import PACKED_SIZE, STILLS, PackedFaces
 from src.errors import InputError
 from src.face.crop import CROP_SIZE
 from src.face.registration import similarity, similarity_matrix
@@ -67,7 +67,7 @@ class PairMaker:
 
     def __init__(
         self,
-        pictures: Pictures,
+        pictures: PackedFaces,
         targets: int,
         mends: bool = True,
         plain: bool = False,

@@ -7,6 +7,7 @@ import numpy as np
 from src.data.dumps import Clip
 from src.errors import InputError
 from src.models.dimensions import WINDOW
+from src.motion.resampling import resample
 from src.speech.features import standardise
 
 
@@ -69,19 +70,8 @@ def windows_of(
         float32 (end - first, WINDOW, 80), a view.
     """
     frames = np.arange(-lead, end - first + WINDOW - 1 - lead)
-    heard = standardise(at_times(features, first + rate * frames), mean, deviation)
+    heard = standardise(resample(features, first + rate * frames), mean, deviation)
     return np.lib.stride_tricks.sliding_window_view(heard, WINDOW, axis=0).swapaxes(1, 2)
-
-
-def at_times(track: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """A track (T, n) at times (L,) in frames, linear between them, its ends going on: (L, n)."""
-    times = times.clip(0, len(track) - 1)
-    before = np.floor(times).astype(int)
-    part = (times - before).astype(np.float32)[:, None]
-    if not part.any():
-        return np.asarray(track[before])
-    after = np.minimum(before + 1, len(track) - 1)
-    return (1 - part) * track[before] + part * track[after]
 
 
 def noise(seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Training of AutoVC (Qian et al. 2019; F0-conditioned, 2020) on many speakers.
 
 Reconstruction of the log-mel before and after the post-net (L2) and of the code (L1). Beyond the
-paper, the encoder may hear each crop with the voice changed (``augment.VoiceChanger``) while the
+paper, the encoder may hear each crop with the voice changed (`VoiceAugmentation`) while the
 decoder has to give back the true one: what the encoder passes on then cannot depend on the voice,
 so the code may be finer in time than the official 16 frames.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from src.data.augment import VoiceChanger
+from src.data.augmentation import VoiceAugmentation
 from src.data.dumps import Voices
 from src.models.autovc import AutoVC
 from src.speech.f0 import f0_one_hot
@@ -104,7 +104,7 @@ def train(
     learner = loop.Learner(generator, optimizer, options.learning_rate, LARGEST_NORM)
     rng = np.random.default_rng(options.seed)
     noise = torch.Generator().manual_seed(options.seed)
-    changer = VoiceChanger(noise, options.strength)
+    changer = VoiceAugmentation(noise, options.strength)
 
     def draw() -> loop.Batch:
         mel, f0, embedding, names = crops(voices, training, rng, options.batch_size)
@@ -144,7 +144,7 @@ def validate(
 ) -> float:
     """Mean L2 of the refined log-mel on changed voices of held-out speakers, always the same."""
     rng = np.random.default_rng(0)
-    changer = VoiceChanger(torch.Generator().manual_seed(0), options.strength)
+    changer = VoiceAugmentation(torch.Generator().manual_seed(0), options.strength)
     generator.eval()
     total, rounds = 0.0, 4
     with torch.inference_mode():

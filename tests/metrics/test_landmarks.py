@@ -12,6 +12,7 @@ import main_evaluate
 from src.data import dumps
 from src.errors import InputError
 from src.face.topology import LANDMARK_COUNT
+from src.io.files import write_arrays
 from src.metrics import landmark_measures as lm
 from src.metrics import predictions
 from src.metrics.aperture import signed_aperture
@@ -210,7 +211,7 @@ def root(tmp_path_factory):
         dumps.write_clips(folder, "train", train, dump)
         dumps.write_clips(folder, "test", test, dump)
         dumps.write_clips(folder, "val", [moving_clip(rng, "d/d0+0", 75, nod)], dump)
-    dumps.save_npz(
+    write_arrays(
         folder / "synthetic" / "robot_0.npz",
         wav=np.zeros(16000, np.int16),
         speaker=np.array("robot"),

@@ -8,25 +8,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 import torch
-from matplotlib import cbook
 
-import main_prepare_data
 import main_train_image_translation
-from src.data import pack, shards
-from src.data.dumps import save_npz
+from src.data import image_shards
+from src.data.image_shards import MARGIN
 from src.errors import InputError
 from src.face.crop import CROP_SIZE
-from src.face.detection import detect_landmarks
 from src.face.topology import LIPS, mirror_order
 from src.models.config import TranslationConfig
 from src.models.image_translation import ResUnetGenerator
 from src.models.vgg import Vgg19
 from src.render.landmark_image import landmark_image
-from src.render.warp.portrait import WarpRenderer
 from src.training import image_translation, perceptual, translation_losses
 from src.training.pairs import PairMaker, turned_apart
+from tests.data.samples import portraits, write_packed
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["--ngf", "4", "--max_widening", "2", "--window", "64", "--batch_size", "2"]
@@ -42,109 +38,17 @@ def few_pairs(monkeypatch):
 
 @pytest.fixture(scope="module")
 def faces():
-    """Two portraits with their landmarks."""
-    hopper = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
-    astronaut = skimage.data.astronaut()[:, :, ::-1].copy()
-    return [(picture, detect_landmarks(picture, "mediapipe")) for picture in (hopper, astronaut)]
-
-
-def opened(landmarks: np.ndarray, share: float) -> np.ndarray:
-    """The mouth opened by a share of its width."""
-    moved = landmarks.copy()
-    gap = share * (landmarks[54, 0] - landmarks[48, 0])
-    moved[[65, 66, 67], 1] += gap
-    moved[[55, 56, 57, 58, 59], 1] += gap
-    return moved
-
-
-def moving(picture: np.ndarray, landmarks: np.ndarray, count: int = 8):
-    """A clip: the mouth opens more and more."""
-    track = np.stack([opened(landmarks, 0.05 * step) for step in range(count)])
-    renderer = WarpRenderer(picture, landmarks)
-    return [renderer.render(face) for face in track], track
+    return portraits()
 
 
 @pytest.fixture(scope="module")
 def root(faces, tmp_path_factory):
     """Shards: a clip of either face and both as stills to train on, one clip held out."""
-    folder = tmp_path_factory.mktemp("root")
-    clips = [
-        pack.pack_clip(name, name, *moving(*face), most=6)
-        for name, face in zip(("hopper", "astronaut"), faces, strict=True)
-    ]
-    stills = [pack.pack_still(f"still{i}", *face) for i, face in enumerate(faces)]
-    shards.write_shards(folder, "train", "pictures", clips + stills)
-    shards.write_shards(folder, "val", "pictures", clips[:1])
-    return folder
-
-
-def test_packed_faces_come_back_where_they_were(root, faces):
-    pictures = shards.read_shards(root, "train", "pictures")
-
-    assert pictures.names == ["hopper", "astronaut", "still0", "still1"]
-    assert pictures.speakers == ["hopper", "astronaut", "still", "still"]
-    assert pictures.starts.tolist() == [0, 6, 12, 13, 14]
-    packed = pictures.decode(12)
-    assert packed.shape == (shards.PACKED_SIZE, shards.PACKED_SIZE, 3)
-    # The face found again in the packed picture lies where its packed landmarks are.
-    again = detect_landmarks(packed, "mediapipe")[:, :2]
-    apart = np.linalg.norm(again - pictures.landmarks[12][:, :2], axis=1).mean()
-    assert apart < 0.02 * np.ptp(again[:, 0])
-    # All frames of a clip are cut at one place: what does not move stays.
-    first, last = pictures.landmarks[0], pictures.landmarks[5]
-    assert np.abs(first[:48] - last[:48]).max() < 1e-3
-    assert last[66, 1] - first[66, 1] > 5
-
-
-def test_an_even_share_of_frames_is_taken_of_every_speaker():
-    speakers = {f"a{i:02d}": "a" for i in range(40)} | {"b0": "b", "b1": "b"}
-    chosen = pack.frames_of_each(speakers, most=30)
-
-    assert {name: count for name, count in chosen.items() if name[0] == "b"} == {"b0": 15, "b1": 15}
-    of_a = {name: count for name, count in chosen.items() if name[0] == "a"}
-    assert of_a == {"a00": 6, "a10": 6, "a20": 6, "a29": 6, "a39": 6}
-
-
-def test_small_or_unseen_faces_are_not_packed(faces):
-    picture, landmarks = faces[0]
-    unseen = np.full((3, 68, 3), np.nan)
-    small = cv2.resize(picture, None, fx=0.1, fy=0.1)
-
-    assert pack.pack_clip("a", "a", [picture] * 3, unseen, 3) is None
-    assert pack.pack_clip("a", "a", [small], landmarks[None] * 0.1, 3) is None
-
-
-@pytest.mark.parametrize("broken", ["text", "other", "short"])
-def test_a_file_that_is_no_shard_is_named(tmp_path, root, broken):
-    path = tmp_path / "dump" / "pictures_train_000.npz"
-    path.parent.mkdir()
-    if broken == "text":
-        path.write_text("no pictures")
-    elif broken == "other":
-        save_npz(path, mel=np.zeros(3))
-    else:
-        with np.load(root / "dump" / path.name) as data:
-            arrays = dict(data)
-        save_npz(path, **{**arrays, "landmarks": arrays["landmarks"][:3]})
-
-    with pytest.raises(InputError, match=r"pictures_train_000\.npz: not a shard"):
-        shards.read_shards(tmp_path, "train", "pictures")
-    with pytest.raises(InputError, match="--step pictures"):
-        shards.read_shards(tmp_path, "val", "pictures")
-
-
-def test_writing_fewer_shards_takes_the_old_ones_away(tmp_path, faces, monkeypatch):
-    stills = [pack.pack_still(str(i), *faces[0]) for i in range(3)]
-    monkeypatch.setattr(shards, "SHARD_BYTES", 1)
-    shards.write_shards(tmp_path, "train", "pictures", stills)
-    assert len(shards.shard_paths(tmp_path, "train", "pictures")) == 3
-
-    shards.write_shards(tmp_path, "train", "pictures", stills[:1])
-    assert shards.read_shards(tmp_path, "train", "pictures").names == ["0"]
+    return write_packed(tmp_path_factory.mktemp("root"), faces)
 
 
 def test_pairs_of_a_number_are_always_the_same(root):
-    pictures = shards.read_shards(root, "train", "pictures")
+    pictures = image_shards.read_shards(root, "train", "pictures")
     one, other = (PairMaker(pictures, 2, seed=4)(17) for _ in range(2))
 
     for field in ("lines", "portrait", "warped", "target", "landmarks"):
@@ -153,16 +57,16 @@ def test_pairs_of_a_number_are_always_the_same(root):
 
 
 def test_plain_pairs_are_the_packed_pictures(root):
-    pictures = shards.read_shards(root, "val", "pictures")
+    pictures = image_shards.read_shards(root, "val", "pictures")
     pairs = PairMaker(pictures, 3, plain=True)(0)
-    square = np.s_[shards.MARGIN : -shards.MARGIN, shards.MARGIN : -shards.MARGIN]
+    square = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
     known = [pictures.decode(i)[square] for i in range(len(pictures.jpegs))]
 
     for number in range(3):
         errors = [np.abs(frame.astype(int) - pairs.target[number]).max() for frame in known]
         place = int(np.argmin(errors))
         assert errors[place] == 0
-        landmarks = pictures.landmarks[place, :, :2] - shards.MARGIN
+        landmarks = pictures.landmarks[place, :, :2] - MARGIN
         assert np.abs(pairs.landmarks[number] - landmarks).max() < 1e-3
         assert np.array_equal(pairs.lines[number], landmark_image(landmarks, antialiased=True))
     # The portrait is a frame of the clip too, and its warp is nearer to the target than it is.
@@ -172,10 +76,10 @@ def test_plain_pairs_are_the_packed_pictures(root):
 
 
 def test_a_stills_target_is_the_still_and_its_portrait_has_another_face(root):
-    pictures = shards.read_shards(root, "train", "pictures")
+    pictures = image_shards.read_shards(root, "train", "pictures")
     maker = PairMaker(pictures, 1, plain=True)
     pairs = next(p for p in map(maker, range(50)) if p.name == "still0")
-    square = np.s_[shards.MARGIN : -shards.MARGIN, shards.MARGIN : -shards.MARGIN]
+    square = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
 
     assert np.array_equal(pairs.target[0], pictures.decode(12)[square])
     error = [np.abs(pairs.target.astype(int) - x).mean() for x in (pairs.warped, pairs.portrait)]
@@ -183,7 +87,7 @@ def test_a_stills_target_is_the_still_and_its_portrait_has_another_face(root):
 
 
 def test_windows_follow_the_pictures(root):
-    pictures = shards.read_shards(root, "train", "pictures")
+    pictures = image_shards.read_shards(root, "train", "pictures")
     for number in range(12):
         pairs = PairMaker(pictures, 1, mends=False, window=96)(number)
         assert pairs.target.shape == (1, 96, 96, 3)
@@ -195,7 +99,7 @@ def test_windows_follow_the_pictures(root):
 
 
 def test_half_of_the_pairs_are_mirrored_with_left_and_right_exchanged(root):
-    pictures = shards.read_shards(root, "val", "pictures")
+    pictures = image_shards.read_shards(root, "val", "pictures")
     makers = [PairMaker(pictures, 1)(number) for number in range(24)]
     # The jaw begins at the subject's right, the picture's left, mirrored or not.
     assert all(pairs.landmarks[0, 0, 0] < pairs.landmarks[0, 16, 0] for pairs in makers)
@@ -300,7 +204,7 @@ def test_judges_by_hand():
 
 
 def test_other_processes_draw_the_same_pairs_in_the_same_order(root):
-    maker = PairMaker(shards.read_shards(root, "train", "pictures"), 2, window=64)
+    maker = PairMaker(image_shards.read_shards(root, "train", "pictures"), 2, window=64)
     drawn = []
     for workers in (0, 2):
         options = image_translation.Options(
@@ -426,20 +330,7 @@ def test_windows_and_pictures_that_make_nothing_are_refused(root, faces, tmp_pat
     assert main_train_image_translation.main(arguments) == 2
     assert "--window 80: must be a multiple of 64 for" in capsys.readouterr().err
     picture, landmarks = faces[0]
-    alone = pack.pack_clip("a", "a", [picture], landmarks[None], most=1)
-    shards.write_shards(tmp_path, "val", "pictures", [alone])
+    alone = image_shards.pack_clip("a", "a", [picture], landmarks[None], most=1)
+    image_shards.write_shards(tmp_path, "val", "pictures", [alone])
     assert main_train_image_translation.main(["--root_dir", str(tmp_path), *TINY]) == 2
     assert "neither a still nor a clip of two" in capsys.readouterr().err
-
-
-def test_packing_is_a_step_of_the_preparation(tmp_path, faces, capsys):
-    stills = tmp_path / "stills"
-    stills.mkdir()
-    cv2.imwrite(str(stills / "hopper.png"), faces[0][0])
-    cv2.imwrite(str(stills / "nobody.png"), np.full((64, 64, 3), 127, np.uint8))
-    (stills / "notes.txt").write_text("no picture")
-    arguments = ["--root_dir", str(tmp_path), "--step", "pictures", "--stills", str(stills)]
-
-    assert main_prepare_data.main([*arguments, "--jobs", "1"]) == 0
-    assert "nobody.png" in "".join(capsys.readouterr())
-    assert shards.read_shards(tmp_path, "train", "pictures").names == ["hopper"]

@@ -20,11 +20,12 @@ from torch import nn
 import main_train_content
 from src.data import dumps
 from src.errors import InputError
+from src.io.files import write_arrays
 from src.models.config import ContentConfig
 from src.models.content import ContentBranch
 from src.training import animation, loop, parallel, runs
+from tests.data.samples import clips
 from tests.training import parallel_trainings
-from tests.training.test_training import clips
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE = re.compile(r"^(step (\d+) of \d+: .*); [\d.]+ steps/s$", re.M)
@@ -310,7 +311,7 @@ def test_trainings_need_no_package_for_sound_or_faces(dumped):
     faces = np.zeros((68, 3)), np.zeros((2, 204)), np.zeros((1, 68, 3))
     faces[0][:] = clips(1)[0].landmarks[0].reshape(68, 3)
     names = ("standard_face", "lip_weights", "static_faces")
-    dumps.save_npz(dumped / "dump" / "faces.npz", **dict(zip(names, faces, strict=True)))
+    write_arrays(dumped / "dump" / "faces.npz", **dict(zip(names, faces, strict=True)))
     code = """
 import sys
 absent = "librosa mediapipe resemblyzer soundfile pysptk tensorboardX ffmpeg imageio_ffmpeg \

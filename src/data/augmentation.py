@@ -1,8 +1,4 @@
-"""One voice becomes many: log-mel spectrograms changed as other throats and rooms would.
-
-Works on batches of log-mel as ``src.speech.features.log_mel`` makes them (1.0 is 100 dB), on any
-device.
-"""
+"""Augmentation of log-mel spectrograms: other vocal tracts, microphones and rooms."""
 
 from __future__ import annotations
 
@@ -13,41 +9,35 @@ import torch
 from src.models.dimensions import MEL_BANDS
 from src.speech.mel import DYNAMIC_RANGE, MEL_RANGE
 
-THROAT_RANGE = (0.84, 1.19)  # factor on all frequencies: vocal tract length of adults
-EQUALISER_DB = 6.0  # deviation of the random tilt and bumps of microphone and room
+TRACT_RANGE = (0.84, 1.19)  # factor on all frequencies: vocal tract lengths of adults
+EQUALISER_DB = 6.0  # std of the random tilt and bumps of microphone and room
 GAIN_DB = 4.0
 NOISE_PROBABILITY = 0.4
-NOISE_DB = (-55.0, -20.0)  # level of added noise below the loudest band of the utterance
+NOISE_DB = (-55.0, -20.0)  # level of added noise relative to the loudest band of the utterance
 
-
-_SLANEY_LINEAR = 200.0 / 3  # Hz a mel below 1 kHz (Slaney's Auditory Toolbox)
-_SLANEY_KNEE = 1000.0  # Hz
-_SLANEY_LOG = math.log(6.4) / 27.0  # log Hz a mel above
+# Slaney's mel scale (Auditory Toolbox): linear up to 1 kHz, logarithmic above.
+_LINEAR = 200.0 / 3  # Hz per mel
+_KNEE = 1000.0  # Hz
+_LOG = math.log(6.4) / 27.0  # log Hz per mel
 
 
 def mel_centres() -> torch.Tensor:
-    """(80,) centre frequencies of the mel bands in Hz, ascending.
-
-    Slaney's formula, so that trainings need no sound library.
-    """
-    knee = _SLANEY_KNEE / _SLANEY_LINEAR
+    """(80,) centre frequencies of the mel bands in Hz, ascending, by Slaney's formula."""
+    knee = _KNEE / _LINEAR
 
     def to_mel(hertz: float) -> float:
-        if hertz < _SLANEY_KNEE:
-            return hertz / _SLANEY_LINEAR
-        return knee + math.log(hertz / _SLANEY_KNEE) / _SLANEY_LOG
+        return hertz / _LINEAR if hertz < _KNEE else knee + math.log(hertz / _KNEE) / _LOG
 
     mels = torch.linspace(to_mel(MEL_RANGE[0]), to_mel(MEL_RANGE[1]), MEL_BANDS + 2)[1:-1]
-    above = _SLANEY_KNEE * torch.exp(_SLANEY_LOG * (mels - knee))
-    return torch.where(mels < knee, mels * _SLANEY_LINEAR, above)
+    return torch.where(mels < knee, mels * _LINEAR, _KNEE * torch.exp(_LOG * (mels - knee)))
 
 
-class VoiceChanger:
-    """Random throat length, equaliser, gain and noise for each item of a batch.
+class VoiceAugmentation:
+    """Random vocal tract length, equaliser, gain and noise for each item of a batch.
 
     Args:
-        generator: source of randomness; the same seed changes voices in the same way.
-        strength: 0 leaves voices alone, 1 is everything above.
+        generator: source of randomness; the same seed gives the same augmentation.
+        strength: 0 changes nothing, 1 uses the full ranges above.
     """
 
     def __init__(self, generator: torch.Generator, strength: float = 1.0):
@@ -56,13 +46,10 @@ class VoiceChanger:
         self.centres = mel_centres()
 
     def __call__(self, mel: torch.Tensor) -> torch.Tensor:
-        """(B, T, 80) -> (B, T, 80), each item changed in its own way throughout."""
-        batch = mel.shape[0]
-        low, high = THROAT_RANGE
-        factor = self._uniform(batch, low, high) ** self.strength
-        changed = self._stretch_frequencies(mel, factor)
-        changed = changed + self._equaliser(batch)[:, None]
-        return self._add_noise(changed)
+        """(B, T, 80) log-mel, where 1.0 is 100 dB -> (B, T, 80); constant over each item."""
+        factor = self._uniform(len(mel), *TRACT_RANGE) ** self.strength
+        warped = self._warp_frequencies(mel, factor)
+        return self._add_noise(warped + self._equaliser(len(mel))[:, None])
 
     def _uniform(self, count: int, low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(count, generator=self.generator)
@@ -70,13 +57,13 @@ class VoiceChanger:
     def _normal(self, *shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=self.generator)
 
-    def _stretch_frequencies(self, mel: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-        wanted = self.centres[None] / factor[:, None]
-        right = torch.searchsorted(self.centres, wanted).clamp(1, MEL_BANDS - 1)
+    def _warp_frequencies(self, mel: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        sources = self.centres[None] / factor[:, None]
+        right = torch.searchsorted(self.centres, sources).clamp(1, MEL_BANDS - 1)
         below, above = self.centres[right - 1], self.centres[right]
-        share = ((wanted - below) / (above - below)).clamp(0.0, 1.0)[:, None]
+        weight = ((sources - below) / (above - below)).clamp(0.0, 1.0)[:, None]
         index = right[:, None].expand(-1, mel.shape[1], -1)
-        return mel.gather(2, index - 1) * (1 - share) + mel.gather(2, index) * share
+        return mel.gather(2, index - 1) * (1 - weight) + mel.gather(2, index) * weight
 
     def _equaliser(self, batch: int) -> torch.Tensor:
         """(B, 80): a gain, a tilt and a few broad bumps over the bands."""
@@ -93,8 +80,7 @@ class VoiceChanger:
         level = self._uniform(batch, *NOISE_DB) / DYNAMIC_RANGE
         chosen = torch.rand(batch, generator=self.generator) < NOISE_PROBABILITY * self.strength
         tilt = self._normal(batch, 1) * 0.08 * torch.linspace(-1.0, 1.0, bands)
-        loudest = mel.amax(dim=(1, 2))
-        noise = (loudest + level)[:, None, None] + tilt[:, None]
+        noise = (mel.amax(dim=(1, 2)) + level)[:, None, None] + tilt[:, None]
         noise = noise + 0.04 * self._normal(batch, frames, bands)
         # Powers add; 1.0 of log-mel is DYNAMIC_RANGE decibels.
         scale = DYNAMIC_RANGE / 10.0 * 2.302585

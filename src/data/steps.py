@@ -1,0 +1,260 @@
+"""Steps of the data preparation: from videos and recordings to dumps."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from src.command_line import progress
+from src.data import analysis, clips, image_shards, landmark_dumps, splits, synthesis, tracking
+from src.data.dumps import CONTENT_DUMP
+from src.data.offsets import least_correlation, measure_offset
+from src.data.reference_faces import measure_reference_faces
+from src.data.settings import Preparation
+from src.data.workers import load_networks, parallel_map
+from src.errors import InputError
+from src.face import detectors
+from src.io.files import read_text, write_arrays
+from src.settings import PICTURE_SUFFIXES
+
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
+CLIP_STAGES = ("track", "offset", "analyse")
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Preparation) -> None:
+    """Run one step, or all.
+
+    Raises:
+        InputError: something that the settings name cannot be used.
+    """
+    STEPS[settings.step](settings)
+
+
+def prepare_all(settings: Preparation) -> None:
+    """Prepare everything that the trainings read from videos; of a shard, only the clips."""
+    settings = dataclasses.replace(settings, dump_file_name=None)
+    if settings.whole:
+        _converter(settings)  # a wrong checkpoint is an error before hours of work
+    process_clips(settings, CLIP_STAGES)
+    if settings.whole:
+        clips.write_report(settings.root_dir, _held_out(settings))
+        measure_reference_faces(settings.root_dir, _held_out(settings))
+        analyse(settings)
+        write_content_dumps(settings)
+        write_speaker_dumps(settings)
+        pack_faces(settings)
+
+
+def analyse_voices(settings: Preparation) -> None:
+    """Analyse recordings for the training of AutoVC."""
+    analysis.analyse_recordings(settings.speech, settings.root_dir, settings.jobs)
+
+
+def track(settings: Preparation) -> None:
+    """Track the faces of videos."""
+    process_clips(settings, ("track",))
+
+
+def measure_offsets(settings: Preparation) -> None:
+    """Measure the audio-visual offsets of clips."""
+    process_clips(settings, ("offset",))
+    if settings.whole:
+        clips.write_report(settings.root_dir, _held_out(settings))
+
+
+def synthesise(settings: Preparation) -> None:
+    """Synthesise speech with known phone times."""
+    if not settings.synthetic:
+        raise InputError("--synthetic: name voices and their minutes, such as rms=20")
+    lines = read_text(settings.text).splitlines() if settings.text else []
+    texts = [line for line in lines if line.strip()]
+    synthesis.synthesise(settings.synthetic, texts, settings.root_dir)
+
+
+def measure_faces(settings: Preparation) -> None:
+    """Measure the reference faces of the training clips."""
+    measure_reference_faces(settings.root_dir, _held_out(settings))
+
+
+def analyse(settings: Preparation) -> None:
+    """Analyse the audio of synthetic speech and of clips."""
+    analysis.analyse_synthetic(settings.root_dir, settings.jobs)
+    process_clips(dataclasses.replace(settings, videos=()), ("analyse",))
+
+
+def write_content_dumps(settings: Preparation) -> None:
+    """Write the dumps of the content branch."""
+    _write_dumps(settings, CONTENT_DUMP, head_motion=False, copies=settings.changed_copies)
+
+
+def write_speaker_dumps(settings: Preparation) -> None:
+    """Write the dumps of the speaker-aware branch."""
+    _write_dumps(settings, "speaker_aware", head_motion=True, copies=0)
+
+
+def pack_faces(settings: Preparation) -> None:
+    """Pack the faces of clips and stills for the training of image translation."""
+    stills = [path for folder in settings.stills for path in sorted(folder.iterdir())]
+    image_shards.pack_faces(
+        settings.root_dir,
+        _sources(settings),
+        [path for path in stills if path.suffix.lower() in PICTURE_SUFFIXES],
+        _held_out(settings).split_of,
+        settings.jobs,
+        settings.dump_file_name or "pictures",
+    )
+
+
+STEPS = {
+    "all": prepare_all,
+    "voices": analyse_voices,
+    "clips": track,
+    "offsets": measure_offsets,
+    "synthetic": synthesise,
+    "faces": measure_faces,
+    "analyse": analyse,
+    "content": write_content_dumps,
+    "speaker": write_speaker_dumps,
+    "pictures": pack_faces,
+}
+
+
+def _sources(settings: Preparation) -> list[clips.ClipSource]:
+    return [source for folder in settings.videos for source in clips.find_clips(folder)]
+
+
+def _held_out(settings: Preparation) -> splits.HeldOut:
+    root = settings.root_dir
+    speakers = functools.partial(clips.speakers_to_draw_from, root)
+    return splits.choose_splits(root, settings.val, settings.test, speakers)
+
+
+def _converter(settings: Preparation) -> landmark_dumps.Converter | None:
+    if settings.plain_mel:
+        return None
+    return landmark_dumps.choose_converter(
+        settings.root_dir, CHECKPOINTS, settings.load_autovc, settings.target_voice
+    )
+
+
+def _write_dumps(settings: Preparation, name: str, head_motion: bool, copies: int) -> None:
+    landmark_dumps.write_dumps(
+        settings.root_dir,
+        settings.dump_file_name or name,
+        head_motion,
+        _converter(settings),
+        copies,
+        _held_out(settings),
+        settings.jobs,
+    )
+
+
+def process_clips(settings: Preparation, stages: Sequence[str]) -> None:
+    """Take every clip through the stages that it has not been through.
+
+    Clips are those of ``settings.videos``; without any, those that are tracked already.
+
+    Args:
+        stages: of `CLIP_STAGES`.
+
+    Raises:
+        InputError: there are no videos to track, two clips have the same name, or the detector
+            cannot run.
+    """
+    folder = settings.root_dir / "clips"
+    jobs = [(folder / f"{source.path.stem}.npz", source) for source in _sources(settings)]
+    if not jobs and "track" in stages:
+        where = " ".join(map(str, settings.videos)) or "none given"
+        raise InputError(f"--videos {where}: no videos to track")
+    _require_unique_names(jobs)
+    jobs = jobs or [(path, None) for path in sorted(folder.glob("[!.]*.npz"))]
+    if not settings.whole:
+        _log.info("shard %s; run without --shard when all are done", settings.shard)
+    jobs = jobs[settings.part]
+    detector = detectors.candidates(settings.landmark_detector)[0]
+    process = functools.partial(_process_clip, stages=stages, detector=detector)
+    done = parallel_map(process, jobs, settings.jobs)
+    try:
+        for number, line in enumerate(progress(done, len(jobs), "clips"), 1):
+            if line:
+                _log.info("%d/%d %s", number, len(jobs), line)
+    except detectors.DetectorUnavailable as problem:
+        raise InputError(str(problem)) from None
+
+
+def _require_unique_names(jobs: list[tuple[Path, clips.ClipSource]]) -> None:
+    known: dict[Path, Path] = {}
+    for target, source in jobs:
+        other = known.setdefault(target, source.path)
+        if other != source.path:
+            raise InputError(f"{other} and {source.path}: clips need different names; rename one")
+        if target.is_file():
+            speaker = str(clips.read_clip(target)["speaker"])
+            if speaker != source.speaker:
+                raise InputError(
+                    f"{source.path}: {target} is a clip of {speaker}, not {source.speaker}; "
+                    "rename one"
+                )
+
+
+def _process_clip(
+    job: tuple[Path, clips.ClipSource | None], stages: Sequence[str], detector: str
+) -> str:
+    """Run the missing stages of a clip; return a line for the log, empty if none were missing.
+
+    Args:
+        job: file in ``<root_dir>/clips``, and the video, None for a clip that is tracked already.
+    """
+    target, source = job
+    clip, log = None, []
+    if target.is_file():
+        clip = clips.read_clip(target)
+        if source and str(clip.get("detector", detector)) != detector:
+            clip = None
+    if clip is None:
+        clip = tracking.track_clip(source, detector)
+        log.append(f"{len(clip['landmarks'])} frames")
+    problem = clips.clip_problem(clip)
+    if not problem:
+        try:
+            log += _analyse_clip(clip, target, stages)
+        except (ValueError, InputError) as error:
+            reason = " ".join(str(error).splitlines())
+            clip["unreadable"] = np.array(f"cannot be analysed: {reason}")
+            problem = clips.clip_problem(clip)
+            log.append("analysis failed")
+    if log:
+        write_arrays(target, **clip)
+    if problem and log:
+        log.append(f"left out: {problem}")
+    return f"{target.stem}: {', '.join(log)}" if log else ""
+
+
+def _analyse_clip(clip: dict[str, np.ndarray], target: Path, stages: Sequence[str]) -> list[str]:
+    """Add the offset to a clip, write the analysis of its audio; return what was done."""
+    log = []
+    if "offset" in stages and "offset_correlation" not in clip:
+        landmarks = tracking.clean_landmarks(clip["landmarks"])
+        offset = measure_offset(landmarks, clip["wav"], load_networks(CHECKPOINTS))
+        synced = offset.correlation >= least_correlation(len(landmarks) / clips.VIDEO_RATE)
+        clip |= {
+            "offset": np.array(offset.frames / clips.VIDEO_RATE if synced else 0.0),
+            "synced": np.array(bool(clip["synced"]) and synced),
+            "offset_frames": np.array(offset.frames),
+            "offset_correlation": np.array(offset.correlation),
+        }
+        log.append(
+            f"video leads by {offset.frames:+d} frames (correlation {offset.correlation:.2f})"
+        )
+    if "analyse" in stages:
+        _, wav = tracking.align(clip)
+        if analysis.analyse_audio(wav, target.parents[1] / "analysed" / target.name):
+            log.append("analysed")
+    return log

@@ -1,0 +1,46 @@
+"""Analysis of recordings and synthetic speech."""
+
+import wave
+
+import numpy as np
+
+from src.data import analysis, dumps
+from src.data.synthesis import Utterance, write_utterance
+
+
+def test_speakers_are_read_off_file_names():
+    assert analysis.speaker_of("p225_024") == "p225"
+    assert analysis.speaker_of("3005-163389-0005") == "3005"
+    assert analysis.speaker_of("LJ001-0001") == "LJ"
+
+
+def test_a_broken_or_empty_recording_is_skipped(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    wav = (3000 * np.sin(np.arange(32000) / 20) + 300 * rng.standard_normal(32000)).astype("<i2")
+    for name, samples in (("a_1.wav", wav), ("b_1.wav", wav[:3])):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(samples.tobytes())
+    (tmp_path / "c_1.wav").write_bytes(b"no sound")
+    analysis.analyse_recordings([tmp_path], tmp_path, 1)
+    known = dumps.read_voices(tmp_path / "dump" / "voices.npz")
+    assert known.speakers.tolist() == ["a"]
+    skipped = [text for text in caplog.messages if text.startswith("skipped: ")]
+    assert len(skipped) == 2 and "b_1.wav" in skipped[0] and "c_1.wav" in skipped[1]
+
+
+def test_audio_that_changed_is_analysed_again(tmp_path):
+    def speak(pitch: float) -> None:
+        wav = (3000 * np.sin(np.arange(24000) * pitch)).astype(np.int16)
+        utterance = Utterance(wav, [("aa", 0.0, 1.5)], "rms")
+        write_utterance(tmp_path / "synthetic" / "rms_00000.npz", utterance)
+
+    analysed = tmp_path / "analysed" / "rms_00000.npz"
+    speak(0.05)
+    analysis.analyse_synthetic(tmp_path, 1)
+    mel, made = np.load(analysed)["mel"], analysed.stat().st_mtime_ns
+    analysis.analyse_synthetic(tmp_path, 1)
+    assert analysed.stat().st_mtime_ns == made
+    speak(0.1)
+    analysis.analyse_synthetic(tmp_path, 1)
+    assert np.abs(np.load(analysed)["mel"] - mel).max() > 0.1

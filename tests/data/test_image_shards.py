@@ -1,0 +1,100 @@
+"""Packed face images."""
+
+import cv2
+import numpy as np
+import pytest
+
+import main_prepare_data
+from src.data import image_shards
+from src.errors import InputError
+from src.face.detection import detect_landmarks
+from src.io.files import write_arrays
+from tests.data.samples import portraits, write_packed
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return portraits()
+
+
+@pytest.fixture(scope="module")
+def root(faces, tmp_path_factory):
+    return write_packed(tmp_path_factory.mktemp("root"), faces)
+
+
+def test_packed_faces_come_back_where_they_were(root, faces):
+    pictures = image_shards.read_shards(root, "train", "pictures")
+
+    assert pictures.names == ["hopper", "astronaut", "still0", "still1"]
+    assert pictures.speakers == ["hopper", "astronaut", "still", "still"]
+    assert pictures.starts.tolist() == [0, 6, 12, 13, 14]
+    packed = pictures.decode(12)
+    assert packed.shape == (image_shards.PACKED_SIZE, image_shards.PACKED_SIZE, 3)
+    # The face found again in the packed picture lies where its packed landmarks are.
+    again = detect_landmarks(packed, "mediapipe")[:, :2]
+    apart = np.linalg.norm(again - pictures.landmarks[12][:, :2], axis=1).mean()
+    assert apart < 0.02 * np.ptp(again[:, 0])
+    # All frames of a clip are cut at one place: what does not move stays.
+    first, last = pictures.landmarks[0], pictures.landmarks[5]
+    assert np.abs(first[:48] - last[:48]).max() < 1e-3
+    assert last[66, 1] - first[66, 1] > 5
+
+
+def test_an_even_share_of_frames_is_taken_of_every_speaker():
+    speakers = {f"a{i:02d}": "a" for i in range(40)} | {"b0": "b", "b1": "b"}
+    chosen = image_shards.frames_per_clip(speakers, most=30)
+
+    assert {name: count for name, count in chosen.items() if name[0] == "b"} == {"b0": 15, "b1": 15}
+    of_a = {name: count for name, count in chosen.items() if name[0] == "a"}
+    assert of_a == {"a00": 6, "a10": 6, "a20": 6, "a29": 6, "a39": 6}
+
+
+def test_small_or_unseen_faces_are_not_packed(faces):
+    picture, landmarks = faces[0]
+    unseen = np.full((3, 68, 3), np.nan)
+    small = cv2.resize(picture, None, fx=0.1, fy=0.1)
+
+    assert image_shards.pack_clip("a", "a", [picture] * 3, unseen, 3) is None
+    assert image_shards.pack_clip("a", "a", [small], landmarks[None] * 0.1, 3) is None
+
+
+@pytest.mark.parametrize("broken", ["text", "other", "short"])
+def test_a_file_that_is_no_shard_is_named(tmp_path, root, broken):
+    path = tmp_path / "dump" / "pictures_train_000.npz"
+    path.parent.mkdir()
+    if broken == "text":
+        path.write_text("no pictures")
+    elif broken == "other":
+        write_arrays(path, mel=np.zeros(3))
+    else:
+        with np.load(root / "dump" / path.name) as data:
+            arrays = dict(data)
+        write_arrays(path, **{**arrays, "landmarks": arrays["landmarks"][:3]})
+
+    with pytest.raises(InputError, match=r"pictures_train_000\.npz: "):
+        image_shards.read_shards(tmp_path, "train", "pictures")
+    with pytest.raises(InputError, match="--step pictures"):
+        image_shards.read_shards(tmp_path, "val", "pictures")
+
+
+def test_writing_fewer_shards_takes_the_old_ones_away(tmp_path, faces, monkeypatch):
+    stills = [image_shards.pack_still(str(i), *faces[0]) for i in range(3)]
+    monkeypatch.setattr(image_shards, "SHARD_BYTES", 1)
+    image_shards.write_shards(tmp_path, "train", "pictures", stills)
+    assert len(image_shards.shard_paths(tmp_path, "train", "pictures")) == 3
+
+    image_shards.write_shards(tmp_path, "train", "pictures", stills[:1])
+    assert image_shards.read_shards(tmp_path, "train", "pictures").names == ["0"]
+
+
+def test_packing_is_a_step_of_the_preparation(tmp_path, faces, capsys):
+    stills = tmp_path / "stills"
+    stills.mkdir()
+    cv2.imwrite(str(stills / "hopper.png"), faces[0][0])
+    cv2.imwrite(str(stills / "nobody.png"), np.full((64, 64, 3), 127, np.uint8))
+    (stills / "notes.txt").write_text("no picture")
+    arguments = ["--root_dir", str(tmp_path), "--step", "pictures", "--stills", str(stills)]
+
+    assert main_prepare_data.main([*arguments, "--jobs", "1"]) == 0
+    assert "nobody.png" in "".join(capsys.readouterr())
+    assert image_shards.read_shards(tmp_path, "train", "pictures").names == ["hopper"]

@@ -1,0 +1,49 @@
+"""Splits of speakers."""
+
+import pytest
+
+from src.data import splits
+from src.errors import InputError
+
+
+def test_held_out_speakers_are_in_one_split_only():
+    held_out = splits.HeldOut(frozenset({"a"}), frozenset({"b"}))
+    assert [held_out.split_of(s) for s in "abc"] == ["val", "test", "train"]
+
+
+def test_no_speaker_is_in_two_splits():
+    speakers = {f"clip{i}": f"who{i % 23}" for i in range(200)}
+    held_out = splits.draw_splits(speakers)
+    assert len(held_out.val) == len(held_out.test) == 2
+    where: dict[str, set[str]] = {}
+    for clip, speaker in speakers.items():
+        where.setdefault(speaker, set()).add(held_out.split_of(speaker, clip))
+    assert all(len(found) == 1 for found in where.values())
+    assert held_out == splits.draw_splits(dict(reversed(speakers.items())))
+
+
+def test_three_speakers_are_enough_and_two_are_split_by_clips(caplog):
+    held_out = splits.draw_splits({"a": "x", "b": "y", "c": "z"})
+    assert {len(held_out.val), len(held_out.test)} == {1}
+    assert not caplog.messages
+    held_out = splits.draw_splits({f"clip{i}": "one" for i in range(30)})
+    assert (len(held_out.val), len(held_out.test)) == (3, 3)
+    assert "clips are held out, not people" in caplog.text
+
+
+def test_what_was_decided_stays(tmp_path):
+    def never() -> dict[str, str]:
+        raise AssertionError("asked")
+
+    assert not splits.choose_splits(tmp_path, [], [], lambda: {"a": "a", "b": "a"}).test
+    first = splits.choose_splits(tmp_path, [], [], lambda: {n: n for n in "abcde"})
+    assert first.test
+    assert splits.choose_splits(tmp_path, [], [], never) == first
+    named = splits.choose_splits(tmp_path, ["q"], ["r"], never)
+    assert named == splits.HeldOut(frozenset("q"), frozenset("r"))
+    assert splits.choose_splits(tmp_path, [], [], never) == named
+    with pytest.raises(InputError, match="q cannot be in both"):
+        splits.choose_splits(tmp_path, ["q"], ["q"], never)
+    (tmp_path / "splits.json").write_text("[]")
+    with pytest.raises(InputError, match="splits.json: not the splits"):
+        splits.choose_splits(tmp_path, [], [], never)
