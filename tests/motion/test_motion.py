@@ -131,10 +131,10 @@ def test_calibration_of_a_long_voice_does_not_depend_on_where_a_segment_ends(
     face = pipeline["landmarks_normalised"]
     speech = windows(long_speech(features, 1200))
     settings = MotionSettings()
-    whole = default.content_displacement(small.content, speech, face, settings)
+    whole = default.content_displacement(small.content_branch, speech, face, settings)
     raw = whole - whole[0]
     for batch in (slice(0, 512), slice(700, 1200)):
-        part = default.content_displacement(small.content, speech[batch], face, settings)
+        part = default.content_displacement(small.content_branch, speech[batch], face, settings)
         np.testing.assert_allclose(part - part[0], raw[batch] - raw[batch][0], atol=1e-5)
 
 
@@ -145,20 +145,22 @@ def test_amplifiers_act_on_what_they_name(small, features, pipeline):
 
     def lips(x: float, y: float) -> np.ndarray:
         settings = MotionSettings(amp_lip_x=x, amp_lip_y=y)
-        return default.content_displacement(small.content, speech, face, settings)
+        return default.content_displacement(small.content_branch, speech, face, settings)
 
     one, more = lips(1, 1), lips(3, 0.5)
     np.testing.assert_allclose(more[:, 48:, 0], 3 * one[:, 48:, 0], rtol=1e-6)
     np.testing.assert_allclose(more[:, 48:, 1], 0.5 * one[:, 48:, 1], rtol=1e-6)
     np.testing.assert_array_equal(more[:, :48], one[:, :48])
-    still = default.speaker_displacement(small.speaker, speech, pipeline["speaker_embedding"], 0)
+    still = default.speaker_displacement(
+        small.speaker_branch, speech, pipeline["speaker_embedding"], 0
+    )
     assert not still.any()
 
 
 @needs_parity
 def test_speaker_branch_moves_the_head_but_not_the_lips_apart(small, features, pipeline):
     embedding = pipeline["speaker_embedding"]
-    moved = default.speaker_displacement(small.speaker, windows(features), embedding, 0.5)
+    moved = default.speaker_displacement(small.speaker_branch, windows(features), embedding, 0.5)
     for upper, lower in topology.OUTER_LIP_PAIRS + topology.INNER_LIP_PAIRS:
         gap = np.abs(moved[:, upper] - moved[:, lower]).max()
         assert gap < 0.02 * np.abs(moved).max()  # a hundredth of at most twice the motion
