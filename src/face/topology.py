@@ -63,13 +63,13 @@ RIGID_POINTS = [27, 28, 29, 30, 33, 36, 39, 42, 45]
 HEAD_POINTS = [0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]
 """The rigid points and those of the upper jaw line, which nearly move with the skull."""
 
-UPPER_OUTER_LIP = (48, 49, 50, 51, 52, 53, 54)
-LOWER_OUTER_LIP = (54, 55, 56, 57, 58, 59, 48)
-UPPER_INNER_LIP = (60, 61, 62, 63, 64)
-LOWER_INNER_LIP = (64, 65, 66, 67, 60)
+UPPER_OUTER_LIP = [48, 49, 50, 51, 52, 53, 54]
+LOWER_OUTER_LIP = [54, 55, 56, 57, 58, 59, 48]
+UPPER_INNER_LIP = [60, 61, 62, 63, 64]
+LOWER_INNER_LIP = [64, 65, 66, 67, 60]
 """Edges of the lips from corner to corner."""
 
-EYELID_EDGES = (((36, 37, 38, 39), (36, 41, 40, 39)), ((42, 43, 44, 45), (42, 47, 46, 45)))
+EYELID_EDGES = (([36, 37, 38, 39], [36, 41, 40, 39]), ([42, 43, 44, 45], [42, 47, 46, 45]))
 """Upper and lower edge of the right and the left eye, in the direction of x in an image."""
 
 LANDMARK_CURVES = (

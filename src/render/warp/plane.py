@@ -1,17 +1,89 @@
-"""Small geometry of the picture's plane: curves, affine maps, masks and boxes.
+"""Geometry in the image plane: curves, axes, affine maps, masks and boxes.
 
-Points are (..., 2) pixels x, y; an affine map is a 2x3 matrix, as in OpenCV.
+Points are (..., 2) pixels x, y. Affine maps are (3, 3) matrices, of which the product `a @ b`
+applies b first.
 """
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-LUMINANCE_SHARES = (0.114, 0.587, 0.299)
-LUMINANCE = np.array(LUMINANCE_SHARES, np.float32)
-"""Shares of blue, green and red in brightness (ITU-R BT.601)."""
+LUMINANCE = np.array((0.114, 0.587, 0.299), np.float32)
+"""Weights of blue, green and red in luminance (ITU-R BT.601)."""
 
-Box = tuple[int, int, int, int]
-"""Whole pixels: left, top, right, bottom; the last two lie outside."""
+
+class Box(NamedTuple):
+    """Whole pixels of an image; right and bottom lie outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @classmethod
+    def of(cls, image: np.ndarray) -> "Box":
+        """The box of a whole image (H, W, ...)."""
+        return cls(0, 0, image.shape[1], image.shape[0])
+
+    @classmethod
+    def around(cls, points: np.ndarray, margin: float, within: "Box") -> "Box":
+        """The pixels of `within` around points (N, 2), with a margin; may be empty."""
+        low, high = np.floor(points.min(0) - margin), np.ceil(points.max(0) + margin) + 1
+        corners = [np.clip(corner, within[:2], within[2:]).astype(int) for corner in (low, high)]
+        return cls(*corners[0].tolist(), *corners[1].tolist())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.right - self.left, self.bottom - self.top
+
+    def slices(self, outer: "Box") -> tuple[slice, slice]:
+        """Rows and columns of this box in an array that covers `outer`."""
+        x, y = outer[:2]
+        return slice(self.top - y, self.bottom - y), slice(self.left - x, self.right - x)
+
+    def pixels(self) -> np.ndarray:
+        """Coordinates (H, W, 2) float32 of the pixels."""
+        x = np.arange(self.left, self.right, dtype=np.float32)
+        y = np.arange(self.top, self.bottom, dtype=np.float32)
+        return np.stack(np.meshgrid(x, y), -1)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Axes of a part of the face, and the unit of length in which it is measured."""
+
+    origin: np.ndarray  # (2,) pixels
+    directions: np.ndarray  # (2, 2) unit vectors of x and y
+    unit: float  # pixels
+
+    @classmethod
+    def along(cls, start: np.ndarray, end: np.ndarray) -> "Axes":
+        """Origin at `start`, x towards `end`, y down in an upright face, their distance as unit."""
+        across = end - start
+        length = max(float(np.linalg.norm(across)), 1e-6)
+        x, y = across / length
+        return cls(start, np.array([(x, y), (-y, x)]), length)
+
+    @property
+    def down(self) -> np.ndarray:
+        """Unit vector (2,) of y."""
+        return self.directions[1]
+
+    def local(self, points: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) to units along the axes."""
+        return (points - self.origin) @ self.directions.T / self.unit
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """Units along the axes (..., 2) to pixels."""
+        return points @ self.directions * self.unit + self.origin
+
+
+def mouth_axes(landmarks: np.ndarray) -> Axes:
+    """Axes from the subject's right corner of the mouth to the left one."""
+    return Axes.along(landmarks[48], landmarks[54])
 
 
 def smoothstep(value: np.ndarray) -> np.ndarray:
@@ -33,72 +105,27 @@ def curve(points: np.ndarray, per_segment: int) -> np.ndarray:
     return np.concatenate([samples.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
-def axes_along(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, float]:
-    """Axes (2, 2), rows x from start to end and y across (down in a picture); their distance."""
-    across = end - start
-    length = max(float(np.linalg.norm(across)), 1e-6)
-    x, y = across / length
-    return np.array([(x, y), (-y, x)]), length
+def affine(linear: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """The affine map `linear @ point + shift`."""
+    return np.vstack([np.column_stack([linear, shift]), (0, 0, 1)])
 
 
-def invert(affine: np.ndarray) -> np.ndarray:
-    """Inverse of an affine map."""
-    linear = np.linalg.inv(affine[:, :2])
-    return np.column_stack([linear, -linear @ affine[:, 2]])
-
-
-def apply(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points through an affine map."""
-    return points @ affine[:, :2].T + affine[:, 2]
-
-
-def shifted(by: np.ndarray) -> np.ndarray:
+def translation(shift: np.ndarray) -> np.ndarray:
     """The affine map that adds a vector (2,)."""
-    return np.column_stack([np.eye(2), by])
+    return affine(np.eye(2), shift)
 
 
-def chain(*affine: np.ndarray) -> np.ndarray:
-    """Product of affine maps, the last one applied first."""
-    product = np.eye(3)
-    for one in affine:
-        product = product @ np.vstack([one, (0, 0, 1)])
-    return product[:2]
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map points (..., 2) by an affine map (2 or 3, 3)."""
+    return points @ matrix[:2, :2].T + matrix[:2, 2]
 
 
-def filled(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Antialiased mask (H, W) float32 0-1 of a polygon (N, 2) in a picture of (width, height)."""
-    # OpenCV antialiases 8-bit pictures only.
+def polygon_mask(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Antialiased mask (H, W) float32 0-1 of a polygon (N, 2) in an image of (width, height)."""
+    # OpenCV antialiases 8-bit images only.
     mask = np.zeros((size[1], size[0]), np.uint8)
     cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     return mask.astype(np.float32) / 255
-
-
-def clipped_box(low: np.ndarray, high: np.ndarray, bounds: Box) -> Box:
-    """The pixels of `bounds` between two corners; empty boxes have right = left or bottom = top."""
-    least, most = bounds[:2], bounds[2:]
-    left, top = np.clip(np.floor(low), least, most).astype(int)
-    right, bottom = np.clip(np.ceil(high) + 1, least, most).astype(int)
-    return int(left), int(top), int(right), int(bottom)
-
-
-def part(box: Box, within: Box) -> tuple[slice, slice]:
-    """Rows and columns of `box` in an array that covers `within`."""
-    return (
-        slice(box[1] - within[1], box[3] - within[1]),
-        slice(box[0] - within[0], box[2] - within[0]),
-    )
-
-
-def pixel_grid(box: Box) -> np.ndarray:
-    """Coordinates (H, W, 2) float32 of a box's pixels."""
-    x = np.arange(box[0], box[2], dtype=np.float32)
-    y = np.arange(box[1], box[3], dtype=np.float32)
-    return np.stack(np.meshgrid(x, y), -1)
-
-
-def whole(picture: np.ndarray) -> Box:
-    """The box of a whole picture (H, W, ...)."""
-    return 0, 0, picture.shape[1], picture.shape[0]
 
 
 def sample(image: np.ndarray, source: np.ndarray, interpolation: int) -> np.ndarray:
@@ -106,7 +133,8 @@ def sample(image: np.ndarray, source: np.ndarray, interpolation: int) -> np.ndar
     return cv2.remap(image, source, None, interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
-def pixels_near(picture: np.ndarray, place: np.ndarray, radius: float) -> np.ndarray:
-    """Pixels (N, C) of the square of this radius round a place, cut at the picture's border."""
-    left, top, right, bottom = clipped_box(place - radius, place + radius, whole(picture))
-    return picture[top:bottom, left:right].reshape(-1, picture.shape[2])
+def pixels_near(image: np.ndarray, place: np.ndarray, radius: float) -> np.ndarray:
+    """Pixels (N, C) of an image in the square of this radius around a place (2,)."""
+    whole = Box.of(image)
+    near = image[Box.around(place[None], radius, whole).slices(whole)]
+    return near.reshape(-1, image.shape[2])
