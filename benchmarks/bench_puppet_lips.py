@@ -3,10 +3,10 @@
     python benchmarks/bench_puppet_lips.py
     python benchmarks/bench_puppet_lips.py maestro puppets/wilk.png --sentences 10 --amp_lip_y 3
 
-Needs flite, which speaks sentences with its voice slt (no embedded network has heard it) and tells
-when each phone sounds. Open/shut AUC is the probability that the widest gap in an open vowel is
-wider than the least one in a p, b or m; gaps are those of the landmarks of the video's frames,
-between points 62 and 66.
+Needs flite, which synthesises sentences in its voice slt (not in the training data of the embedded
+networks) with the time of each phone. Open/shut AUC is the probability that the widest gap in an
+open vowel is wider than the smallest one in a p, b or m; gaps are those between landmarks 62 and 66
+in the video's frames.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from src.puppets.motion import finish, opening_gain, repaired, resting_face  # n
 from src.speech.features import Recording, speech_features  # noqa: E402
 
 CARTOONS = ROOT / "examples_cartoon"
-OURS = ("maestro", "captain", "clara", "yuki", "leo", "count")
-TEXTS = 77  # the seed of the sentences
+BUNDLED = ("maestro", "captain", "clara", "yuki", "leo", "count")
+TEXTS = 77  # seed of the sentences
 
 
 def main() -> None:
@@ -42,7 +42,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("puppets", nargs="*", default=OURS, metavar="PUPPET", help="(those of examples_cartoon/)")
+    add(
+        "puppets", nargs="*", default=BUNDLED, metavar="PUPPET", help="(those of examples_cartoon/)"
+    )
     add("--sentences", type=int, default=30, help="(%(default)s)")
     add("--amp_lip_y", type=float, default=MotionSettings().amp_lip_y, help="(%(default)s)")
     options = parser.parse_args()
@@ -58,7 +60,7 @@ def main() -> None:
         puppet = repaired(read_puppet(find_image(name, CARTOONS)))
         face = resting_face(puppet, networks.standard_face[:, 2])
         mouth = np.linalg.norm(puppet.landmarks[54] - puppet.landmarks[48])
-        opened, shut = [], []
+        vowels, closures = [], []
         for speech, features in spoken:
             predicted = pipeline.moving_face(
                 features,
@@ -70,15 +72,15 @@ def main() -> None:
             count = pipeline.frame_count(len(speech.wav) / SAMPLE_RATE, pipeline.FPS)
             video = pipeline.sample_landmarks(landmarks, pipeline.FPS, count)
             gap = np.linalg.norm(video[:, 66, :2] - video[:, 62, :2], axis=1)
-            widest, least = interpolated_extremes(gap, pipeline.FPS, speech.phones)
-            opened += widest
-            shut += least
-        vowel = np.median(opened)
-        closed = np.mean(np.array(shut) < 0.1 * vowel)
-        auc = open_shut_auc(opened, shut)
+            widest, smallest = interpolated_extremes(gap, pipeline.FPS, speech.phones)
+            vowels += widest
+            closures += smallest
+        vowel = np.median(vowels)
+        closed = np.mean(np.array(closures) < 0.1 * vowel)
+        auc = open_shut_auc(vowels, closures)
         print(
             f"{puppet.name:15} {auc:6.3f}   {vowel / mouth:4.0%} of mouth   "
-            f"{np.median(shut) / vowel:5.1%} of that   {closed:4.0%} of them",
+            f"{np.median(closures) / vowel:5.1%} of that   {closed:4.0%} of them",
             flush=True,
         )
 

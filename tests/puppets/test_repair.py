@@ -33,8 +33,8 @@ def test_a_mouth_without_lips_closes_to_its_outline(tmp_path):
     assert (column.min(0) < 60).all()  # the line is there
     assert column.max() < 215  # and nothing of the white inside
     # A mouth that closes already was marked on purpose.
-    drawn = create.new_puppet("line", image, face, DEPTH, inner_lip=True)
-    np.testing.assert_array_equal(repaired(drawn).landmarks, face)
+    closed = create.new_puppet("line", image, face, DEPTH, inner_lip=True)
+    np.testing.assert_array_equal(repaired(closed).landmarks, face)
 
 
 def test_a_closed_face_of_another_image_is_recomputed(clown, caplog):
