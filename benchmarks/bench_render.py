@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop  # noqa: E402  (no package)
+from src.face.topology import LOWER_LIP  # noqa: E402
 from src.models.config import TranslationConfig  # noqa: E402
 from src.models.folding import for_inference  # noqa: E402
 from src.models.image_translation import (  # noqa: E402
@@ -75,8 +76,7 @@ def motion(landmarks: np.ndarray, frames: int) -> np.ndarray:
     phase = 2 * np.pi * np.arange(frames)[:, None] / 40
     moved = np.repeat(landmarks[None], frames, 0)
     moved += 0.03 * width * np.stack([np.sin(phase / 3), np.sin(phase)], -1)
-    lower_lip = [*range(55, 60), 65, 66, 67]
-    moved[:, lower_lip, 1] += 0.03 * width * np.sin(3 * phase)
+    moved[:, LOWER_LIP, 1] += 0.03 * width * np.sin(3 * phase)
     return moved
 
 

@@ -174,7 +174,7 @@ def write_dumps(
         write_clips(root, split, rows, name)
         if head_motion:
             # The published third dump of the speaker-aware branch: lists of arrays, one per clip.
-            lists = {key: [getattr(c, key) for c in poses[split]] for key in HeadPoses.FIELDS}
+            lists = {key: [getattr(c, key) for c in poses[split]] for key in HeadPoses._fields}
             write_pickle(root / "dump" / f"{name}_{split}_gaze.pickle", lists)
         seconds = sum(len(row.features) for row in rows) / FRAME_RATE
         _log.info("%s: %d clips, %.0f minutes", split, len(rows), seconds / 60)

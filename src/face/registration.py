@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -107,11 +106,8 @@ def static_face(registered: np.ndarray) -> np.ndarray:
     return registered[np.argsort(area)[:STATIC_FRAMES]].mean(0)
 
 
-@dataclass(frozen=True)
-class HeadPoses:
+class HeadPoses(NamedTuple):
     """Head poses of a clip, named as in the published dumps."""
-
-    FIELDS: ClassVar = ("rot_trans", "rot_quat", "anchor_t_shape")
 
     rot_trans: np.ndarray  # (T, 3, 4): maps points (x, y, z, 1) of the registered face to the clip
     rot_quat: np.ndarray  # (T, 4): its rotation as a unit quaternion (w, x, y, z), w >= 0
@@ -119,7 +115,7 @@ class HeadPoses:
 
     def first(self, frames: int) -> HeadPoses:
         """The beginning of the clip."""
-        return HeadPoses(*(getattr(self, key)[:frames] for key in self.FIELDS))
+        return HeadPoses(*(array[:frames] for array in self))
 
 
 def head_poses(posed: np.ndarray, standard: np.ndarray) -> HeadPoses:

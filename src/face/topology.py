@@ -85,22 +85,19 @@ LANDMARK_CURVES = (
 """(name, points, closed) of the curves that are drawn, along which points are neighbours."""
 
 
-def curve_neighbours() -> tuple[tuple[int, int], ...]:
-    """The two neighbours of each of the 68 points along its curve, in the order of the points.
+def curve_neighbours() -> np.ndarray:
+    """(68, 2) indices of the two neighbours of each point along its curve.
 
     An end of an open curve has one neighbour, which is given twice: it is the mean of the two.
     """
-    neighbours = []
-    for _, points, closed in LANDMARK_CURVES:
-        first, last = points.start, points.stop - 1
-        for point in range(first, last + 1):
-            before, after = point - 1, point + 1
-            if point == first:
-                before = last if closed else after
-            elif point == last:
-                after = first if closed else before
-            neighbours.append((before, after))
-    return tuple(neighbours)
+    neighbours = np.empty((LANDMARK_COUNT, 2), int)
+    for _, curve, closed in LANDMARK_CURVES:
+        points = np.arange(curve.start, curve.stop)
+        neighbours[curve] = np.column_stack([np.roll(points, 1), np.roll(points, -1)])
+        if not closed:
+            neighbours[points[0]] = points[1]
+            neighbours[points[-1]] = points[-2]
+    return neighbours
 
 
 def mirror_order() -> np.ndarray:

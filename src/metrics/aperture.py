@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.face.topology import OUTER_EYE_CORNERS
+from src.face.geometry import central_lip_gap
+from src.face.topology import CENTRAL_INNER_LIPS, OUTER_EYE_CORNERS
 
 MEASURE_RATE = 25.0
 """Frames per second at which motion is compared."""
 
 MAX_LAG = 2  # frames either way
-
-UPPER_LIP, LOWER_LIP = 62, 66
-"""Middle of the inner lips."""
 
 
 def aperture(landmarks: np.ndarray) -> np.ndarray:
@@ -21,14 +19,14 @@ def aperture(landmarks: np.ndarray) -> np.ndarray:
     Independent of the face's size, position and roll.
     """
     points = landmarks[..., :2]
-    gap = np.linalg.norm(points[..., LOWER_LIP, :] - points[..., UPPER_LIP, :], axis=-1)
+    upper, lower = CENTRAL_INNER_LIPS
+    gap = np.linalg.norm(points[..., lower, :] - points[..., upper, :], axis=-1)
     return gap / _eye_distance(points)
 
 
 def signed_aperture(landmarks: np.ndarray) -> np.ndarray:
     """`aperture` of upright faces (T, 68, >=2): (T,), negative where the lips have crossed."""
-    gap = landmarks[..., LOWER_LIP, 1] - landmarks[..., UPPER_LIP, 1]
-    return gap / _eye_distance(landmarks[..., :2])
+    return central_lip_gap(landmarks) / _eye_distance(landmarks[..., :2])
 
 
 def _eye_distance(points: np.ndarray) -> np.ndarray:

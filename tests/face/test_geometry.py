@@ -23,7 +23,7 @@ def test_curves_cover_every_point_once():
 
 
 def test_neighbours_are_the_two_along_the_curve_and_one_twice_at_an_open_end():
-    neighbours = topology.curve_neighbours()
+    neighbours = [tuple(pair) for pair in topology.curve_neighbours().tolist()]
     assert len(neighbours) == 68
     assert neighbours[0] == (1, 1) and neighbours[16] == (15, 15) and neighbours[8] == (7, 9)
     assert neighbours[36] == (41, 37) and neighbours[59] == (58, 48) and neighbours[67] == (66, 60)

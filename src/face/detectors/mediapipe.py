@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
+from src.face.crop import pixels
 from src.face.topology import mirror_order
 from thirdparty import face_mesh
 from thirdparty.face_mesh import FaceBox
@@ -28,7 +29,7 @@ CONFIDENT = 0.5
 DOUBTFUL = 0.2
 CONFIDENT_IN_TILE = 0.7
 
-SAME_FACE_OVERLAP = 0.3  # least intersection over union of boxes of one face
+SAME_FACE_OVERLAP = 0.3  # intersection over union above which two boxes are of one face
 SAME_FACE_DISTANCE = 0.1  # largest mean distance of landmarks of one face, in widths of the face
 
 log = logging.getLogger(__name__)
@@ -140,21 +141,19 @@ def _detect_in_boxes(
     confidence: float = CONFIDENT,
 ) -> list[np.ndarray]:
     """Landmarks (68, 3) in those boxes where the mesh finds a face with this confidence, too."""
-    distinct: list[FaceBox] = []
-    for box in boxes:
-        if all(_overlap(box, other) < SAME_FACE_OVERLAP for other in distinct):
-            distinct.append(box)
-    if not distinct:
+    scores = [box.score for box in boxes]
+    distinct = cv2.dnn.NMSBoxes([box[:4] for box in boxes], scores, 0.0, SAME_FACE_OVERLAP)
+    if not len(distinct):
         return []
     faces = []
     with face_mesh.FaceMesh(most_faces=4, confidence=confidence) as mesh:
-        for box in distinct:
+        for box in (boxes[index] for index in distinct):
             centre = np.array([box.x + box.width / 2, box.y + box.height / 2])
             for margin, blur in views:
                 side = max(4, round(margin * max(box.width, box.height)))
                 corner = np.round(centre - side / 2).astype(int)
                 scale = VIEW_SIDE / side
-                view = _resize(_cut_square(image, corner, side), scale)
+                view = _resize(pixels(image, corner, corner + side), scale)
                 face = _central_face(mesh, cv2.GaussianBlur(view, (0, 0), blur) if blur else view)
                 if face is not None:
                     face /= scale
@@ -187,22 +186,6 @@ def _central_face(mesh: face_mesh.FaceMesh, view: np.ndarray) -> np.ndarray | No
         if distance < SAME_FACE_DISTANCE * np.ptp(face[:, 0]):
             return (face + mirrored) / 2
     return found[0] if found else None
-
-
-def _overlap(a: FaceBox, b: FaceBox) -> float:
-    """Intersection over union of two boxes."""
-    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
-    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (a.width * a.height + b.width * b.height - shared)
-
-
-def _cut_square(image: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
-    """Square of whole pixels at `corner` (x, y); the border is repeated outside the image."""
-    height, width = image.shape[:2]
-    rows = np.clip(np.arange(corner[1], corner[1] + side), 0, height - 1)
-    columns = np.clip(np.arange(corner[0], corner[0] + side), 0, width - 1)
-    return image[rows][:, columns]
 
 
 def _resize(image: np.ndarray, scale: float) -> np.ndarray:
