@@ -269,9 +269,9 @@ def read_speakers(names: list[str]) -> dict[str, np.ndarray | None]:
 def read_portrait(jpg: Path, options: argparse.Namespace) -> Portrait:
     """The picture and its 68 points at the video's size."""
     from src.animate import prepare_portrait, read_landmarks
-    from src.io.image import flatten, read_picture
+    from src.io.image import flatten, read_image
 
-    picture = flatten(read_picture(jpg))
+    picture = flatten(read_image(jpg))
     if options.landmarks is not None:
         landmarks = read_landmarks(Path(options.landmarks), picture)
     else:

@@ -193,7 +193,7 @@ def factor_of(options: argparse.Namespace, name: str) -> float:
 
 def judge_videos(options: argparse.Namespace, handed_on: list[str]) -> None:
     from src.io.files import check_writable
-    from src.io.image import flatten, read_picture
+    from src.io.image import flatten, read_image
     from src.metrics import cases as judged
     from src.metrics import rendering, video_report
 
@@ -205,7 +205,7 @@ def judge_videos(options: argparse.Namespace, handed_on: list[str]) -> None:
     if options.speakers:
         cases += judged.clip_cases(root, options.speakers, options.videos)
     if options.voices:
-        portrait = flatten(read_picture(options.portrait))
+        portrait = flatten(read_image(options.portrait))
         cases += judged.speech_cases(root, options.voices, portrait, options.most_synthetic)
     if not cases:
         raise InputError("--speakers and --voices: both are empty, so there is nothing to judge")

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
     import cv2
 
     from src.io.files import check_writable
-    from src.io.image import read_picture
+    from src.io.image import read_image
     from src.models.loading import load_standard_face
     from src.puppets import create, released
     from src.puppets.cutout import cut_out
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
             raise InputError(f"{path}: exists; give --out_dir another folder, or --overwrite")
         check_writable(path)
 
-    image = read_picture(source)
+    image = read_image(source)
     standard_face = load_standard_face(CHECKPOINTS)
     if given is not None:
         landmarks = read_landmarks(given)

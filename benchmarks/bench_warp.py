@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from src.face.topology import INNER_LIPS  # noqa: E402
-from src.io.image import flatten, read_picture  # noqa: E402
+from src.io.image import flatten, read_image  # noqa: E402
 from src.models.loading import load_standard_face  # noqa: E402
 from src.puppets.create import new_puppet  # noqa: E402
 from src.puppets.files import find_background, read_puppet  # noqa: E402
@@ -53,7 +53,7 @@ def sized_puppet(name: str, width: int, height: int) -> tuple[Puppet, np.ndarray
     """A bundled puppet and its background at another size, triangulated anew."""
     path = CARTOONS / f"{name}.png"
     drawn = read_puppet(path)
-    behind = flatten(read_picture(find_background(path)))
+    behind = flatten(read_image(find_background(path)))
     pictures = [
         cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         for image in (drawn.image, behind)

@@ -50,10 +50,10 @@ def short_voice(tmp_path_factory) -> Path:
 def face_file(tmp_path_factory) -> Path:
     """The bundled portrait's landmarks, so that a test need not detect them again."""
     from src.face.detection import detect_landmarks
-    from src.io.image import read_picture
+    from src.io.image import read_image
 
     path = tmp_path_factory.mktemp("face") / "face.npy"
-    np.save(path, detect_landmarks(read_picture(PORTRAIT), "mediapipe"))
+    np.save(path, detect_landmarks(read_image(PORTRAIT), "mediapipe"))
     return path
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import main_gen_new_puppet
-from src.io.image import read_picture
+from src.io.image import read_image
 from src.puppets.files import read_puppet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ def test_points_from_a_file_are_used_as_they_are(tmp_path):
 
 @needs_weights
 def test_cut_out_puppets_are_png(tmp_path):
-    figure = read_picture(CARTOONS / "count.png")
+    figure = read_image(CARTOONS / "count.png")
     alpha = figure[..., 3:] / 255
     flat = (figure[..., :3] * alpha + 240 * (1 - alpha)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "flat.bmp"), flat)

@@ -23,7 +23,7 @@ from src.errors import InputError
 from src.face.crop import FaceCrop, cut, face_crop
 from src.face.detection import detect_landmarks
 from src.io.files import read_arrays, write_arrays
-from src.io.image import flatten, read_picture
+from src.io.image import flatten, read_image
 from src.io.video import read_frames
 from src.models.dimensions import IMAGE_SIZE, LANDMARK_COUNT
 
@@ -137,7 +137,7 @@ def _pack_one(job: tuple[Path, Path | None, str, int]) -> PackedClip | str:
     path, tracked, speaker, count = job
     try:
         if tracked is None:
-            image = flatten(read_picture(path))
+            image = flatten(read_image(path))
             return pack_still(path.stem, image, detect_landmarks(image, name=str(path)))
         clip = read_clip(tracked)
         if problem := face_problem(clip):

@@ -1,139 +1,124 @@
-"""Reading pictures as they come: any format, depth and orientation."""
+"""Reading of images: any format, bit depth and orientation."""
 
-import struct
+from __future__ import annotations
+
+import io
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from src.errors import InputError
 from thirdparty.quiet import quiet_stderr
 
-# Pixels. A hundred megapixels are 300 MB as BGR; whole rooms of a gigabyte are not worth one face.
-LARGEST_PICTURE = 120_000_000
+LARGEST_IMAGE = 120_000_000  # pixels, 360 MB as BGR
 
-_JPEG_START = b"\xff\xd8\xff"
-_JPEG_SCAN = b"\xff\xda"
-_JPEG_END = b"\xff\xd9"
-_JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_PNG_START = b"\x89PNG\r\n\x1a\n"
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "JPEG2000", "AVIF", "PPM", "SUN")
+"""Formats that Pillow decodes here, not by the file's name but by its content."""
+
+TIFF_HEADERS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def flatten(picture: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3 or 4) uint8 as BGR, over white where it is transparent."""
-    if picture.shape[2] == 3:
-        return picture
-    share = picture[:, :, 3:].astype(np.float32) / 255
-    return np.round(picture[:, :, :3] * share + 255 * (1 - share)).astype(np.uint8)
+def flatten(image: np.ndarray) -> np.ndarray:
+    """Blend an image (H, W, 3 or 4) uint8 BGR(A) over white where it is transparent."""
+    if image.shape[2] == 3:
+        return image
+    alpha = image[:, :, 3:].astype(np.float32) / 255
+    return np.round(image[:, :, :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
 
-def read_picture(path: str | Path) -> np.ndarray:
-    """The picture in a file, upright.
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image file, upright.
 
-    Any format that OpenCV decodes. Greyscale becomes colour, 16-bit and floating-point pictures
-    (1.0 is white) become 8-bit, the EXIF orientation is applied.
+    Greyscale becomes colour, 16-bit and floating-point images (1.0 is white) become 8-bit, the
+    EXIF orientation is applied. Of an animation the first frame is read.
 
     Returns:
-        (H, W, 3) uint8 BGR, or (H, W, 4) BGRA where the file has an alpha channel.
+        (H, W, 3) uint8 BGR, or (H, W, 4) BGRA if the file has an alpha channel.
 
     Raises:
-        InputError: the file is missing, empty, truncated, no picture or absurdly large.
+        InputError: the file is missing, empty, truncated, no image, or has too many pixels.
     """
     data = _read_bytes(Path(path))
-    if _is_truncated(data):
-        raise InputError(f"{path}: the picture is truncated, the end of the file is missing")
-    width, height = _stated_size(data)
-    if width * height > LARGEST_PICTURE:
-        raise _too_large(path, width, height)
-
-    encoded = np.frombuffer(data, np.uint8)
     try:
-        with quiet_stderr():
-            picture = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-            # Only this mode turns the picture upright, and it drops alpha.
-            upright = cv2.imdecode(encoded, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
-    except cv2.error as problem:
-        reason = (problem.err or "").strip() or "OpenCV refuses it"
-        raise InputError(f"{path}: the picture cannot be decoded ({reason})") from problem
-    if picture is None or upright is None:
-        raise InputError(f"{path}: not a picture, or a damaged one")
-    if picture.shape[0] * picture.shape[1] > LARGEST_PICTURE:
-        raise _too_large(path, picture.shape[1], picture.shape[0])
+        image = _decode_tiff(data) if data.startswith(TIFF_HEADERS) else _decode(data)
+    except (_TooLargeError, Image.DecompressionBombError):
+        raise InputError(
+            f"{path}: too many pixels (at most {LARGEST_IMAGE // 1_000_000} megapixels), please "
+            "scale the image down"
+        ) from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: not an image, or a damaged one") from None
+    except Exception as error:  # damaged bytes can raise anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path}: the image is truncated or damaged ({reason})") from None
+    return np.ascontiguousarray(image)
 
-    has_alpha = picture.ndim == 3 and picture.shape[2] == 4
-    picture = _turned_like(picture, upright) if has_alpha else upright
-    picture = _as_8_bit(picture, path)
-    if picture.ndim == 2 or picture.shape[2] == 1:
-        picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-    return np.ascontiguousarray(picture)
+
+class _TooLargeError(Exception):
+    """An image has more than `LARGEST_IMAGE` pixels."""
 
 
 def _read_bytes(path: Path) -> bytes:
     if path.is_dir():
-        raise InputError(f"{path}: this is a folder, not a picture")
+        raise InputError(f"{path}: this is a folder, not an image")
     try:
         data = path.read_bytes()
-    except FileNotFoundError as problem:
-        raise InputError(f"{path}: no such picture") from problem
-    except OSError as problem:
-        raise InputError(f"{path}: cannot be read ({problem.strerror})") from problem
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if not data:
         raise InputError(f"{path}: the file is empty")
     return data
 
 
-def _is_truncated(data: bytes) -> bool:
-    """Whether a JPEG, PNG or WebP stops early; OpenCV would fill the rest with grey."""
-    if data.startswith(_JPEG_START):
-        # These two bytes cannot occur inside a scan, and a thumbnail's come before the last scan.
-        return data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN)
-    if data.startswith(_PNG_START):
-        return b"IEND" not in data[-1024:] and b"IEND\xaeB`\x82" not in data
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return False
+def _decode(data: bytes) -> np.ndarray:
+    """Decode any of `FORMATS` to BGR or BGRA."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about metadata and large images
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_size(*image.size)
+            image.load()
+            try:
+                upright = ImageOps.exif_transpose(image)
+            except Exception:  # damaged metadata do not make an image useless
+                upright = image
+        if upright.mode.startswith(("I", "F")):
+            return _as_8_bit_bgr(np.asarray(upright))
+        if upright.has_transparency_data:
+            return np.asarray(upright.convert("RGBA"))[:, :, [2, 1, 0, 3]]
+        return np.asarray(upright.convert("RGB"))[:, :, ::-1]
 
 
-def _stated_size(data: bytes) -> tuple[int, int]:
-    """Width and height from the header of a JPEG or PNG, not decoded; else (0, 0)."""
-    if data.startswith(_PNG_START) and len(data) >= 24:
-        return struct.unpack(">II", data[16:24])
-    if data.startswith(_JPEG_START):
-        at = 2
-        while at + 9 <= len(data) and data[at] == 0xFF:
-            marker = data[at + 1]
-            if marker in _JPEG_FRAME_MARKERS:
-                height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-                return width, height
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return 0, 0
+def _decode_tiff(data: bytes) -> np.ndarray:
+    """Decode a TIFF with OpenCV, which knows more of its kinds than Pillow and turns it upright."""
+    is_big_tiff = b"+" in data[:4]
+    tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if is_big_tiff else 8])
+    file = io.BytesIO(data)
+    file.seek(tags.next)
+    tags.load(file)
+    _check_size(int(tags[TiffImagePlugin.IMAGEWIDTH]), int(tags[TiffImagePlugin.IMAGELENGTH]))
+    with quiet_stderr():
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise UnidentifiedImageError
+    return _as_8_bit_bgr(image)
 
 
-def _too_large(path: str | Path, width: int, height: int) -> InputError:
-    return InputError(
-        f"{path}: {width} x {height} pixels are too many "
-        f"(at most {LARGEST_PICTURE // 1_000_000} megapixels), please scale the picture down"
-    )
+def _check_size(width: int, height: int) -> None:
+    if width * height > LARGEST_IMAGE:
+        raise _TooLargeError
 
 
-def _turned_like(picture: np.ndarray, upright: np.ndarray) -> np.ndarray:
-    """A BGRA picture turned or mirrored into the orientation of its upright BGR twin."""
-    colour = picture[:, :, :3]
-    for mirrored in (False, True):
-        for quarter_turns in range(4):
-            candidate = np.rot90(colour[:, ::-1] if mirrored else colour, quarter_turns)
-            if candidate.shape == upright.shape and np.array_equal(candidate, upright):
-                whole = picture[:, ::-1] if mirrored else picture
-                return np.rot90(whole, quarter_turns)
-    return picture
-
-
-def _as_8_bit(picture: np.ndarray, path: str | Path) -> np.ndarray:
-    if picture.dtype == np.uint8:
-        return picture
-    if picture.dtype == np.uint16:
-        return np.round(picture / np.float32(257)).astype(np.uint8)
-    if picture.dtype in (np.float32, np.float64):
-        shades = np.nan_to_num(picture, nan=0.0, posinf=1.0, neginf=0.0)
-        return np.round(np.clip(shades, 0.0, 1.0) * 255.0).astype(np.uint8)
-    raise InputError(f"{path}: pictures of {picture.dtype} samples are not supported")
+def _as_8_bit_bgr(image: np.ndarray) -> np.ndarray:
+    """Convert grey (H, W) or BGR(A) of any depth to uint8 BGR(A)."""
+    if image.dtype.kind == "f":
+        image = np.nan_to_num(image, nan=0.0, posinf=1.0, neginf=0.0)
+        image = np.round(np.clip(image, 0.0, 1.0) * 255.0)
+    elif image.dtype != np.uint8:  # 16 bits, which Pillow may hold in 32
+        image = np.round(np.clip(image, 0, 65535) / np.float32(257))
+    image = image.astype(np.uint8)
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image

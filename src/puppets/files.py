@@ -80,9 +80,9 @@ def read_puppet(path: Path, inner_lip: bool = False) -> Puppet:
     Raises:
         InputError: a file is missing or does not fit.
     """
-    from src.io.image import read_picture
+    from src.io.image import read_image
 
-    image = read_picture(path)
+    image = read_image(path)
     height, width = image.shape[:2]
     landmarks = read_table(puppet_file(path, OPEN_MOUTH), 3, LANDMARK_COUNT)[:, :2]
     closed_face = read_table(puppet_file(path, CLOSED_MOUTH), 3, LANDMARK_COUNT)
@@ -121,9 +121,9 @@ def read_background(path: Path, puppet: Puppet) -> np.ndarray:
     Raises:
         InputError: not an image, or of another size.
     """
-    from src.io.image import flatten, read_picture
+    from src.io.image import flatten, read_image
 
-    background = flatten(read_picture(path))
+    background = flatten(read_image(path))
     height, width = puppet.image.shape[:2]
     if background.shape[:2] != (height, width):
         raise InputError(

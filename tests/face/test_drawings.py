@@ -7,7 +7,7 @@ import pytest
 
 from src.face.contours import fit_inner_lips
 from src.face.drawings import detect_drawn_face
-from src.io.image import read_picture
+from src.io.image import read_image
 from src.puppets.files import read_puppet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")
 )
 def test_official_puppets_are_found_where_the_release_has_them(name, most, without_lips):
     path = SHARED / "puppets" / name
-    official, picture = read_puppet(path).landmarks, read_picture(path)
+    official, picture = read_puppet(path).landmarks, read_image(path)
     found = detect_drawn_face(picture, "mediapipe", name)
     width = np.linalg.norm(official[16] - official[0])
     assert np.linalg.norm(found - official, axis=1).mean() < most * width

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from src.io.image import read_picture
+from src.io.image import read_image
 from src.puppets.cutout import cut_out
 from tests.puppets.sample import EXAMPLES
 
@@ -14,7 +14,7 @@ def over(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_a_figure_is_cut_out_of_a_plain_wall():
-    figure = read_picture(EXAMPLES / "leo.png")
+    figure = read_image(EXAMPLES / "leo.png")
     cut = cut_out(np.round(over(figure, (90, 180, 120))).astype(np.uint8), "leo")
     error = np.abs(cut[..., 3].astype(int) - figure[..., 3])
     assert (error > 60).mean() < 0.005  # the one-pixel rim at most
