@@ -5,6 +5,7 @@ hub folder on first use.
 """
 
 import contextlib
+import functools
 import hashlib
 import io
 import logging
@@ -76,6 +77,7 @@ def detect_faces(picture: np.ndarray, device: str = "cpu") -> list[np.ndarray]:
     return faces
 
 
+@functools.cache
 def _load(device: str):
     """The package's FaceAlignment object, from weights that were checked before."""
     try:

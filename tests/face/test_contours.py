@@ -16,18 +16,18 @@ def test_a_mouth_without_lips_is_as_large_as_its_outline():
     drawn = read_puppet(CARTOONS / "clara.png").landmarks
     width = drawn[16, 0] - drawn[0, 0]
     middle = drawn[48:60].mean(0)
-    turn = np.linspace(0, 2 * np.pi, 300)
-    outline = middle + width * np.stack([0.15 * np.cos(turn), 0.1 * np.sin(turn)], 1)
+    angle = np.linspace(0, 2 * np.pi, 300)
+    outline = middle + width * np.stack([0.15 * np.cos(angle), 0.1 * np.sin(angle)], 1)
     image = np.full((680, 640, 3), (150, 180, 230), np.uint8)
     cv2.fillPoly(image, [np.round(outline).astype(np.int32)], (60, 40, 160))
-    seen = drawn.copy()
-    seen[48:60] = middle + 1.15 * (
+    detected = drawn.copy()
+    detected[48:60] = middle + 1.15 * (
         outline[np.linspace(150, 449, 13)[:-1].astype(int) % 300] - middle
     )
-    bare = fit_inner_lips(image, seen)
-    np.testing.assert_array_equal(bare[:60], seen[:60])
-    off = np.linalg.norm(bare[60:, None] - outline, axis=-1).min(1)
-    assert off.max() < 0.012 * width
+    bare = fit_inner_lips(image, detected)
+    np.testing.assert_array_equal(bare[:60], detected[:60])
+    distance = np.linalg.norm(bare[60:, None] - outline, axis=-1).min(1)
+    assert distance.max() < 0.012 * width
     assert bare[60, 0] < bare[61, 0] < bare[62, 0] < bare[63, 0] < bare[64, 0]
     assert (bare[61:64, 1] < bare[[67, 66, 65], 1] - 0.1 * width).all()
 
@@ -35,9 +35,9 @@ def test_a_mouth_without_lips_is_as_large_as_its_outline():
 def test_the_jaw_is_fitted_to_the_drawn_outline():
     drawn = read_puppet(CARTOONS / "maestro.png").landmarks
     width = drawn[16, 0] - drawn[0, 0]
-    turn = np.linspace(-0.2, np.pi + 0.2, 300)
+    angle = np.linspace(-0.2, np.pi + 0.2, 300)
     centre = drawn[36:48].mean(0) + (0, 0.05 * width)
-    outline = centre + width * np.stack([-0.52 * np.cos(turn), 0.75 * np.sin(turn)], 1)
+    outline = centre + width * np.stack([-0.52 * np.cos(angle), 0.75 * np.sin(angle)], 1)
     image = np.full((680, 640, 3), 235, np.uint8)
     cv2.fillPoly(image, [np.round(outline).astype(np.int32)], (150, 180, 230))
     cv2.polylines(image, [np.round(outline).astype(np.int32)], False, (20, 20, 20), 2)
@@ -45,8 +45,8 @@ def test_the_jaw_is_fitted_to_the_drawn_outline():
     before[:17] = centre + 0.9 * (before[:17] - centre)
     after = fit_jaw(image, before)
     np.testing.assert_array_equal(after[17:], before[17:])
-    off = np.linalg.norm(after[:17, None] - outline, axis=-1).min(1)
-    assert off.max() < 0.02 * width
+    distance = np.linalg.norm(after[:17, None] - outline, axis=-1).min(1)
+    assert distance.max() < 0.02 * width
     steps = np.linalg.norm(np.diff(after[:17], axis=0), axis=1)
     assert steps.max() < 1.1 * steps.min()
     assert abs(after[[0, 16], 1].mean() - drawn[36:48, 1].mean()) < 0.05 * width
@@ -58,10 +58,10 @@ def test_the_middle_of_the_jaw_is_the_chin_of_a_turned_face():
     centre = face[36:48].mean(0)
 
     def outline(count: int, aside: float) -> np.ndarray:
-        """Half an ellipse whose lowest point is so far aside, in widths."""
-        turn = np.linspace(0, np.pi, count)
-        x = -0.5 * np.cos(turn) + aside * np.sin(turn) ** 3
-        return centre + width * np.stack([x, 0.75 * np.sin(turn)], 1)
+        """Half an ellipse whose lowest point is moved aside (in widths)."""
+        angle = np.linspace(0, np.pi, count)
+        x = -0.5 * np.cos(angle) + aside * np.sin(angle) ** 3
+        return centre + width * np.stack([x, 0.75 * np.sin(angle)], 1)
 
     image = np.full((680, 640, 3), 230, np.uint8)
     line = np.round(outline(300, 0.1)).astype(np.int32)

@@ -39,14 +39,14 @@ def test_maps_are_exact_inverses(landmarks):
 
 @pytest.mark.parametrize("size", [96.0, 201.3, 256.0, 410.7, 900.5])
 def test_pixels_lie_where_the_maps_say(size):
-    # A picture whose colour is its coordinate: what is read in the crop must be that coordinate.
+    # The colour of each pixel is its coordinate.
     side = 1000
     ramp = np.arange(side, dtype=np.float64) / side * 255
-    picture = np.zeros((side, side, 3), np.uint8)
-    picture[:, :, 0] = np.round(ramp)[None, :]
-    picture[:, :, 1] = np.round(ramp)[:, None]
+    gradient = np.zeros((side, side, 3), np.uint8)
+    gradient[:, :, 0] = np.round(ramp)[None, :]
+    gradient[:, :, 1] = np.round(ramp)[:, None]
     crop = FaceCrop(37.4, 51.9, size)
-    image = cut(picture, crop).astype(float)
+    image = cut(gradient, crop).astype(float)
     grid = np.stack(np.meshgrid(np.arange(256.0), np.arange(256.0)), axis=-1)
     expected = crop.to_image(grid) / side * 255
     assert np.abs(image[:, :, :2] - expected).max() < 1.3

@@ -1,4 +1,4 @@
-"""The 68 landmarks sit on real faces, wherever in the picture and however large they are."""
+"""The 68 landmarks are found on faces of any size, anywhere in an image."""
 
 import hashlib
 import logging
@@ -11,13 +11,14 @@ import skimage.data
 
 from src.errors import InputError
 from src.face.detection import detect_landmarks, track_landmarks
+from src.face.detectors import CHOICES, DETECTORS, DetectorUnavailable, load
 from src.face.topology import mirror_order
 from thirdparty import face_mesh, fan
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")
 
-# Places of the astronaut's face read off scikit-image's picture by eye: x, y in pixels.
+# Places of the astronaut's face read off scikit-image's image by eye: x, y in pixels.
 ASTRONAUT_BY_EYE = {
     36: (194, 101),
     45: (257, 104),
@@ -88,16 +89,16 @@ def test_ibug_order(landmarks):
 def test_any_size(astronaut, landmarks, side):
     scale = side / 512
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = cv2.resize(astronaut, (side, side), interpolation=method)
+    image = cv2.resize(astronaut, (side, side), interpolation=method)
     expected = (landmarks[:, :2] + 0.5) * scale - 0.5
     # At 64 pixels the face is 12 pixels wide.
-    assert distance(detect_landmarks(picture, "mediapipe"), expected) < (6 if side == 64 else 1.5)
+    assert distance(detect_landmarks(image, "mediapipe"), expected) < (6 if side == 64 else 1.5)
 
 
-def test_small_face_in_a_large_picture(astronaut, landmarks):
-    picture = cv2.resize(skimage.data.coffee()[:, :, ::-1], (3000, 2000))
-    picture[300:812, 2200:2712] = astronaut
-    found = detect_landmarks(picture, "mediapipe")
+def test_small_face_in_a_large_image(astronaut, landmarks):
+    image = cv2.resize(skimage.data.coffee()[:, :, ::-1], (3000, 2000))
+    image[300:812, 2200:2712] = astronaut
+    found = detect_landmarks(image, "mediapipe")
     assert distance(found, landmarks[:, :2] + (2200, 300)) < 1.5
 
 
@@ -108,14 +109,14 @@ def test_face_at_the_border(astronaut, landmarks):
     assert distance(found, landmarks[:, :2] - (left, 0)) < 5
 
 
-def test_face_that_fills_the_picture(astronaut, landmarks):
+def test_face_that_fills_the_image(astronaut, landmarks):
     low = np.floor(landmarks[:, :2].min(axis=0)).astype(int) - 10
     high = np.ceil(landmarks[:, :2].max(axis=0)).astype(int) + 10
     found = detect_landmarks(astronaut[low[1] : high[1], low[0] : high[0]].copy(), "mediapipe")
     assert distance(found, landmarks[:, :2] - low) < 3
 
 
-def test_grey_and_transparent_pictures(astronaut, landmarks):
+def test_greyscale_and_transparent_images(astronaut, landmarks):
     grey = cv2.cvtColor(astronaut, cv2.COLOR_BGR2GRAY)
     assert distance(detect_landmarks(grey, "mediapipe"), landmarks) < 1.5
     transparent = cv2.cvtColor(astronaut, cv2.COLOR_BGR2BGRA)
@@ -125,17 +126,17 @@ def test_grey_and_transparent_pictures(astronaut, landmarks):
 
 def test_largest_of_several_faces(astronaut, landmarks, caplog):
     small = cv2.resize(astronaut, (300, 300), interpolation=cv2.INTER_AREA)
-    picture = np.full((512, 812, 3), 127, np.uint8)
-    picture[:300, :300] = small
-    picture[:, 300:] = astronaut
+    image = np.full((512, 812, 3), 127, np.uint8)
+    image[:300, :300] = small
+    image[:, 300:] = astronaut
     with caplog.at_level(logging.WARNING):
-        found = detect_landmarks(picture, "mediapipe", "two.png")
+        found = detect_landmarks(image, "mediapipe", "two.png")
     assert distance(found, landmarks[:, :2] + (300, 0)) < 1.5
     assert "two.png: 2 faces found, taking the largest" in caplog.text
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         skimage.data.chelsea()[:, :, ::-1].copy(),
         np.full((300, 400, 3), 255, np.uint8),
@@ -144,9 +145,15 @@ def test_largest_of_several_faces(astronaut, landmarks, caplog):
     ],
     ids=["cat", "white", "one pixel", "noise"],
 )
-def test_no_face(picture):
+def test_no_face(image):
     with pytest.raises(InputError, match=r"^there\.png: no face found$"):
-        detect_landmarks(picture, "mediapipe", "there.png")
+        detect_landmarks(image, "mediapipe", "there.png")
+
+
+def test_every_detector_has_the_same_functions():
+    assert ("auto", *DETECTORS) == CHOICES
+    for name in DETECTORS:
+        assert all(callable(getattr(load(name), part)) for part in ("available", "detect", "track"))
 
 
 def test_unknown_detector(astronaut):
@@ -179,6 +186,8 @@ def test_fan_refuses_weights_that_are_not_the_published_ones(
     with caplog.at_level(logging.WARNING):
         assert detect_landmarks(astronaut, "auto", "a.png").shape == (68, 3)
     assert "using mediapipe" in caplog.text
+    with pytest.raises(DetectorUnavailable, match="is not the published file"):
+        next(track_landmarks(iter([astronaut]), "fan"))
 
 
 def test_fan_downloads_only_the_published_weights(tmp_path, monkeypatch):
@@ -214,19 +223,19 @@ def test_track_follows_a_moving_face(astronaut, landmarks):
 def test_puppets_against_their_official_landmarks(name):
     puppets = SHARED / "puppets"
     official = np.loadtxt(puppets / f"{name}_face_open_mouth.txt").reshape(68, 3)
-    picture = cv2.imread(str(puppets / f"{name}.png"), cv2.IMREAD_UNCHANGED)
-    assert distance(detect_landmarks(picture, "mediapipe", name), official) < 4
+    image = cv2.imread(str(puppets / f"{name}.png"), cv2.IMREAD_UNCHANGED)
+    assert distance(detect_landmarks(image, "mediapipe", name), official) < 4
 
 
 @needs_shared
 def test_every_portrait_has_a_face():
-    pictures = sorted((SHARED / "portraits").iterdir())
-    pictures += sorted((SHARED / "train" / "portraits").glob("mit_*"))[::6]
-    for path in pictures:
-        picture = cv2.imread(str(path))
+    images = sorted((SHARED / "portraits").iterdir())
+    images += sorted((SHARED / "train" / "portraits").glob("mit_*"))[::6]
+    for path in images:
+        image = cv2.imread(str(path))
         if path.name.startswith("no_face"):
             with pytest.raises(InputError, match=path.name):
-                detect_landmarks(picture, "mediapipe", path.name)
+                detect_landmarks(image, "mediapipe", path.name)
         else:
-            points = detect_landmarks(picture, "mediapipe", path.name)
-            assert np.linalg.norm(points[0, :2] - points[16, :2]) > 0.05 * picture.shape[1], path
+            points = detect_landmarks(image, "mediapipe", path.name)
+            assert np.linalg.norm(points[0, :2] - points[16, :2]) > 0.05 * image.shape[1], path

@@ -28,12 +28,12 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared")
 )
 def test_official_puppets_are_found_where_the_release_has_them(name, most, without_lips):
     path = SHARED / "puppets" / name
-    official, picture = read_puppet(path).landmarks, read_image(path)
-    found = detect_drawn_face(picture, "mediapipe", name)
+    official, image = read_puppet(path).landmarks, read_image(path)
+    found = detect_drawn_face(image, "mediapipe", name)
     width = np.linalg.norm(official[16] - official[0])
     assert np.linalg.norm(found - official, axis=1).mean() < most * width
     if without_lips:  # as --inner_lip has it, which is for mouths like these
-        found = fit_inner_lips(picture, found)
+        found = fit_inner_lips(image, found)
         assert np.linalg.norm(found - official, axis=1).mean() < without_lips * width
 
 

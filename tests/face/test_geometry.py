@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from src.face import geometry, registration, topology
+from src.face import geometry, topology
 from tests.parity import PARITY, needs_parity
 
 
@@ -59,26 +59,6 @@ def test_a_face_without_a_jaw_is_refused():
         geometry.normalise(np.zeros((68, 3)), np.zeros(68))
     with pytest.raises(ValueError, match="68 finite points"):
         geometry.normalise(np.full((68, 3), np.nan), np.zeros(68))
-
-
-@needs_parity
-def test_register_undoes_pose_and_size_but_not_speech(face):
-    spoken = face.copy()
-    spoken[topology.INNER_LIPS, 1] += 0.1
-    angle = 0.4
-    turn = np.array(
-        [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
-    )
-    moved = np.stack([spoken @ turn * 90 + 200, spoken @ turn.T * 30 - 5])
-    np.testing.assert_allclose(registration.register(moved, face), [spoken, spoken], atol=1e-9)
-
-
-@needs_parity
-def test_register_never_mirrors(face):
-    mirrored = face * [-1, 1, 1]
-    registered = registration.register(mirrored, face)
-    rigid = topology.RIGID_POINTS
-    assert np.abs(registered[rigid] - face[rigid]).max() > 0.05
 
 
 @needs_parity

@@ -25,7 +25,7 @@ def test_any_rate_and_channels_become_16_khz_mono(tmp_path):
     assert loudness(wav) == pytest.approx(loudness(tone(0.5)), abs=0.5)
 
 
-def test_bad_sound_is_named(tmp_path):
+def test_unusable_audio_is_named(tmp_path):
     empty, text, still = tmp_path / "empty.wav", tmp_path / "text.wav", tmp_path / "still.png"
     empty.touch()
     text.write_text("no sound at all " * 50)
@@ -48,7 +48,7 @@ def test_bad_sound_is_named(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_sound_that_may_not_be_read_is_named(tmp_path):
+def test_unreadable_audio_is_named(tmp_path):
     path = tmp_path / "mine.wav"
     soundfile.write(path, tone(0.1), 16000)
     path.chmod(0)

@@ -9,9 +9,9 @@ from src.speech.f0 import UNVOICED, f0_bins, f0_one_hot, log_f0, normalise_f0
 from src.speech.mel import prepare_samples
 
 
-def test_f0_does_not_depend_on_what_was_heard_before():
+def test_f0_does_not_depend_on_earlier_calls():
     examples = Path(__file__).parents[2] / "examples"
-    # In one process, a sound of this odd length changes what RAPT says of the next one.
+    # Within one process, audio of this odd length changes what RAPT returns for the next.
     one, other = (
         prepare_samples(read_audio(examples / name))[:length]
         for name, length in (("welcome_slt.wav", 24000), ("welcome_rms.wav", 24001))
@@ -31,7 +31,7 @@ def test_f0_bins_span_unvoiced_and_256_levels():
     assert one_hot.sum(1).tolist() == [1, 1, 1, 1]
 
 
-def test_a_voice_without_pitch_has_only_the_unvoiced_bin():
+def test_unpitched_audio_has_only_the_unvoiced_bin():
     samples = prepare_samples(np.zeros(8000, np.int16))
     normalised = normalise_f0(log_f0(samples))
     assert not f0_bins(normalised).any()
