@@ -200,7 +200,7 @@ def train(
     statistics: tuple[np.ndarray, np.ndarray],
 ) -> loop.Report:
     """Train; the checkpoints hold the moving average of the generator's weights as ``G``."""
-    chances = clip_chances(corpus.clips, options.shares, discriminator.window)
+    chances = clip_chances(corpus.clips, options.shares, discriminator.config.window)
     network.to(run.device)
     discriminator.to(run.device)
     average = loop.moving_average(network, EMA_DECAY)
