@@ -116,6 +116,11 @@ def mouth_width(landmarks: np.ndarray) -> np.ndarray:
     return _distance(landmarks, MOUTH_CORNERS)
 
 
+def central_lip_distance(landmarks: np.ndarray) -> np.ndarray:
+    """Distance between the middles of the inner lips of landmarks (..., 68, D): (...,)."""
+    return _distance(landmarks, CENTRAL_INNER_LIPS)
+
+
 def _distance(landmarks: np.ndarray, points: tuple[int, int]) -> np.ndarray:
     first, second = points
     return np.linalg.norm(landmarks[..., second, :] - landmarks[..., first, :], axis=-1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from src.face.geometry import central_lip_gap
-from src.face.topology import CENTRAL_INNER_LIPS, OUTER_EYE_CORNERS
+from src.face.geometry import central_lip_distance, central_lip_gap
+from src.face.topology import OUTER_EYE_CORNERS
 
 MEASURE_RATE = 25.0
 """Frames per second at which motion is compared."""
@@ -19,9 +19,7 @@ def aperture(landmarks: np.ndarray) -> np.ndarray:
     Independent of the face's size, position and roll.
     """
     points = landmarks[..., :2]
-    upper, lower = CENTRAL_INNER_LIPS
-    gap = np.linalg.norm(points[..., lower, :] - points[..., upper, :], axis=-1)
-    return gap / _eye_distance(points)
+    return central_lip_distance(points) / _eye_distance(points)
 
 
 def signed_aperture(landmarks: np.ndarray) -> np.ndarray:

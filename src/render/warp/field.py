@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from src.face.topology import LEFT_EYE, RIGHT_EYE
+from src.face.geometry import jaw_width
+from src.face.topology import CHIN, LEFT_EYE, NOSE_BRIDGE_TOP, RIGHT_EYE
 from src.render.warp.plane import Axes, Box, smoothstep
 
 # Lengths below are in face units: the jaw's width, or 1.25 times the distance from the nose's root
@@ -33,8 +34,8 @@ def face_axes(landmarks: np.ndarray) -> Axes:
     right, left = landmarks[RIGHT_EYE].mean(0), landmarks[LEFT_EYE].mean(0)
     directions = Axes.along(right, left).directions
     unit = max(
-        float(np.linalg.norm(landmarks[16] - landmarks[0])),
-        1.25 * float(np.linalg.norm(landmarks[8] - landmarks[27])),
+        float(jaw_width(landmarks)),
+        1.25 * float(np.linalg.norm(landmarks[CHIN] - landmarks[NOSE_BRIDGE_TOP])),
         1.0,
     )
     eyes = (right + left) / 2

@@ -5,11 +5,14 @@ import dataclasses
 import cv2
 import numpy as np
 
+from src.face.geometry import central_lip_distance
 from src.face.topology import (
     INNER_LIP_PAIRS,
     INNER_LIPS,
+    INNER_MOUTH_CORNERS,
     JAW,
     LOWER_INNER_LIP,
+    MOUTH_CORNERS,
     OUTER_LIPS,
     UPPER_INNER_LIP,
 )
@@ -42,10 +45,12 @@ class MouthLine:
     def __init__(self, landmarks: np.ndarray) -> None:
         axes = mouth_axes(landmarks)
         self.width = axes.unit
-        middle = (landmarks[48] + landmarks[54]) / 2
+        right, left = landmarks[list(MOUTH_CORNERS)]
+        middle = (right + left) / 2
         self.axes = dataclasses.replace(axes, origin=middle, unit=1.0)
         between = [(landmarks[a] + landmarks[b]) / 2 for a, b in INNER_LIP_PAIRS]
-        line = [landmarks[48], landmarks[60], *between, landmarks[64], landmarks[54]]
+        inner_right, inner_left = landmarks[list(INNER_MOUTH_CORNERS)]
+        line = [right, inner_right, *between, inner_left, left]
         line = self.axes.local(np.array(line))
         self.line = line[np.argsort(line[:, 0], kind="stable")]
 
@@ -74,7 +79,7 @@ class Lips:
         self.image = image
         axes = mouth_axes(landmarks)
         self.axes = dataclasses.replace(axes, unit=max(axes.unit, 4.0))
-        self.gap = float(np.linalg.norm(landmarks[62] - landmarks[66]))
+        self.gap = float(central_lip_distance(landmarks))
         self.is_open = self.gap > 0.04 * self.axes.unit
         self.shows_teeth = False
         self.rest = landmarks.copy()
@@ -126,7 +131,8 @@ class Lips:
         """Move the inner lips of a closed mouth to the dark line where they part."""
         rest, down = self.rest, self.axes.down
         between = [(rest[a] + rest[b]) / 2 for a, b in INNER_LIP_PAIRS]
-        middle = curve(np.array([rest[60], *between, rest[64]]), 8)
+        right, left = rest[list(INNER_MOUTH_CORNERS)]
+        middle = curve(np.array([right, *between, left]), 8)
         reach = 0.055 * self.axes.unit
         offsets = np.linspace(-reach, reach, 23)
         places = middle[:, None] + offsets[:, None] * down
@@ -191,7 +197,7 @@ class Lips:
     def correct(self, landmarks: np.ndarray) -> np.ndarray:
         """Landmarks (68, 2) of a frame with the inner lips on the edges in the portrait."""
         # An open mouth's correction shrinks as it shuts, or it would not shut quite.
-        gap = np.linalg.norm(landmarks[66] - landmarks[62])
+        gap = central_lip_distance(landmarks)
         landmarks = landmarks + self.correction * min(gap / self.gap if self.is_open else 1.0, 1.0)
         down = mouth_axes(landmarks).down
         for upper, lower in INNER_LIP_PAIRS:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from src.face.topology import MOUTH_CORNERS
+
 LUMINANCE = np.array((0.114, 0.587, 0.299), np.float32)
 """Weights of blue, green and red in luminance (ITU-R BT.601)."""
 
@@ -83,7 +85,7 @@ class Axes:
 
 def mouth_axes(landmarks: np.ndarray) -> Axes:
     """Axes from the subject's right corner of the mouth to the left one."""
-    return Axes.along(landmarks[48], landmarks[54])
+    return Axes.along(*landmarks[list(MOUTH_CORNERS)])
 
 
 def smoothstep(value: np.ndarray) -> np.ndarray:
