@@ -1,10 +1,10 @@
-"""Speed, idleness and memory of a training of the content branch.
+"""Speed, idle time and memory of the training of the content branch.
 
     python benchmarks/bench_training.py              # half an hour of clips, embedded sizes
     python benchmarks/bench_training.py --published  # the release's sizes
     python benchmarks/bench_training.py --hours 10   # takes 5 GB of disk for a while
 
-Clips of noise are written as a dump, read back as a training reads them, and learned from.
+Clips of noise are written as a dump, read back as a training reads them, and trained on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from src.face.topology import LANDMARK_COUNT  # noqa: E402
 from src.io.audio import FRAME_RATE  # noqa: E402  (the folder is not a package)
 from src.models.config import ContentConfig  # noqa: E402
 from src.models.content import ContentBranch  # noqa: E402
-from src.training import content, runs, sampling  # noqa: E402
+from src.training import content, corpus, loop  # noqa: E402
+from src.training.settings import ContentTraining  # noqa: E402
 
 CLIP = 1875  # frames, 30 s
 EMBEDDED = {"prior_hidden": 128, "prior": 96, "lstm_size": 128, "lstm_layers": 2, "dropout": 0.2}
@@ -69,7 +70,7 @@ def write(root: Path, hours: float) -> None:
 
 
 def anonymous_bytes() -> int:
-    """Memory of this process that is no file's (Linux)."""
+    """Memory of this process that is not mapped from a file (Linux)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon"):
             return int(line.split()[1]) * 1024
@@ -91,58 +92,44 @@ def main() -> int:
         before = anonymous_bytes()
         began = time.monotonic()
         clips, held_out = dumps.read_training(root, "autovc_retrain_mel")
-        statistics = content.statistics(clips)
+        statistics = corpus.feature_statistics(clips)
         network = ContentBranch(ContentConfig(**({} if options.published else EMBEDDED)))
-        corpus = content.Corpus.of(clips, *statistics, lead=0)
-        validation = content.Corpus.of(held_out, *statistics, lead=0)
+        training = corpus.Corpus.of(clips, statistics, lead=0)
+        validation = corpus.Corpus.of(held_out, statistics, lead=0)
         reading = time.monotonic() - began
-        settings = content.Options(
+        settings = ContentTraining(
+            root_dir=root,
+            steps=WARM_UP,
+            validate_every=10**9,
+            log_every=10**9,
             segment_batch_size=options.batch,
-            run_length=4,
-            learning_rate=1e-3,
-            weight_decay=1e-6,
-            l1_weight=1.0,
-            square_weight=0.5,
-            laplacian_weight=1.0,
-            motion_weight=1.0,
-            correlation_weight=0.0,
-            mel_noise=0.1,
-            speed_change=0.0,
-            shares={},
-            even_clips=False,
             bfloat16=options.bfloat16,
-            seed=0,
+            threads=options.threads,
+            device=options.device,
         )
-        run = runs.begin(
-            argparse.Namespace(
-                **{"root_dir": root, "name": "bench", "seed": 0, "steps": WARM_UP},
-                **{"device": options.device, "threads": options.threads},
-                **{"validate_every": 10**9, "log_every": 10**9},
-                **{"train": True, "write": False, "resume": False},
-            )
-        )
-        learn = (network, corpus, validation, {}, settings, statistics)
-        content.train(run, *learn)
-        report = content.train(dataclasses.replace(run, steps=options.steps), *learn)
+        device = loop.begin(settings)
+        data = (training, validation, {})
+        content.train(settings, device, network, *data)
+        settings = dataclasses.replace(settings, steps=options.steps)
+        report = content.train(settings, device, network, *data)
         after = anonymous_bytes()
 
-        chances = sampling.clip_chances(clips, {}, settings.run_length)
-        batch = (options.batch, settings.run_length, settings.mel_noise)
+        probabilities = corpus.clip_probabilities(clips, {}, settings.run_length)
         rng = np.random.default_rng(0)
         began = time.thread_time()
         for _ in range(10):
-            content.batch(corpus, chances, rng, *batch)
+            content.draw_batch(training, probabilities, rng, settings)
         drawing = (time.thread_time() - began) / 10
     frames = sum(len(clip.features) for clip in clips)
     arrays = frames * 4 * (80 + 3 * LANDMARK_COUNT)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"{frames} windows, {arrays / 1e9:.2f} GB of arrays, opened in {reading:.1f} s")
     print(f"{'windows a second':40} {report.rate * options.batch:10.0f}")
-    share = report.learning / (report.seconds - report.aside)
-    print(f"{'share of the time in the network':40} {100 * share:10.1f} %")
-    print(f"{'making a batch, processor time':40} {1e3 * drawing:10.1f} ms")
-    print(f"{'memory taken, without mapped files':40} {(after - before) / 1e9:10.2f} GB")
-    print(f"{'peak of memory, mapped files included':40} {peak / 1e9:10.2f} GB")
+    fraction = report.computing / (report.total - report.validating)
+    print(f"{'fraction of the time in the network':40} {100 * fraction:10.1f} %")
+    print(f"{'drawing a batch, processor time':40} {1e3 * drawing:10.1f} ms")
+    print(f"{'memory used, without mapped files':40} {(after - before) / 1e9:10.2f} GB")
+    print(f"{'peak memory, mapped files included':40} {peak / 1e9:10.2f} GB")
     return 0
 
 

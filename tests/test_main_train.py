@@ -92,8 +92,6 @@ def test_content_training_from_the_command_line(tmp_path, capsys):
     assert said.startswith("--share zz")
     said = refusal(main_train_content, *train, "--run_length", "33")
     assert said == "--run_length 33: longer than a batch of 32 windows\n"
-    said = refusal(main_train_content, *train, "--share", "zz")
-    assert said == "--share: expected name=number, not zz\n"
     broken = tmp_path / "broken.pth"
     torch.save({"opt": {}}, broken)
     for option in ("--load_a2l_C_name", "--load_a2l_G_name"):
@@ -117,6 +115,7 @@ def test_content_training_from_the_command_line(tmp_path, capsys):
         (main_train_content, ["--segment_batch_size", "3"]),
         (main_train_content, ["--window_lead", "18"]),
         (main_train_content, ["--run_length", "1"]),
+        (main_train_content, ["--share", "zz"]),
         (main_train_speaker_aware, ["--window_lead", "-1"]),
         (main_train_voice_conversion, ["--freq", "12"]),
     ],
@@ -166,7 +165,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     from src.models.image_translation import ResUnetGenerator
     from src.models.loading import load_network
     from src.models.speaker_aware import SpeakerBranch
-    from src.training import runs
+    from src.training.checkpoints import save_checkpoint
 
     networks = {
         "model": AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=8)),
@@ -178,11 +177,11 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     for option, (key, network) in zip(options, networks.items(), strict=True):
         path = tmp_path / f"{key}.pth"
         statistics = {"mel_mean": torch.zeros(80), "mel_std": torch.ones(80)}
-        runs.save_run(path, **{key: network.state_dict()}, config=network.config, **statistics)
+        save_checkpoint(path, **{key: network.state_dict()}, config=network.config, **statistics)
         arguments += [option, str(path)]
     translation = ResUnetGenerator(TranslationConfig(mends=True, num_downs=3, ngf=4))
     mending = tmp_path / "mends.pth"
-    runs.save_run(mending, G=translation.state_dict(), config=translation.config)
+    save_checkpoint(mending, G=translation.state_dict(), config=translation.config)
     arguments += ["--load_G_name", str(mending), "--lip_gain", "0.5"]
     write_arrays(
         tmp_path / "dump" / "faces.npz",
@@ -229,7 +228,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     second = ContentBranch(ContentConfig(lstm_size=8, lstm_layers=1, window_lead=5)).eval()
     statistics = {"mel_mean": mean, "mel_std": deviation}
     alone = tmp_path / "second.pth"
-    runs.save_run(alone, model_g_face_id=second.state_dict(), config=second.config, **statistics)
+    save_checkpoint(alone, model_g_face_id=second.state_dict(), config=second.config, **statistics)
     place = arguments.index("--load_a2l_C_name")
     both = [*arguments[: place + 2], str(alone), *arguments[place + 2 :]]
     assert main_export_weights.main([*both, "--lip_gain", "1"]) == 0
@@ -243,7 +242,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
         expected[:, held] = 0
         assert torch.allclose(wide(standardised, seen), expected, atol=2e-3)
     unlike = ContentBranch(ContentConfig(lstm_size=8, lstm_layers=2, window_lead=4))
-    runs.save_run(alone, model_g_face_id=unlike.state_dict(), config=unlike.config, **statistics)
+    save_checkpoint(alone, model_g_face_id=unlike.state_dict(), config=unlike.config, **statistics)
     assert main_export_weights.main(both) == 2
     said = capsys.readouterr().err
     assert said == "--load_a2l_C_name: members with the same window_lead wanted, not [4, 5]\n"

@@ -1,12 +1,13 @@
-"""Pairs to train image translation on, made from packed pictures as they are needed.
+"""Training pairs of image translation, made from packed images as they are needed.
 
-Portrait and target are two frames of a clip. Stills are paired with themselves: the portrait is
-the still with another expression, taken from a clip and warped on to it, the target the still as
-it is. So a target is always a true picture, and the network meets many more faces than talk.
+Portrait and target are two frames of a clip. A still is paired with itself: its portrait is the
+still warped to another expression, which comes from a clip, and its target the still as it is. So
+targets are always real images, of many more faces than there are clips of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -15,143 +16,150 @@ import numpy as np
 from src.data.image_shards import PACKED_SIZE, STILLS, PackedFaces
 from src.errors import InputError
 from src.face.crop import CROP_SIZE
+from src.face.geometry import jaw_width
 from src.face.registration import similarity, similarity_matrix
-from src.face.topology import JAW_ENDS, LIPS, RIGID_POINTS, mirror_order
+from src.face.topology import LIPS, RIGID_POINTS, mirror_order
 from src.render.landmark_image import landmark_image
 from src.render.warp.plane import LUMINANCE, apply
 from src.render.warp.portrait import WarpRenderer
 
-STILL_SHARE = 0.3  # of all portraits
-# Heads turned apart by so much (deviation of the rigid points, in widths of the jaw) make a pair
-# 60 % as likely: what a warp cannot turn, a network could only blur.
-POSE_SOFTNESS = 0.03
-# A still's own small motion of the head, besides the expression.
-STILL_TURN, STILL_SHIFT, STILL_SCALE = 3.0, 0.025, 0.02  # degrees, widths of the jaw, share
-LANDMARK_NOISE = 0.25  # pixels
+STILL_FRACTION = 0.3  # of all portraits
+# Pairs whose head poses differ by this std of the rigid points, in widths of the jaw, are drawn at
+# 60 % of the rate of others: where a warp cannot turn the head, a network could only blur it.
+POSE_STD = 0.03
+# Head motion of a still's portrait, besides the expression: degrees, jaw widths, fraction.
+STILL_TURN, STILL_SHIFT, STILL_SCALE = 3.0, 0.025, 0.02
+LANDMARK_NOISE = 0.25  # std in pixels
 
-# A window smaller than the square lies about the mouth, now and then anywhere.
-WINDOW_SHIFT = 0.05  # of the square's side, deviation
-WINDOW_ANYWHERE = 0.15  # chance
-TURN, SHIFT, SCALE = 6.0, 10.0, 0.08  # degrees, pixels, share: how the square is laid at random
-GRAY, BLURRED, COARSE, NEGATIVE_TONES = 0.06, 0.15, 0.06, 0.03  # chances of looks
-TONE = 0.15  # deviation of contrast, brightness and each colour
+# A window smaller than the square is at the mouth, sometimes anywhere.
+WINDOW_SHIFT = 0.05  # std, of the square's side
+WINDOW_ANYWHERE = 0.15  # probability
+
+# Augmentation: two std of turn, shift and scale in degrees, pixels and log scale; probabilities of
+# looks; std of contrast, brightness and each colour.
+TURN, SHIFT, SCALE = 6.0, 10.0, 0.08
+GREY, BLURRED, POSTERISED, INVERTED = 0.06, 0.15, 0.06, 0.03
+TONE = 0.15
 
 
 @dataclass(frozen=True)
 class Pairs:
     """One portrait n times, with n targets: uint8 BGR (n, window, window, 3) each."""
 
-    lines: np.ndarray  # the target's landmarks, drawn
-    portrait: np.ndarray
-    warped: np.ndarray  # the portrait warped to the target's landmarks
-    target: np.ndarray
-    landmarks: np.ndarray  # (n, 68, 2) float32 of the target, in pixels
+    landmark_images: np.ndarray  # of the targets
+    portraits: np.ndarray
+    warped: np.ndarray  # the portrait, warped to each target's landmarks
+    targets: np.ndarray
+    landmarks: np.ndarray  # (n, 68, 2) float32 of the targets, in pixels
     name: str  # of the clip or still
 
 
 class PairMaker:
-    """Draws pairs by number: the same number gives the same pairs, in any process.
+    """Dataset of pairs by number: the same number gives the same pairs, in any process.
 
     Args:
-        pictures: of one split.
-        targets: pairs with each portrait.
-        mends: landmarks are drawn for a mending network (else as the published release does).
-        plain: no random looks and laying, for judging.
-        window: side in pixels of the part of the square that is cut out of each pair; less than
-            `CROP_SIZE` makes training quicker, as little needs mending but the mouth.
-        seed: of all draws.
+        images: of one split.
+        targets: number of targets of each portrait.
+        refine: pairs are for a refinement network, whose landmark images are antialiased.
+        augment: change pose, colours and sharpness at random; off for validation.
+        window: side, in pixels, of the part of the square that is used of each pair. Below
+            `CROP_SIZE`, training is faster, and hardly anything but the mouth needs refinement.
+        seed: of all random draws.
 
     Raises:
-        InputError: the pictures make no pair.
+        InputError: the images make no pair.
     """
 
     def __init__(
         self,
-        pictures: PackedFaces,
+        images: PackedFaces,
         targets: int,
-        mends: bool = True,
-        plain: bool = False,
+        refine: bool = True,
+        augment: bool = True,
         window: int = CROP_SIZE,
         seed: int = 0,
     ) -> None:
-        self.window = window
-        self.pictures = pictures
+        self.images = images
         self.targets = targets
-        self.mends = mends
-        self.plain = plain
+        self.refine = refine
+        self.augment = augment
+        self.window = window
         self.seed = seed
-        counts = np.diff(pictures.starts)
-        still = np.array([speaker == STILLS for speaker in pictures.speakers])
-        self.stills = np.flatnonzero(still)
-        self.clips = np.flatnonzero(~still & (counts > 1))
+        counts = np.diff(images.starts)
+        is_still = np.array([speaker == STILLS for speaker in images.speakers])
+        self.stills = np.flatnonzero(is_still)
+        self.clips = np.flatnonzero(~is_still & (counts > 1))
         if not len(self.stills) + len(self.clips):
-            raise InputError("no pairs to be made: neither a still nor a clip of two pictures")
-        # Who is seen for longer shows more, but not in proportion.
-        names, speaker = np.unique(np.array(pictures.speakers)[self.clips], return_inverse=True)
-        seen = np.bincount(speaker, counts[self.clips], len(names))
-        chances = counts[self.clips] / np.sqrt(seen[speaker])
-        self.chances = chances / max(chances.sum(), 1e-9)
+            raise InputError("no training pairs: neither a still nor a clip of two images")
+        # A speaker is drawn in proportion to the root of the number of frames.
+        names, speaker = np.unique(np.array(images.speakers)[self.clips], return_inverse=True)
+        frames = np.bincount(speaker, counts[self.clips], len(names))
+        weights = counts[self.clips] / np.sqrt(frames[speaker])
+        self.probabilities = weights / max(weights.sum(), 1e-9)
 
-    def __call__(self, number: int) -> Pairs:
+    def __getitem__(self, number: int) -> Pairs:
         """The pairs of a number from 0."""
         rng = np.random.default_rng([self.seed, number])
-        if len(self.stills) and (not len(self.clips) or rng.random() < STILL_SHARE):
-            portraits, rests, targets, moved, clip = self._of_still(rng)
+        if len(self.stills) and (not len(self.clips) or rng.random() < STILL_FRACTION):
+            clip, portraits, sources, targets, landmarks = self._from_still(rng)
         else:
-            portraits, rests, targets, moved, clip = self._of_clip(rng)
+            clip, portraits, sources, targets, landmarks = self._from_clip(rng)
         warped, renderer = [], None
-        for portrait, rest, landmarks in zip(portraits, rests, moved, strict=True):
+        for portrait, source, target in zip(portraits, sources, landmarks, strict=True):
             if renderer is None or portrait is not renderer.image:
-                renderer = WarpRenderer(portrait, rest)
-            warped.append(renderer.render(landmarks))
-        name = self.pictures.names[clip]
-        return self._laid(rng, name, portraits, warped, targets, moved)
+                renderer = WarpRenderer(portrait, source)
+            warped.append(renderer.render(target))
+        return self._cut(rng, self.images.names[clip], portraits, warped, targets, landmarks)
 
-    def _of_clip(self, rng: np.random.Generator) -> tuple:
-        clip = rng.choice(self.clips, p=self.chances)
-        inside = np.arange(self.pictures.starts[clip], self.pictures.starts[clip + 1])
-        source = int(rng.choice(inside))
-        landmarks = self.pictures.landmarks[inside, :, :2].astype(np.float64)
-        rest = self.pictures.landmarks[source, :, :2].astype(np.float64)
-        likely = np.exp(-0.5 * (turned_apart(landmarks, rest) / POSE_SOFTNESS) ** 2) + 1e-3
-        likely[source - inside[0]] = 1e-6
+    def _from_clip(self, rng: np.random.Generator) -> tuple:
+        """Clip, portraits, their landmarks, targets and theirs: a frame and others of a clip."""
+        clip = rng.choice(self.clips, p=self.probabilities)
+        frames = np.arange(self.images.starts[clip], self.images.starts[clip + 1])
+        source = int(rng.choice(frames))
+        landmarks = self.images.landmarks[frames, :, :2].astype(np.float64)
+        own = self.images.landmarks[source, :, :2].astype(np.float64)
+        weights = np.exp(-0.5 * (pose_distance(landmarks, own) / POSE_STD) ** 2) + 1e-3
+        weights[source - frames[0]] = 1e-6
         count = self.targets
-        chosen = rng.choice(len(inside), count, p=likely / likely.sum())
-        portrait = self.pictures.decode(source)
-        targets = [self.pictures.decode(int(inside[place])) for place in chosen]
-        return [portrait] * count, [rest] * count, targets, landmarks[chosen], clip
+        chosen = rng.choice(len(frames), count, p=weights / weights.sum())
+        portrait = self.images.decode(source)
+        targets = [self.images.decode(int(frames[index])) for index in chosen]
+        return clip, [portrait] * count, [own] * count, targets, landmarks[chosen]
 
-    def _of_still(self, rng: np.random.Generator) -> tuple:
+    def _from_still(self, rng: np.random.Generator) -> tuple:
+        """The same of a still: it with other expressions, and it as it is."""
         clip = rng.choice(self.stills)
-        still = int(self.pictures.starts[clip])
-        target = self.pictures.decode(still)
-        landmarks = self.pictures.landmarks[still, :, :2].astype(np.float64)
+        still = int(self.images.starts[clip])
+        target = self.images.decode(still)
+        landmarks = self.images.landmarks[still, :, :2].astype(np.float64)
         renderer = WarpRenderer(target, landmarks)
         count = self.targets
-        rests = [self._with_expression(landmarks, rng) for _ in range(count)]
-        portraits = [renderer.render(rest) for rest in rests]
-        rests = [rest + LANDMARK_NOISE * rng.standard_normal(rest.shape) for rest in rests]
-        return portraits, rests, [target] * count, np.repeat(landmarks[None], count, 0), clip
+        sources = [self._with_expression(landmarks, rng) for _ in range(count)]
+        portraits = [renderer.render(source) for source in sources]
+        sources = [
+            source + LANDMARK_NOISE * rng.standard_normal(source.shape) for source in sources
+        ]
+        return clip, portraits, sources, [target] * count, np.repeat(landmarks[None], count, 0)
 
     def _with_expression(self, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Landmarks (68, 2) with the change between two frames of a clip put on them."""
-        width = jaw_width(landmarks)
-        moved = landmarks
+        """Landmarks (68, 2), changed as those of a clip change between two of its frames."""
+        changed = landmarks
         if len(self.clips):
-            clip = rng.choice(self.clips, p=self.chances)
-            inside = np.arange(self.pictures.starts[clip], self.pictures.starts[clip + 1])
-            pair = self.pictures.landmarks[rng.choice(inside, 2), :, :2].astype(np.float64)
+            clip = rng.choice(self.clips, p=self.probabilities)
+            frames = np.arange(self.images.starts[clip], self.images.starts[clip + 1])
+            pair = self.images.landmarks[rng.choice(frames, 2), :, :2].astype(np.float64)
             first, second = (
                 apply(similarity_matrix(face[RIGID_POINTS], landmarks[RIGID_POINTS]), face)
                 for face in pair
             )
-            moved = landmarks + second - first
+            changed = landmarks + second - first
         turn, scale = np.deg2rad(rng.normal(0, STILL_TURN)), 1 + rng.normal(0, STILL_SCALE)
         centre = landmarks.mean(0)
         rotation = scale * np.array([(np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))])
-        return (moved - centre) @ rotation.T + centre + rng.normal(0, STILL_SHIFT * width, 2)
+        shift = rng.normal(0, STILL_SHIFT * max(jaw_width(landmarks), 1.0), 2)
+        return (changed - centre) @ rotation.T + centre + shift
 
-    def _laid(
+    def _cut(
         self,
         rng: np.random.Generator,
         name: str,
@@ -160,72 +168,62 @@ class PairMaker:
         targets: list[np.ndarray],
         landmarks: np.ndarray,
     ) -> Pairs:
-        """The square cut out of the packed pictures, all with one laying and one look."""
-        flip = not self.plain and rng.random() < 0.5
-        matrix = np.eye(2, 3) if self.plain else random_laying(rng)
+        """Cut the window out of the packed images, all augmented in the same way."""
+        flip = self.augment and rng.random() < 0.5
+        matrix = random_affine(rng) if self.augment else np.eye(2, 3)
         matrix[:, 2] -= (PACKED_SIZE - CROP_SIZE) / 2
-        look = _unchanged if self.plain else random_look(rng)
+        look = random_look(rng) if self.augment else lambda image: image
 
-        def lay(picture: np.ndarray) -> np.ndarray:
-            square = cv2.warpAffine(
-                picture,
-                matrix,
-                (CROP_SIZE, CROP_SIZE),
-                flags=cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            return look(square[:, ::-1] if flip else square)
+        def square(image: np.ndarray) -> np.ndarray:
+            size = (CROP_SIZE, CROP_SIZE)
+            mode = cv2.BORDER_REPLICATE
+            crop = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=mode)
+            return look(crop[:, ::-1] if flip else crop)
 
-        moved = apply(matrix, landmarks.reshape(-1, 2)).reshape(landmarks.shape)
+        landmarks = apply(matrix, landmarks.reshape(-1, 2)).reshape(landmarks.shape)
         if flip:
-            moved = moved[:, mirror_order()]
-            moved[..., 0] = CROP_SIZE - 1 - moved[..., 0]
-        left, top = self._corner(moved[0], rng)
-        part = np.s_[:, top : top + self.window, left : left + self.window]
+            landmarks = landmarks[:, mirror_order()]
+            landmarks[..., 0] = CROP_SIZE - 1 - landmarks[..., 0]
+        left, top = self._window_corner(landmarks[0], rng)
+        window = np.s_[:, top : top + self.window, left : left + self.window]
+        drawn = [landmark_image(face, CROP_SIZE, antialiased=self.refine) for face in landmarks]
         return Pairs(
-            np.stack([landmark_image(face, antialiased=self.mends) for face in moved])[part],
-            np.stack([lay(picture) for picture in portraits])[part],
-            np.stack([lay(picture) for picture in warped])[part],
-            np.stack([lay(picture) for picture in targets])[part],
-            (moved - (left, top)).astype(np.float32),
+            np.stack(drawn)[window],
+            np.stack([square(image) for image in portraits])[window],
+            np.stack([square(image) for image in warped])[window],
+            np.stack([square(image) for image in targets])[window],
+            (landmarks - (left, top)).astype(np.float32),
             name,
         )
 
-    def _corner(self, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Where the window's left upper corner (2,) lies in the square."""
+    def _window_corner(self, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw the window's upper left corner (2,) in the square."""
         room = CROP_SIZE - self.window
         if rng.random() < WINDOW_ANYWHERE:
             return rng.integers(0, room + 1, 2)
-        corner = (
-            landmarks[LIPS].mean(0) - self.window / 2 + rng.normal(0, WINDOW_SHIFT * CROP_SIZE, 2)
-        )
+        shift = rng.normal(0, WINDOW_SHIFT * CROP_SIZE, 2)
+        corner = landmarks[LIPS].mean(0) - self.window / 2 + shift
         return np.clip(corner.round(), 0, room).astype(int)
 
 
-def jaw_width(landmarks: np.ndarray) -> float:
-    """Distance between the ends of the jaw of landmarks (68, 2), at least a pixel."""
-    ends = landmarks[list(JAW_ENDS)]
-    return max(float(np.linalg.norm(ends[1] - ends[0])), 1.0)
-
-
-def turned_apart(faces: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """How differently heads are turned, apart from shift, size and roll.
+def pose_distance(faces: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Difference of head poses, regardless of shift, size and roll.
 
     Args:
         faces: (N, 68, 2).
         face: (68, 2).
 
     Returns:
-        (N,) deviation of the rigid points in widths of the jaw.
+        (N,) root mean square distance of the rigid points, in widths of the jaw.
     """
     source, target = faces[:, RIGID_POINTS], face[RIGID_POINTS]
     scale, rotation, translation = similarity(source, target)
-    apart = scale[:, None, None] * (source @ rotation) + translation[:, None] - target
-    return np.sqrt(np.square(apart).sum(-1).mean(-1)) / jaw_width(face)
+    offsets = scale[:, None, None] * (source @ rotation) + translation[:, None] - target
+    return np.sqrt(np.square(offsets).sum(-1).mean(-1)) / max(jaw_width(face), 1.0)
 
 
-def random_laying(rng: np.random.Generator) -> np.ndarray:
-    """An affine map (2, 3) of the packed picture about its centre: turn, size and shift."""
+def random_affine(rng: np.random.Generator) -> np.ndarray:
+    """Random affine map (2, 3) of a packed image about its centre: turn, scale and shift."""
     angle, scale = rng.normal(0, TURN / 2), np.exp(rng.normal(0, SCALE / 2))
     centre = (PACKED_SIZE - 1) / 2
     matrix = cv2.getRotationMatrix2D((centre, centre), angle, scale)
@@ -233,30 +231,26 @@ def random_laying(rng: np.random.Generator) -> np.ndarray:
     return matrix
 
 
-def random_look(rng: np.random.Generator):
-    """A function that changes the colours and sharpness of pictures uint8 (H, W, 3), all alike."""
+def random_look(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """Random function that changes colours and sharpness of images uint8 (H, W, 3) alike."""
     contrast, gamma = np.exp(rng.normal(0, TONE, 2))
     gains = np.exp(rng.normal(0, TONE / 2, 3)) * np.exp(rng.normal(0, TONE))
     tones = np.linspace(0, 1, 256)[:, None] ** gamma
     tones = (tones - 0.5) * contrast + 0.5
     tones = tones * gains
-    if rng.random() < COARSE:
+    if rng.random() < POSTERISED:
         levels = rng.integers(5, 12)
         tones = np.round(tones * levels) / levels
-    if rng.random() < NEGATIVE_TONES:
+    if rng.random() < INVERTED:
         tones = 1 - tones
     table = (255 * np.clip(tones, 0, 1)).astype(np.uint8)[:, None, :]
-    saturation = 0.0 if rng.random() < GRAY else float(np.exp(rng.normal(0, 2 * TONE)))
+    saturation = 0.0 if rng.random() < GREY else float(np.exp(rng.normal(0, 2 * TONE)))
     mix = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMINANCE, (3, 1))
-    mix = mix[:, rng.permutation(3)] if rng.random() < GRAY else mix
+    mix = mix[:, rng.permutation(3)] if rng.random() < GREY else mix
     sigma = rng.uniform(0.4, 1.2) if rng.random() < BLURRED else 0.0
 
-    def look(picture: np.ndarray) -> np.ndarray:
-        picture = cv2.LUT(cv2.transform(np.ascontiguousarray(picture), mix), table)
-        return cv2.GaussianBlur(picture, (0, 0), sigma) if sigma else picture
+    def look(image: np.ndarray) -> np.ndarray:
+        image = cv2.LUT(cv2.transform(np.ascontiguousarray(image), mix), table)
+        return cv2.GaussianBlur(image, (0, 0), sigma) if sigma else image
 
     return look
-
-
-def _unchanged(picture: np.ndarray) -> np.ndarray:
-    return picture

@@ -1,9 +1,9 @@
-"""Several processes train one network: each takes its share of every batch.
+"""Training in several processes: each computes a part of every batch.
 
 ``torchrun --nproc_per_node N main_train_….py`` starts them. All draw the same random numbers for a
 batch and take their own rows of it; gradients and the statistics of batch norms are averaged over
-the processes, so that N processes do what one does with the whole batch. Everything here does
-nothing, or gives what one process has, where there is only one.
+the processes, so that N processes do what one does with the whole batch. With one process, the
+functions here do nothing or return what that process has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import distributed, nn
 
 from src.errors import InputError
 
-PATIENCE = datetime.timedelta(hours=1)  # the others wait while the first process validates
+TIMEOUT = datetime.timedelta(hours=1)  # the others wait while the first process validates
 
 
 def start(device: torch.device) -> torch.device:
@@ -33,7 +33,7 @@ def start(device: torch.device) -> torch.device:
         torch.cuda.set_device(device)
     if not distributed.is_initialized():
         backend = "nccl" if device.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, timeout=PATIENCE)
+        distributed.init_process_group(backend, timeout=TIMEOUT)
         atexit.register(distributed.destroy_process_group)
     if rank():
         logging.getLogger("src").setLevel(logging.WARNING)
@@ -41,12 +41,12 @@ def start(device: torch.device) -> torch.device:
 
 
 def rank() -> int:
-    """Which process this is, from 0; the first one writes and reports."""
+    """Index of this process, from 0; the first one writes and logs."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def count() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
@@ -64,7 +64,7 @@ def own(items: int) -> slice:
 
 @contextlib.contextmanager
 def first_alone() -> Iterator[None]:
-    """What the first process does inside is done before the others begin."""
+    """Let the first process finish the block before the others begin it."""
     if rank():
         distributed.barrier()
     try:
@@ -75,7 +75,7 @@ def first_alone() -> Iterator[None]:
 
 
 def gathered(value: Any) -> list[Any]:
-    """What each process has, by rank."""
+    """The value of each process, by rank."""
     if count() == 1:
         return [value]
     values = [None] * count()
@@ -84,7 +84,7 @@ def gathered(value: Any) -> list[Any]:
 
 
 def average(tensors: Iterable[torch.Tensor]) -> None:
-    """Put the mean over all processes in place of tensors of one type and device."""
+    """Replace tensors of one type and device by their mean over all processes."""
     tensors = list(tensors)
     if count() == 1 or not tensors:
         return
@@ -95,21 +95,21 @@ def average(tensors: Iterable[torch.Tensor]) -> None:
         tensor.copy_(piece.view_as(tensor))
 
 
-def take_from_first(network: nn.Module) -> None:
+def copy_from_first(network: nn.Module) -> None:
     """Give a network the weights and buffers that it has in the first process."""
     if count() > 1:
         for tensor in network.state_dict().values():
             distributed.broadcast(tensor, 0)
 
 
-def share_batch_norms(network: nn.Module) -> None:
-    """Let the batch norms of a network see the batches of all processes; names stay."""
+def synchronise_batch_norms(network: nn.Module) -> None:
+    """Make a network's batch norms use the batches of all processes; tensors keep their names."""
     if count() == 1:
         return
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
-                setattr(parent, name, SharedBatchNorm.like(child))
+                setattr(parent, name, SyncBatchNorm.like(child))
 
 
 class _Sum(torch.autograd.Function):
@@ -126,13 +126,13 @@ class _Sum(torch.autograd.Function):
         return _Sum.forward(_context, gradient)
 
 
-class SharedBatchNorm(nn.SyncBatchNorm):
-    """PyTorch's ``SyncBatchNorm``, which knows only accelerators, on the CPU as well."""
+class SyncBatchNorm(nn.SyncBatchNorm):
+    """PyTorch's ``SyncBatchNorm``, which supports accelerators only, on the CPU as well."""
 
     @staticmethod
-    def like(norm: nn.modules.batchnorm._BatchNorm) -> SharedBatchNorm:
-        """One with the parameters and buffers themselves of another."""
-        shared = SharedBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine)
+    def like(norm: nn.modules.batchnorm._BatchNorm) -> SyncBatchNorm:
+        """A norm that shares the parameters and buffers of another one."""
+        shared = SyncBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine)
         shared.weight, shared.bias = norm.weight, norm.bias
         for name, buffer in norm.named_buffers(recurse=False):
             setattr(shared, name, buffer)
@@ -140,10 +140,10 @@ class SharedBatchNorm(nn.SyncBatchNorm):
         return shared
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, C, …), normalised over all but C and over the processes in training."""
+        """(B, C, …), in training normalised over all but C and over the processes."""
         if not self.training or features.device.type != "cpu":
             return super().forward(features)
-        # Autocast hands in 16 bits, in which sums over a batch would be rounded.
+        # Under autocast the features have 16 bits, in which sums over a batch would be rounded.
         dtype = features.dtype
         features = features.to(torch.promote_types(dtype, torch.float32))
         axes = [0, *range(2, features.dim())]

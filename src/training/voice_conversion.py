@@ -1,15 +1,14 @@
 """Training of AutoVC (Qian et al. 2019; F0-conditioned, 2020) on many speakers.
 
-Reconstruction of the log-mel before and after the post-net (L2) and of the code (L1). Beyond the
-paper, the encoder may hear each crop with the voice changed (`VoiceAugmentation`) while the
-decoder has to give back the true one: what the encoder passes on then cannot depend on the voice,
-so the code may be finer in time than the official 16 frames.
+Beyond the paper, the voice in the encoder's input may be changed (`VoiceAugmentation`) while
+the decoder has to reconstruct the original: the code then cannot depend on the voice, so it may be
+finer in time than the official 16 frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,27 +17,64 @@ from src.data.augmentation import VoiceAugmentation
 from src.data.dumps import Voices
 from src.models.autovc import AutoVC
 from src.speech.f0 import f0_one_hot
-from src.training import loop, parallel, runs
+from src.training import loop, parallel
+from src.training.losses import weighted_losses
+from src.training.losses.voice_conversion import LOSSES, VoiceConversionBatch
+from src.training.settings import VoiceConversionTraining
 
 CROP = 128  # frames of a training crop (AutoVC)
-CODE_FREE = 0.3  # share of the steps before the code's loss, which alone would still the code
+CODE_START = 0.3  # fraction of the steps before the code's loss, which alone makes a code constant
 POSTNET_START = 0.1  # gain of an untrained post-net's last norm
-LARGEST_NORM = 5.0  # of the gradient
+MAX_NORM = 5.0  # of the gradient
+VALIDATION_BATCHES, VALIDATION_SIZE = 4, 16
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a run is made of."""
+def train(
+    settings: VoiceConversionTraining, device: torch.device, generator: AutoVC, voices: Voices
+) -> loop.Report:
+    """Train; the checkpoints hold the weights as ``model``.
 
-    batch_size: int
-    learning_rate: float
-    strength: float  # of the voice changer
-    code_weight: float
-    seed: int
+    Utterances of the speakers in ``settings.held_out`` are only validated on.
+    """
+    held_out = np.isin(voices.speakers, settings.held_out)
+    utterances = np.flatnonzero(~held_out)
+    generator.to(device)
+    optimizer = torch.optim.Adam(generator.parameters(), settings.learning_rate)
+    trained = loop.TrainedNetwork(generator, optimizer, settings.learning_rate, MAX_NORM)
+    rng = np.random.default_rng(settings.seed)
+    noise = torch.Generator().manual_seed(settings.seed)
+    augment = VoiceAugmentation(noise, settings.voice_change)
+
+    def draw() -> loop.Batch:
+        mel, f0, embedding, names = crops(voices, utterances, rng, settings.batch_size)
+        mine = parallel.own(settings.batch_size)
+        tensors = (augment(mel), mel, f0, embedding)
+        return loop.Batch(tuple(tensor[mine] for tensor in tensors), names[mine])
+
+    def step(
+        done: int, *tensors: torch.Tensor
+    ) -> Iterator[tuple[loop.TrainedNetwork, loop.Losses]]:
+        started = done >= CODE_START * settings.steps
+        weights = settings if started else replace(settings, code_weight=0.0)
+        yield trained, weighted_losses(LOSSES, weights, reconstruct(generator, *tensors))
+
+    return loop.train(
+        settings,
+        device,
+        [trained],
+        draw,
+        {"rng": rng, "noise": noise},
+        step,
+        lambda: validate(generator, voices, settings, device),
+        keep={"model": generator, "opt": optimizer},
+        extra={"config": generator.config},
+        score=lambda scores: scores["refined"],
+        lowest=True,
+    )
 
 
-def quieten_postnet(generator: AutoVC) -> None:
-    """Its last norm makes an untrained post-net as loud as speech; quieter, it does less harm."""
+def attenuate_postnet(generator: AutoVC) -> None:
+    """Attenuate an untrained post-net, whose last norm makes its output as loud as speech."""
     with torch.no_grad():
         generator.postnet.convolutions[-1][1].weight.mul_(POSTNET_START)
 
@@ -46,9 +82,10 @@ def quieten_postnet(generator: AutoVC) -> None:
 def crops(
     voices: Voices, utterances: np.ndarray, rng: np.random.Generator, count: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
-    """Random crops: mel (B, CROP, 80), F0 one-hot (B, CROP, 257), embeddings (B, 256), names.
+    """Draw random crops of utterances, padded with zeros where they are short, as in AutoVC.
 
-    Short utterances are padded with zeros, as AutoVC does.
+    Returns:
+        mel (B, CROP, 80), one-hot F0 (B, CROP, 257), embeddings (B, 256) and names.
     """
     lengths = voices.starts[utterances + 1] - voices.starts[utterances]
     chosen = rng.choice(utterances, count, p=lengths / lengths.sum())
@@ -57,9 +94,9 @@ def crops(
     for row, utterance in enumerate(chosen):
         first, end = voices.starts[utterance : utterance + 2]
         start = int(rng.integers(first, max(first + 1, end - CROP + 1)))
-        piece = slice(start, min(end, start + CROP))
-        mel[row, : piece.stop - start] = voices.mel[piece]
-        bins[row, : piece.stop - start] = voices.f0_bins[piece]
+        crop = slice(start, min(end, start + CROP))
+        mel[row, : crop.stop - start] = voices.mel[crop]
+        bins[row, : crop.stop - start] = voices.f0_bins[crop]
     return (
         torch.from_numpy(mel),
         torch.from_numpy(f0_one_hot(bins)),
@@ -68,89 +105,40 @@ def crops(
     )
 
 
-def losses(
+def reconstruct(
     generator: AutoVC,
-    heard: torch.Tensor,
+    changed: torch.Tensor,
     mel: torch.Tensor,
     f0: torch.Tensor,
     embedding: torch.Tensor,
-    code_weight: float,
-) -> dict[str, torch.Tensor]:
-    """Reconstruction before and after the post-net, and of the code where that has a weight."""
-    first, refined, code = generator(heard, embedding, f0, embedding, f0)
-    parts = {
-        "first": torch.nn.functional.mse_loss(first, mel),
-        "refined": torch.nn.functional.mse_loss(refined, mel),
-    }
-    if code_weight:
-        again = generator(refined, embedding)
-        parts["code"] = code_weight * torch.nn.functional.l1_loss(again, code)
-    return parts
-
-
-def train(
-    run: runs.Run, generator: AutoVC, voices: Voices, held_out: set[str], options: Options
-) -> loop.Report:
-    """Train; the checkpoints hold the weights as ``model``.
+) -> VoiceConversionBatch:
+    """Reconstruct crops.
 
     Args:
-        held_out: speakers whose utterances are only validated on.
+        changed: (B, T, 80) input of the encoder, in which the voice may be changed.
+        mel: (B, T, 80) ground truth.
+        f0: (B, T, 257) one-hot.
+        embedding: (B, 256) of the speakers.
     """
-    speaker_out = np.isin(voices.speakers, sorted(held_out))
-    everyone = np.arange(len(voices.names))
-    training, validation = everyone[~speaker_out], everyone[speaker_out]
-    generator.to(run.device)
-    optimizer = torch.optim.Adam(generator.parameters(), options.learning_rate)
-    learner = loop.Learner(generator, optimizer, options.learning_rate, LARGEST_NORM)
-    rng = np.random.default_rng(options.seed)
-    noise = torch.Generator().manual_seed(options.seed)
-    changer = VoiceAugmentation(noise, options.strength)
-
-    def draw() -> loop.Batch:
-        mel, f0, embedding, names = crops(voices, training, rng, options.batch_size)
-        mine = parallel.own(options.batch_size)
-        tensors = (changer(mel), mel, f0, embedding)
-        return loop.Batch(tuple(tensor[mine] for tensor in tensors), names[mine])
-
-    def step(
-        done: int, *tensors: torch.Tensor
-    ) -> Iterator[tuple[loop.Learner, dict[str, torch.Tensor]]]:
-        code_weight = options.code_weight if done >= CODE_FREE * run.steps else 0.0
-        yield learner, losses(generator, *tensors, code_weight)
-
-    def judge() -> dict[str, float]:
-        return {"refined": validate(generator, voices, validation, options, run.device)}
-
-    return loop.train(
-        run,
-        [learner],
-        draw,
-        {"rng": rng, "noise": noise},
-        step,
-        judge,
-        keep={"model": generator, "opt": optimizer},
-        extra={"config": generator.config},
-        score=lambda scores: scores["refined"],
-        lowest=True,
-    )
+    first, refined, code = generator(changed, embedding, f0, embedding, f0)
+    return VoiceConversionBatch(generator, mel, embedding, first, refined, code)
 
 
 def validate(
     generator: AutoVC,
     voices: Voices,
-    utterances: np.ndarray,
-    options: Options,
+    settings: VoiceConversionTraining,
     device: torch.device,
-) -> float:
-    """Mean L2 of the refined log-mel on changed voices of held-out speakers, always the same."""
+) -> dict[str, float]:
+    """Mean squared error of the refined log-mel, on always the same crops of held-out speakers."""
+    utterances = np.flatnonzero(np.isin(voices.speakers, settings.held_out))
     rng = np.random.default_rng(0)
-    changer = VoiceAugmentation(torch.Generator().manual_seed(0), options.strength)
+    augment = VoiceAugmentation(torch.Generator().manual_seed(0), settings.voice_change)
     generator.eval()
-    total, rounds = 0.0, 4
+    total = 0.0
     with torch.inference_mode():
-        for _ in range(rounds):
-            mel, f0, embedding, _ = crops(voices, utterances, rng, 16)
-            heard = changer(mel)
-            values = losses(generator, *(x.to(device) for x in (heard, mel, f0, embedding)), 0.0)
-            total += values["refined"].item()
-    return total / rounds
+        for _ in range(VALIDATION_BATCHES):
+            mel, f0, embedding, _ = crops(voices, utterances, rng, VALIDATION_SIZE)
+            tensors = (tensor.to(device) for tensor in (augment(mel), mel, f0, embedding))
+            total += LOSSES["refined"](reconstruct(generator, *tensors)).item()
+    return {"refined": total / VALIDATION_BATCHES}

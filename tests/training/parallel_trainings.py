@@ -5,6 +5,7 @@ torchrun --nproc_per_node 2 -m tests.training.parallel_trainings ROOT NAME
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,9 @@ from src.data import dumps
 from src.models.autovc import AutoVC
 from src.models.config import AutoVCConfig, MotionDiscriminatorConfig, SpeakerConfig
 from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
-from src.training import content, runs, speaker_aware, voice_conversion
-from src.training.options import training_parser
+from src.training import loop, speaker_aware, voice_conversion
+from src.training.corpus import Corpus, feature_statistics
+from src.training.settings import SpeakerAwareTraining, VoiceConversionTraining
 
 STEPS = 6
 LINES = 2 * STEPS + 2  # with losses, one for each step of both content branches
@@ -37,11 +39,9 @@ def write_dumps(root: Path, clips: list[dumps.Clip]) -> None:
     dumps.write_voices(root / "dump" / "voices.npz", voices)
 
 
-def begin(root: Path, name: str) -> runs.Run:
-    parser = training_parser("", name)
-    options = parser.parse_args(["--root_dir", str(root), "--train", "--write", "--threads", "1"])
-    options.steps, options.device = STEPS, "cpu"
-    return runs.begin(options)
+def settings_of(kind: type, root: Path, name: str, **changes) -> Any:
+    common = {"write": True, "threads": 1, "device": "cpu", "steps": STEPS}
+    return kind(root_dir=root, name=name, **{**common, **changes})
 
 
 def train_content(root: Path, name: str, *flags: str) -> None:
@@ -59,37 +59,37 @@ def train_content(root: Path, name: str, *flags: str) -> None:
 
 
 def train_speaker_aware(root: Path, name: str) -> None:
-    run = begin(root, f"{name}_speaker_aware")
+    settings = settings_of(
+        SpeakerAwareTraining,
+        root,
+        f"{name}_speaker_aware",
+        learning_rate=3e-3,
+        discriminator_learning_rate=1e-3,
+        gan_weight=0.1,
+        pose_weight=1.0,
+    )
+    device = loop.begin(settings)
     clips = dumps.read_clips(root, "train")
-    statistics = content.statistics(clips)
-    standard = clips[0].landmarks[0].reshape(68, 3)
-    corpus = speaker_aware.Corpus.of(clips, *statistics, standard, lead=0)
+    reference = clips[0].landmarks[0].reshape(68, 3)
+    corpus = Corpus.of(clips, feature_statistics(clips), 0, reference)
     sizes = {"feed_forward": 32, "hidden": (32, 32), "dropout": 0.0}
     network = SpeakerBranch(SpeakerConfig(audio_size=16, audio_layers=1, max_length=80, **sizes))
-    options = speaker_aware.Options(
-        sequences=4,
-        learning_rate=3e-3,
-        discriminator_rate=1e-3,
-        laplacian_weight=1.0,
-        gan_weight=0.1,
-        moment_weight=1.0,
-        pose_weight=1.0,
-        mel_noise=0.1,
-        shares={},
-        seed=0,
-    )
-    judge = MotionDiscriminator(MotionDiscriminatorConfig(**sizes))
-    speaker_aware.train(run, network, judge, corpus, corpus, options, statistics)
+    discriminator = MotionDiscriminator(MotionDiscriminatorConfig(**sizes))
+    speaker_aware.train(settings, device, network, discriminator, corpus, corpus)
 
 
 def train_voice_conversion(root: Path, name: str) -> None:
-    run = begin(root, f"{name}_voice_conversion")
-    options = voice_conversion.Options(
-        batch_size=4, learning_rate=1e-3, strength=1.0, code_weight=0.1, seed=0
+    settings = settings_of(
+        VoiceConversionTraining,
+        root,
+        f"{name}_voice_conversion",
+        batch_size=4,
+        held_out=("c",),
     )
+    device = loop.begin(settings)
     voices = dumps.read_voices(root / "dump" / "voices.npz")
     network = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=64, freq=8))
-    voice_conversion.train(run, network, voices, {"c"}, options)
+    voice_conversion.train(settings, device, network, voices)
 
 
 def main(root: Path, name: str) -> None:

@@ -23,7 +23,8 @@ from src.errors import InputError
 from src.io.files import write_arrays
 from src.models.config import ContentConfig
 from src.models.content import ContentBranch
-from src.training import animation, loop, parallel, runs
+from src.training import checkpoints, loop, parallel, tensorboard
+from src.training.settings import Training
 from tests.data.samples import clips
 from tests.training import parallel_trainings
 
@@ -31,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINE = re.compile(r"^(step (\d+) of \d+: .*); [\d.]+ steps/s$", re.M)
 
 # A batch norm or a softmax takes these biases away again: their gradients are rounding, which Adam
-# makes as large as any other. What the network says shows that biases and running means match.
+# makes as large as any other. The network's predictions show that biases and running means match.
 WITHOUT_EFFECT = re.compile(r"fc(_prior)?\.(\d\.running_mean|[03]\.bias)$|.*k_linear\.bias$")
 
 
@@ -90,7 +91,7 @@ def test_a_kill_while_writing_leaves_a_whole_checkpoint(tmp_path):
             while True:
                 step += 1
                 numbers = np.full(500_000, step, np.int32)
-                runs.save_run(path, step=step, numbers=torch.from_numpy(numbers))
+                checkpoints.save_checkpoint(path, step=step, numbers=torch.from_numpy(numbers))
         while not path.exists():
             time.sleep(0.001)
         time.sleep(0.05 + 0.003 * turn)
@@ -100,7 +101,7 @@ def test_a_kill_while_writing_leaves_a_whole_checkpoint(tmp_path):
         assert state["numbers"].eq(state["step"]).all()
 
 
-def said_by(state: dict, heard: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
+def predicted_by(state: dict, heard: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
     network = ContentBranch(ContentConfig(**state["config"])).eval()
     network.load_state_dict(state["network"])
     with torch.inference_mode():
@@ -143,8 +144,8 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(dumped):
         assert len(two["random"]) == 2
         if name == "content":
             heard, static = torch.randn(50, 18, 80), torch.randn(50, 204)
-            said = [said_by(state, heard, static) for state in (one, two)]
-            assert (said[0] - said[1]).abs().max().item() < 2e-4
+            predictions = [predicted_by(state, heard, static) for state in (one, two)]
+            assert (predictions[0] - predictions[1]).abs().max().item() < 2e-4
     # In 16 bits weights go other ways by rounding; what the first norm has seen does not.
     one, two = (
         torch.load(dumped / "ckpt" / f"{count}_content_bfloat16" / "ckpt_last.pth")["network"]
@@ -156,35 +157,31 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(dumped):
         torch.testing.assert_close(two[key], one[key], rtol=0.02, atol=2e-3)
 
 
-def a_run(folder: Path, steps: int, **changes) -> runs.Run:
-    settings = {
-        "validate_every": 1000,
-        "log_every": 1000,
-        "device": torch.device("cpu"),
-        "folder": folder,
-        "log": folder / "log",
-        "write": True,
-        "resume": False,
-        **changes,
-    }
-    return runs.Run(steps=steps, **settings)
+CPU = torch.device("cpu")
 
 
-def train_line(run: runs.Run, draw, rate: float = 0.1, **more) -> tuple[nn.Linear, loop.Report]:
+def settings_in(folder: Path, steps: int, **changes) -> Training:
+    common = {"validate_every": 1000, "log_every": 1000, "write": True}
+    return Training(root_dir=folder, name="line", steps=steps, **{**common, **changes})
+
+
+def train_line(settings: Training, draw, rate: float = 0.1, **more) -> nn.Linear:
     """Fit y = w x by plain gradient descent."""
     network = nn.Linear(1, 1, bias=False)
     nn.init.ones_(network.weight)
     optimizer = torch.optim.SGD(network.parameters())
     average = loop.moving_average(network, 0.5)
-    learner = loop.Learner(network, optimizer, rate, average=average, schedule=loop.constant)
+    trained = loop.TrainedNetwork(network, optimizer, rate, average=average, schedule=loop.constant)
 
     def step(_done, x, y):
-        yield learner, {"square": (network(x) - y).square().mean()}
+        yield trained, {"square": (network(x) - y).square().mean()}
 
     keep = {"network": network, "average": average, "opt": optimizer}
-    judge = lambda: {"weight": network.weight.item()}  # noqa: E731
-    report = loop.train(run, [learner], draw, {}, step, judge, keep, {"config": {}}, **more)
-    return network, report
+    validate = lambda: {"weight": network.weight.item()}  # noqa: E731
+    extra = {"config": {}}
+    report = loop.train(settings, CPU, [trained], draw, {}, step, validate, keep, extra, **more)
+    assert report.steps == settings.steps
+    return network
 
 
 def two_points() -> loop.Batch:
@@ -194,10 +191,10 @@ def two_points() -> loop.Batch:
 def test_a_step_by_hand(tmp_path):
     # w = 1: losses (1 - 2)^2 = 1 and (3 - 0)^2 = 9; gradient mean(2 (1 - 2) 1, 2 (3 - 0) 3) = 8.
     # w <- 1 - 0.1 * 8 = 0.2. Then mean(2 (0.2 - 2), 2 (0.6 - 0) 3) = 0: it stays at 0.2.
-    network, report = train_line(a_run(tmp_path, 2), two_points)
+    settings = settings_in(tmp_path, 2)
+    network = train_line(settings, two_points)
     assert network.weight.item() == pytest.approx(0.2)
-    assert report.steps == 2
-    state = torch.load(tmp_path / "ckpt_last.pth")
+    state = torch.load(settings.last_checkpoint)
     assert state["average"]["module.weight"].item() == pytest.approx(0.2)
 
 
@@ -217,11 +214,12 @@ def test_the_average_forgets_the_first_weights_soon():
     assert averages[9] == pytest.approx(0.5 * averages[8])
 
 
-def test_long_gradients_are_shortened():
+def test_long_gradients_are_clipped():
     network = nn.Linear(2, 1, bias=False)
     nn.init.zeros_(network.weight)
-    learner = loop.Learner(network, torch.optim.SGD(network.parameters(), lr=1.0), 1.0, 0.5)
-    norm = learner.descend((network(torch.tensor([[3.0, 4.0]]))).sum())  # the gradient is (3, 4)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    trained = loop.TrainedNetwork(network, optimizer, 1.0, 0.5)
+    norm = trained.optimize((network(torch.tensor([[3.0, 4.0]]))).sum())  # the gradient is (3, 4)
     assert norm.item() == pytest.approx(5.0)
     assert network.weight.tolist()[0] == pytest.approx([-0.3, -0.4], abs=1e-5)
 
@@ -233,16 +231,16 @@ def test_the_learning_rate_warms_up_and_falls():
     assert loop.cosine(1100, 1100) == pytest.approx(0.02)
 
 
-def test_a_loss_that_is_no_number_stops_the_training_and_names_the_batch(tmp_path):
+def test_a_non_finite_loss_stops_the_training_and_names_the_batch(tmp_path):
     batches = iter([two_points(), two_points()])
 
     def draw() -> loop.Batch:
         good = next(batches, None)
         return good or loop.Batch((torch.full((1, 1), torch.nan), torch.zeros(1, 1)), ["s1/bad"])
 
-    with pytest.raises(InputError, match="^step 2: the loss is not a number; .* was s1/bad$"):
-        train_line(a_run(tmp_path, 9), draw)
-    assert not list(tmp_path.glob("*.pth"))
+    with pytest.raises(InputError, match="^step 2: non-finite loss; the batch was s1/bad$"):
+        train_line(settings_in(tmp_path, 9), draw)
+    assert not list(tmp_path.rglob("*.pth"))
 
 
 def test_a_broken_clip_ends_the_command_by_its_name(tmp_path, capsys):
@@ -254,16 +252,16 @@ def test_a_broken_clip_ends_the_command_by_its_name(tmp_path, capsys):
     arguments = ["--root_dir", str(tmp_path), "--train", "--write", *sizes]
     assert main_train_content.main(arguments) == 2
     message = capsys.readouterr().err
-    assert message.startswith("step 0: the loss is not a number; the batch was ")
+    assert message.startswith("step 0: non-finite loss; the batch was ")
     assert "s1/3+0" in message and message.count("\n") == 1
     assert not (tmp_path / "ckpt").exists()
 
 
 def test_the_best_checkpoint_is_kept(tmp_path):
-    run = a_run(tmp_path, 4, validate_every=1)
+    settings = settings_in(tmp_path, 4, validate_every=1)
     # The weight goes 1, -0.6, 1, -0.6, ...: |w - 0.2| doubles the rate that would end it at once.
-    train_line(run, two_points, rate=0.2, score=lambda scores: scores["weight"])
-    best = torch.load(tmp_path / "ckpt_best.pth")
+    train_line(settings, two_points, rate=0.2, score=lambda scores: scores["weight"])
+    best = torch.load(settings.checkpoint_folder / "ckpt_best.pth")
     assert (best["step"], best["best"]) == (2, pytest.approx(1.0))
 
 
@@ -286,7 +284,7 @@ def summaries(folder: Path) -> list:
     return values
 
 
-def test_tensorboard_gets_losses_rate_norm_and_a_moving_picture(dumped):
+def test_tensorboard_gets_losses_rate_norm_and_an_animation(dumped):
     parallel_trainings.main(dumped, "one")
     for name, parts in (
         ("content", ("l1", "square", "laplacian", "motion", "gradient_norm", "learning_rate")),
@@ -299,12 +297,12 @@ def test_tensorboard_gets_losses_rate_norm_and_a_moving_picture(dumped):
         assert {f"train/{part}" for part in parts} <= set(known)
         assert all(np.isfinite(value.simple_value) for _, value in known.values())
         if name != "voice_conversion":
-            step, value = known["held_out/true_and_made"]
+            step, value = known["held_out/truth_and_prediction"]
             assert step == parallel_trainings.STEPS
-            with Image.open(io.BytesIO(value.image.encoded_image_string)) as picture:
-                assert picture.format == "GIF"
-                assert picture.n_frames > 10
-                assert picture.size == (2 * animation.SIDE, animation.SIDE)
+            with Image.open(io.BytesIO(value.image.encoded_image_string)) as image:
+                assert image.format == "GIF"
+                assert image.n_frames > 10
+                assert image.size == (2 * tensorboard.SIZE, tensorboard.SIZE)
 
 
 def test_trainings_need_no_package_for_sound_or_faces(dumped):

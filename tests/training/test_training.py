@@ -15,7 +15,13 @@ from src.models.content import ContentBranch
 from src.models.dimensions import WINDOW
 from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
 from src.speech.features import standardise, windows
-from src.training import content, runs, sampling, speaker_aware, voice_conversion
+from src.training import content, corpus, loop, speaker_aware, voice_conversion
+from src.training.corpus import Corpus, clip_probabilities, feature_statistics
+from src.training.settings import (
+    ContentTraining,
+    SpeakerAwareTraining,
+    VoiceConversionTraining,
+)
 from tests.data.samples import clips, face
 
 
@@ -29,26 +35,31 @@ def clips_of(**lengths: int) -> list[dumps.Clip]:
     ]
 
 
-def test_each_group_of_speakers_gets_its_share_of_the_batches():
+def test_each_group_of_speakers_gets_its_fraction_of_the_batches():
     known = clips_of(s0__a=30, s0__b=10, s1__c=50, s1__d=3, s2__e=5)
-    chances = sampling.clip_chances(known, {"s0": 0.8}, least=4)
-    assert chances == pytest.approx([0.6, 0.2, 0.2 * 50 / 55, 0, 0.2 * 5 / 55])
+    probabilities = clip_probabilities(known, {"s0": 0.8}, 4)
+    assert probabilities == pytest.approx([0.6, 0.2, 0.2 * 50 / 55, 0, 0.2 * 5 / 55])
 
 
 def test_clips_of_a_group_can_be_drawn_equally_often_however_long_they_are():
     known = clips_of(s0__a=30, s0__b=10, s1__c=50, s1__d=3, s2__e=5)
-    chances = sampling.clip_chances(known, {"s0": 0.8}, least=4, even=True)
-    assert chances == pytest.approx([0.4, 0.4, 0.1, 0, 0.1])
+    probabilities = clip_probabilities(known, {"s0": 0.8}, 4, even=True)
+    assert probabilities == pytest.approx([0.4, 0.4, 0.1, 0, 0.1])
 
 
-def test_a_batch_is_made_of_runs_of_the_length_asked_for():
+def content_settings(folder: Path = Path(), **changes) -> ContentTraining:
+    return ContentTraining(root_dir=folder, device="cpu", **changes)
+
+
+def test_a_batch_consists_of_runs_of_the_length_asked_for():
     data = clips()
-    corpus = content.Corpus.of(data, *content.statistics(data), lead=2)
-    chances = sampling.clip_chances(data, {}, 32)
-    heard, face, moved = content.batch(corpus, chances, np.random.default_rng(0), 96, 32).tensors
-    assert [len(part) for part in (heard, face, moved)] == [96, 96, 96]
+    corpus = Corpus.of(data, feature_statistics(data), lead=2)
+    settings = content_settings(segment_batch_size=96, run_length=32, mel_noise=0.0)
+    probabilities = clip_probabilities(data, {}, 32)
+    drawn = content.draw_batch(corpus, probabilities, np.random.default_rng(0), settings)
+    assert [len(part) for part in drawn.tensors] == [96, 96, 96]
     starts = []
-    for run in moved.numpy().reshape(3, 32, 204):
+    for run in drawn.tensors[2].numpy().reshape(3, 32, 204):
         # Each run is 32 consecutive frames of one clip.
         places = [
             (clip, start)
@@ -61,25 +72,28 @@ def test_a_batch_is_made_of_runs_of_the_length_asked_for():
 
 
 @pytest.mark.parametrize("speed_change", [0.0, 0.2])
-def test_a_run_played_at_another_speed_stays_in_step(speed_change):
+def test_a_run_played_at_another_speed_stays_in_sync(speed_change):
     count = np.arange(200, dtype=np.float32)
-    # Features and landmarks both say which frame of the clip they are of.
+    # Features and landmarks are both the number of their frame in the clip.
     still = face().reshape(1, -1).astype(np.float32)
     clip = dumps.Clip(
         np.repeat(count[:, None], 80, 1), still + count[:, None], "s0/a", np.ones(256)
     )
     plain = np.zeros(80, np.float32), np.ones(80, np.float32)
-    corpus = content.Corpus([clip], still, *plain, lead=3)
-    draws = np.random.default_rng(1)
-    heard, _, moved = content.batch(corpus, np.ones(1), draws, 960, 96, 0, speed_change).tensors
+    corpus = Corpus([clip], still, *plain, lead=3)
+    settings = content_settings(
+        segment_batch_size=960, run_length=96, mel_noise=0.0, speed_change=speed_change
+    )
+    drawn = content.draw_batch(corpus, np.ones(1), np.random.default_rng(1), settings)
+    inputs, _, moved = drawn.tensors
     runs_of = moved.numpy().reshape(10, 96, 204)[..., 0]
     rates = np.diff(runs_of, axis=1)
     assert np.abs(rates - rates[:, :1]).max() < 1e-4
     assert (np.abs(rates - 1) <= speed_change + 1e-4).all()
     assert rates[:, 0].std() >= 0.5 * speed_change / np.sqrt(3)
     assert runs_of.min() >= 0 and runs_of.max() <= 199
-    # The frame that a window speaks for, and those before and after it at the same rate.
-    centre = heard.numpy().reshape(10, 96, WINDOW, 80)[..., 0]
+    # The frame that a window is for, and those before and after it at the same rate.
+    centre = inputs.numpy().reshape(10, 96, WINDOW, 80)[..., 0]
     assert np.abs(centre[:, :, 3] - runs_of).max() < 1e-4
     inside = (runs_of > 20) & (runs_of < 170)
     expected = runs_of[..., None] + rates[:, :1, None] * (np.arange(WINDOW) - 3)
@@ -88,63 +102,38 @@ def test_a_run_played_at_another_speed_stays_in_step(speed_change):
 
 def test_a_share_for_nobody_is_refused():
     with pytest.raises(InputError, match="--share zz"):
-        sampling.clip_chances(clips_of(s0__a=9), {"zz": 0.5}, least=4)
+        clip_probabilities(clips_of(s0__a=9), {"zz": 0.5}, 4)
 
 
-# Runs
+# Trainings
 
-
-def a_run(folder: Path, steps: int) -> runs.Run:
-    return runs.Run(
-        steps=steps,
-        validate_every=1000,
-        log_every=1000,
-        device=torch.device("cpu"),
-        folder=folder,
-        log=folder / "log",
-        write=True,
-        resume=False,
-    )
-
-
-def content_run(folder: Path, steps: int, bfloat16: bool = False) -> dict:
-    runs.seed_everything(0)
-    network = ContentBranch(
-        ContentConfig(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=2, hidden=(16, 16))
-    )
-    data = clips()
-    statistics = content.statistics(data)
-    corpus = content.Corpus.of(data, *statistics, lead=2)
-    options = content.Options(
-        segment_batch_size=64,
-        run_length=4,
-        learning_rate=5e-3,
-        weight_decay=1e-6,
-        l1_weight=1.0,
-        square_weight=0.5,
-        laplacian_weight=1.0,
-        motion_weight=1.0,
-        correlation_weight=0.0,
-        mel_noise=0.1,
-        speed_change=0.0,
-        shares={},
-        even_clips=False,
-        bfloat16=bfloat16,
-        seed=0,
-    )
-    content.train(a_run(folder, steps), network, corpus, corpus, {}, options, statistics)
-    return torch.load(folder / "ckpt_last.pth", weights_only=True)
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_the_content_branch_learns_that_loud_is_open(tmp_path, bfloat16):
-    state = content_run(tmp_path, 400, bfloat16)
+    settings = content_settings(
+        tmp_path,
+        write=True,
+        steps=400,
+        segment_batch_size=64,
+        learning_rate=5e-3,
+        bfloat16=bfloat16,
+    )
+    loop.begin(settings)
+    network = ContentBranch(
+        ContentConfig(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=2, hidden=(16, 16))
+    )
+    data = clips()
+    corpus = Corpus.of(data, feature_statistics(data), lead=2)
+    content.train(settings, CPU, network, corpus, corpus, {})
+    state = torch.load(settings.last_checkpoint, weights_only=True)
     assert {w.dtype for w in state["network"].values() if w.is_floating_point()} == {torch.float32}
     network = ContentBranch(ContentConfig(**state["config"]))
     network.load_state_dict(state["network"])
     data = clips(seed=9)
-    corpus = content.Corpus.of(data, *content.statistics(data), lead=2)
-    scores = content.validate(network, corpus, {}, torch.device("cpu"))
+    corpus = Corpus.of(data, feature_statistics(data), lead=2)
+    scores = content.validate(network, corpus, {}, CPU)
     assert scores["correlation"] > 0.8
 
 
@@ -163,26 +152,26 @@ def test_voice_conversion_learns_to_repeat(tmp_path):
     known = dumps.read_voices(tmp_path / "dump" / "voices.npz")
     torch.manual_seed(0)
     network = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=8))
-    options = voice_conversion.Options(
+    settings = VoiceConversionTraining(
+        root_dir=tmp_path,
+        write=True,
+        steps=150,
+        held_out=("c",),
         batch_size=4,
         learning_rate=5e-3,
-        strength=0.2,
-        code_weight=0.1,
-        seed=0,
+        voice_change=0.2,
     )
-    device = torch.device("cpu")
-    before = voice_conversion.validate(network, known, np.array([2]), options, device)
-    voice_conversion.train(a_run(tmp_path, 150), network, known, {"c"}, options)
-    after = voice_conversion.validate(network, known, np.array([2]), options, device)
+    before = voice_conversion.validate(network, known, settings, CPU)["refined"]
+    voice_conversion.train(settings, CPU, network, known)
+    after = voice_conversion.validate(network, known, settings, CPU)["refined"]
     assert after < 0.3 * before
-    assert (tmp_path / "ckpt_best.pth").is_file()
+    assert (settings.checkpoint_folder / "ckpt_best.pth").is_file()
 
 
 def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
     torch.manual_seed(0)
     data = clips(frames=100)
-    statistics = content.statistics(data)
-    corpus = speaker_aware.Corpus.of(data, *statistics, face(), lead=0)
+    corpus = Corpus.of(data, feature_statistics(data), 0, face())
     network = SpeakerBranch(
         SpeakerConfig(
             audio_size=16,
@@ -193,41 +182,35 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
             unused_decoder=False,
         )
     )
-    judge = MotionDiscriminator(MotionDiscriminatorConfig(feed_forward=32, hidden=(32, 32)))
-    options = speaker_aware.Options(
-        sequences=4,
+    discriminator = MotionDiscriminator(MotionDiscriminatorConfig(feed_forward=32, hidden=(32, 32)))
+    settings = SpeakerAwareTraining(
+        root_dir=tmp_path,
+        write=True,
+        steps=60,
         learning_rate=3e-3,
-        discriminator_rate=1e-4,
-        laplacian_weight=1.0,
-        gan_weight=0.02,
-        moment_weight=1.0,
         pose_weight=1.0,
         mel_noise=0.05,
-        shares={},
-        seed=0,
     )
-    device = torch.device("cpu")
-    before = speaker_aware.validate(network, corpus, device)["l1"]
-    training = a_run(tmp_path, 60)
-    speaker_aware.train(training, network, judge, corpus, corpus, options, statistics)
-    assert speaker_aware.validate(network, corpus, device)["l1"] < 0.5 * before
-    state = torch.load(tmp_path / "ckpt_last.pth", weights_only=True)
+    before = speaker_aware.validate(network, corpus, CPU)["l1"]
+    speaker_aware.train(settings, CPU, network, discriminator, corpus, corpus)
+    assert speaker_aware.validate(network, corpus, CPU)["l1"] < 0.5 * before
+    state = torch.load(settings.last_checkpoint, weights_only=True)
     assert state["step"] == 60
 
 
 def test_windows_are_views_and_those_of_the_whole_clip_standardised():
     features = np.random.default_rng(0).random((90, 80), np.float32)
-    mean, deviation = features.mean(0), features.std(0)
-    whole = windows(standardise(features, mean, deviation), 6)
+    mean, std = features.mean(0), features.std(0)
+    whole = windows(standardise(features, mean, std), 6)
     assert whole.shape == (90, WINDOW, 80)
     for first, end in ((0, 90), (0, 4), (3, 7), (70, 74), (86, 90)):
-        view = sampling.windows_of(features, mean, deviation, 6, first, end)
+        view = corpus.windows_of(features, mean, std, 6, first, end)
         assert view.base is not None
         assert np.array_equal(view, whole[first:end])
 
 
 def test_portraits_are_normalised_faces():
-    turned = content.turned(np.repeat(face()[None], 5, 0), np.random.default_rng(0))
+    turned = content.turn(np.repeat(face()[None], 5, 0), np.random.default_rng(0))
     depth = face()[:, 2]
     expected = [normalise(one, depth)[0].reshape(-1) for one in turned]
     assert np.abs(content.as_portraits(turned, depth) - expected).max() < 1e-6
@@ -236,8 +219,8 @@ def test_portraits_are_normalised_faces():
 
 def test_noise_of_an_item_does_not_depend_on_the_others():
     seeds = np.array([3, 5, 7])
-    every = sampling.noise(seeds, (4, 80))
-    assert np.array_equal(sampling.noise(seeds[1:2], (4, 80))[0], every[1])
+    every = corpus.noise(seeds, (4, 80))
+    assert np.array_equal(corpus.noise(seeds[1:2], (4, 80))[0], every[1])
     assert (
         abs(every.std() - 1) < 0.1
         and abs(np.corrcoef(every[0].ravel(), every[1].ravel())[0, 1]) < 0.2

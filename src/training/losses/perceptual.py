@@ -1,4 +1,4 @@
-"""Perceptual and style loss: what VGG-19 sees in pictures (paper, section 4.4)."""
+"""Distances of images in the features of VGG-19 (paper, section 4.4)."""
 
 from __future__ import annotations
 
@@ -15,34 +15,37 @@ VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for the weights trained on
 _log = logging.getLogger(__name__)
 
 
+def feature_distance(fake: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
+    """Perceptual loss (Johnson et al. 2016): L1 of activations, summed over layers.
+
+    Args:
+        fake: activations (B, C, H, W) of each layer for generated images.
+        real: the same for real images.
+    """
+    pairs = zip(fake, real, strict=True)
+    return sum((one.float() - other.float()).abs().mean() for one, other in pairs)
+
+
+def style_distance(fake: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
+    """Style loss: L1 of Gram matrices, summed over layers; arguments as `feature_distance`."""
+    return sum(
+        (gram(one) - gram(other)).abs().mean() for one, other in zip(fake, real, strict=True)
+    )
+
+
 def gram(activations: torch.Tensor) -> torch.Tensor:
-    """How activations (B, C, H, W) go together: (B, C, C), divided by C H W (Johnson 2016)."""
+    """Gram matrices (B, C, C) of activations (B, C, H, W), divided by C H W (Johnson et al.)."""
     flat = activations.float().flatten(2)
     return flat @ flat.transpose(1, 2) / flat[0].numel()
 
 
-def compared(
-    vgg: Vgg19, made: torch.Tensor, true: torch.Tensor, bfloat16: bool = False
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Perceptual and style loss of pictures (B, 3, H, W) in 0-1."""
-    with torch.autocast(made.device.type, torch.bfloat16, enabled=bfloat16):
-        seen_made = vgg(made)
-        with torch.no_grad():
-            seen_true = vgg(true)
-    perceptual = style = torch.zeros((), device=made.device)
-    for one, other in zip(seen_made, seen_true, strict=True):
-        perceptual = perceptual + (one.float() - other.float()).abs().mean()
-        style = style + (gram(one) - gram(other)).abs().mean()
-    return perceptual, style
-
-
-def find_vgg(path: Path | None) -> Vgg19 | None:
+def load_vgg(path: Path | None) -> Vgg19 | None:
     """VGG-19 with torchvision's weights: from a file, PyTorch's cache, or through torchvision.
 
-    Where they cannot be had, a line says that the terms are off.
+    Where they cannot be had, log a warning that the losses are off and return None.
 
     Raises:
-        InputError: the given file is none of it.
+        InputError: the given file does not hold such weights.
     """
     if path is None:
         path = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
@@ -62,6 +65,6 @@ def find_vgg(path: Path | None) -> Vgg19 | None:
                 return None
     vgg = Vgg19()
     contents, _ = read_checkpoint(path)
-    wanted = vgg.state_dict()
-    load_weights(vgg, {key: value for key, value in contents.items() if key in wanted}, path)
-    return vgg
+    names = vgg.state_dict()
+    load_weights(vgg, {key: value for key, value in contents.items() if key in names}, path)
+    return vgg.eval().requires_grad_(False)

@@ -1,0 +1,148 @@
+"""Clips that the landmark networks are trained on, and random draws from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.data.dumps import Clip
+from src.errors import InputError
+from src.face.registration import register, static_face
+from src.face.topology import LANDMARK_COUNT
+from src.models.dimensions import FACE_SIZE, WINDOW
+from src.motion.resampling import resample
+from src.speech.features import standardise
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Clips with their static faces. The clips' arrays may be mapped from the disk."""
+
+    clips: list[Clip]
+    static_faces: np.ndarray  # (C, 204)
+    mean: np.ndarray  # (80,) of the features
+    std: np.ndarray  # (80,)
+    lead: int  # frames of a window before the frame that is predicted from it
+    gain: float = 1.0  # factor on displacements; above 1 it makes up for the ``amp_pos`` of 0.5
+
+    @classmethod
+    def of(
+        cls,
+        clips: list[Clip],
+        statistics: tuple[np.ndarray, np.ndarray],
+        lead: int,
+        reference: np.ndarray | None = None,
+        gain: float = 1.0,
+    ) -> Corpus:
+        """Find each clip's static face.
+
+        Args:
+            statistics: mean and std of the features.
+            reference: (68, 3) face in whose pose the static faces are; None where the clips are
+                registered already.
+        """
+        faces = []
+        for clip in clips:
+            points = np.asarray(clip.landmarks, np.float32).reshape(-1, LANDMARK_COUNT, 3)
+            if reference is not None:
+                points = register(points, reference)
+            faces.append(static_face(points).reshape(-1))
+        return cls(clips, np.array(faces).reshape(len(clips), FACE_SIZE), *statistics, lead, gain)
+
+    def windows(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
+        """Standardised windows (end - first, 18, 80), a view, of a clip played at a rate."""
+        features = self.clips[clip].features
+        return windows_of(features, self.mean, self.std, self.lead, first, end, rate)
+
+    def displacements(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
+        """float32 (end - first, 204) from the clip's static face, times the gain."""
+        times = first + rate * np.arange(end - first)
+        points = resample(self.clips[clip].landmarks, times).astype(np.float32)
+        return (self.gain * (points - self.static_faces[clip])).astype(np.float32)
+
+
+def feature_statistics(clips: list[Clip]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and std (80,) of the features of all clips."""
+    count = sum(len(clip.features) for clip in clips)
+    mean = sum(clip.features.sum(0, dtype=np.float64) for clip in clips) / count
+    square = sum(np.square(clip.features - mean).sum(0, dtype=np.float64) for clip in clips)
+    return mean.astype(np.float32), np.sqrt(square / count + 1e-8).astype(np.float32)
+
+
+def clip_probabilities(
+    clips: list[Clip], fractions: Mapping[str, float], min_frames: int, even: bool = False
+) -> np.ndarray:
+    """Probability that a clip is drawn, by groups of speakers.
+
+    Args:
+        clips: their names begin with their speakers' names.
+        fractions: of the draws, by prefix of the name; the longest prefix that matches applies.
+            Clips that none matches are one more group, with what is left of 1.
+        min_frames: shorter clips are never drawn.
+        even: draw all clips of a group equally often, not in proportion to their length, so that
+            long clips of one person do not outweigh those of others.
+
+    Raises:
+        InputError: a prefix matches no clip, or no clip can be drawn.
+
+    Returns:
+        (C,), which sums to 1.
+    """
+    lengths = np.array([len(clip.features) for clip in clips])
+    eligible = np.where(lengths >= min_frames, 1 if even else lengths, 0).astype(np.float64)
+    groups = np.full(len(clips), "", object)
+    for prefix in sorted(fractions, key=len):
+        members = [i for i, clip in enumerate(clips) if clip.name.startswith(prefix)]
+        if not members:
+            raise InputError(f"--share {prefix}: no training clip of a speaker of that name")
+        groups[members] = prefix
+    probabilities = np.zeros(len(clips))
+    for group, fraction in {**fractions, "": max(0.0, 1.0 - sum(fractions.values()))}.items():
+        members = groups == group
+        if eligible[members].sum() > 0:
+            probabilities[members] = fraction * eligible[members] / eligible[members].sum()
+    if not probabilities.sum() > 0:
+        raise InputError(f"no training clip has both {min_frames} frames and a --share of draws")
+    return probabilities / probabilities.sum()
+
+
+def windows_of(
+    features: np.ndarray,
+    mean: np.ndarray,
+    std: np.ndarray,
+    lead: int,
+    first: int,
+    end: int,
+    rate: float = 1.0,
+) -> np.ndarray:
+    """Windows of a clip, from which its frames from ``first`` to before ``end`` are predicted.
+
+    Equal to ``src.speech.features.windows`` of the whole clip, standardised; only the frames in
+    these windows are read.
+
+    Args:
+        features: (T, 80).
+        rate: speed at which the clip is played.
+
+    Returns:
+        float32 (end - first, WINDOW, 80), a view.
+    """
+    frames = np.arange(-lead, end - first + WINDOW - 1 - lead)
+    inputs = standardise(resample(features, first + rate * frames), mean, std)
+    return np.lib.stride_tricks.sliding_window_view(inputs, WINDOW, axis=0).swapaxes(1, 2)
+
+
+def frames_needed(run_length: int, rate: float) -> int:
+    """Frames of a clip in a run of ``run_length`` frames that is played at a rate."""
+    return math.ceil((run_length - 1) * rate) + 1
+
+
+def noise(seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal noise, float32 (len(seeds), *shape), each item from its own seed.
+
+    An item's noise is the same whichever process draws it, and no process draws all.
+    """
+    return np.stack([np.random.default_rng(s).standard_normal(shape, np.float32) for s in seeds])

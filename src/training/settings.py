@@ -1,0 +1,198 @@
+"""Settings of the trainings. Their fields are the options of the scripts ``main_train_*.py``.
+
+Nothing heavy is imported here, so that --help stays quick. A loss called ``name`` in a registry of
+``src.training.losses`` has its weight in the field ``name_weight``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.command_line import OneLineParser
+from src.options import add_options, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Settings of every training."""
+
+    train: bool = option(False, "train; otherwise only validate")
+    write: bool = option(False, "write checkpoints and TensorBoard logs")
+    root_dir: Path = option(help="folder with dump/, ckpt/ and log/")
+    name: str = option("training", "name of the run")
+    resume: bool = option(False, "continue from the run's last checkpoint")
+    steps: int = option(1000, "optimizer steps", least=1)
+    validate_every: int = option(200, "steps between validations and checkpoints", least=1)
+    log_every: int = option(20, "steps between log entries", least=1)
+    seed: int = option(0, least=0, most=2**32 - 1)
+    threads: int = option(0, "CPU threads, 0 for all", least=0, most=1024)
+    device: str = option("auto", choices=("auto", "cuda", "cpu"))
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Folder of the run's checkpoints."""
+        return self.root_dir / "ckpt" / self.name
+
+    @property
+    def log_folder(self) -> Path:
+        """Folder of the run's TensorBoard log."""
+        return self.root_dir / "log" / self.name
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.checkpoint_folder / "ckpt_last.pth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContentTraining(Training):
+    """Settings of the training of the content branch."""
+
+    name: str = option("content", "name of the run")
+    dump_file_name: str = option("autovc_retrain_mel", "prefix of the dumps' names")
+    split: str = option("val", "validation split without --train", choices=("val", "test"))
+    load_a2l_C_name: Path | None = option(None, "start from the weights of this checkpoint")
+    steps: int = option(2500, "optimizer steps", least=1)
+    nepoch: int | None = option(None, "epochs over all windows, instead of --steps", least=1)
+    segment_batch_size: int = option(512, "windows in a batch", least=4)
+    run_length: int = option(4, "consecutive windows of a clip in a batch", least=2, most=10**4)
+    learning_rate: float = option(1e-3, "peak learning rate; paper: 1e-4", name="lr", least=0)
+    weight_decay: float = option(1e-6, "weight decay", name="reg_lr", least=0)
+    l1_weight: float = option(1.0, "L1, closed lips weighted up", name="lambda_l1_loss", least=0)
+    square_weight: float = option(
+        0.5, "squared error of the lips; paper: 0", name="lambda_square_loss", least=0
+    )
+    laplacian_weight: float = option(
+        1.0, "graph Laplacian", name="lambda_laplacian_smooth_loss", least=0
+    )
+    motion_weight: float = option(
+        1.0, "differences of consecutive frames; paper: 0", name="lambda_motion_loss", least=0
+    )
+    correlation_weight: float = option(
+        0.0,
+        "1 - correlation of the lip gap over a run; needs a --run_length of 32 or more; paper: 0",
+        name="lambda_correlation_loss",
+        least=0,
+    )
+    mel_noise: float = option(0.1, "std of noise on the standardised features", least=0)
+    speed_change: float = option(0.0, "largest relative change of a run's speed", least=0, most=0.5)
+    share: dict[str, float] = option(
+        {}, "speaker prefix=fraction of each batch, such as rms=0.2", metavar="PREFIX=FRACTION"
+    )
+    even_clips: bool = option(False, "draw clips equally often, not in proportion to their length")
+    bfloat16: bool = option(False, "compute in bfloat16, which is faster on some processors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerAwareTraining(Training):
+    """Settings of the training of the speaker-aware branch."""
+
+    name: str = option("speaker_aware", "name of the run")
+    dump_file_name: str = option("speaker_aware", "prefix of the dumps' names")
+    load_a2l_G_name: Path | None = option(None, "start from the weights of this checkpoint")
+    load_a2l_C_name: Path | None = option(
+        None, "content checkpoint whose feature statistics are used"
+    )
+    steps: int = option(3000, "optimizer steps", least=1)
+    batch_size: int = option(4, "sequences in a batch", least=1)
+    learning_rate: float = option(5e-4, "peak learning rate; paper: 1e-4", name="lr", least=0)
+    discriminator_learning_rate: float = option(1e-4, name="lr_discriminator", least=0)
+    l1_weight: float = option(1.0, "L1", name="lambda_l1_loss", least=0)
+    laplacian_weight: float = option(
+        1.0, "graph Laplacian", name="lambda_laplacian_smooth_loss", least=0
+    )
+    moments_weight: float = option(
+        1.0, "std and speed of the motion; paper: 0", name="lambda_moment_loss", least=0
+    )
+    pose_weight: float = option(
+        0.0, "std and speed of the head pose; paper: 0", name="lambda_pose_loss", least=0
+    )
+    gan_weight: float = option(0.02, "least-squares GAN", name="lambda_gan_loss", least=0)
+    mel_noise: float = option(0.1, "std of noise on the standardised features", least=0)
+    motion_gain: float = option(1.0, "factor on the ground truth's motion", least=0)
+    share: dict[str, float] = option(
+        {}, "speaker prefix=fraction of each batch, such as grid=0.1", metavar="PREFIX=FRACTION"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceConversionTraining(Training):
+    """Settings of the training of AutoVC."""
+
+    name: str = option("voice_conversion", "name of the run")
+    load_AUTOVC_name: Path | None = option(None, "start from the weights of this checkpoint")
+    held_out: tuple[str, ...] = option((), "speakers kept out of training", metavar="SPEAKER")
+    steps: int = option(6000, "optimizer steps", least=1)
+    batch_size: int = option(16, "crops of 128 frames in a batch", least=1)
+    learning_rate: float = option(1e-3, "peak learning rate; paper: 1e-4", name="lr", least=0)
+    voice_change: float = option(
+        1.0, "strength of the change of the encoder's input; paper: 0", least=0, most=1
+    )
+    first_weight: float = 1.0
+    refined_weight: float = 1.0
+    code_weight: float = option(0.1, "L1 of the code; paper: 1", least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTranslationTraining(Training):
+    """Settings of the training of image translation."""
+
+    name: str = option("image_translation", "name of the run")
+    dump_file_name: str = option("pictures", "prefix of the shards' names")
+    load_G_name: Path | None = option(None, "start from the weights of this checkpoint")
+    steps: int = option(10000, "optimizer steps", least=1)
+    nepoch: int | None = option(None, "epochs over all images, instead of --steps", least=1)
+    batch_size: int = option(16, "portraits in a batch", least=1)
+    num_frames: int = option(4, "target frames of each portrait", least=1)
+    num_workers: int = option(2, "processes that load data", least=0)
+    learning_rate: float = option(1e-4, "peak learning rate", name="lr", least=0)
+    jpg_freq: int = option(1000, "steps between sheets of training images", least=0)
+    ckpt_epoch_freq: int = option(0, "epochs between checkpoints that are kept", least=0)
+    window: int = option(256, "side of the part trained on, in pixels", least=64, most=256)
+    bfloat16: bool = option(False, "compute in bfloat16 on a CPU too, as always on CUDA")
+    discriminators: tuple[str, ...] = option(
+        ("face", "mouth"), "discriminators", name="judges", choices=("face", "mouth")
+    )
+    ndf: int = option(48, "width of the discriminators", least=1)
+    vgg: Path | None = option(None, "torchvision's VGG-19 weights, if not in PyTorch's cache")
+    l1_weight: float = option(1.0, "L1", name="lambda_l1_loss", least=0)
+    alpha_weight: float = option(
+        0.0, "alpha outside mouth and eyes, with --mends", name="lambda_share_loss", least=0
+    )
+    perceptual_weight: float = option(
+        1.0, "activations of VGG-19", name="lambda_perceptual_loss", least=0
+    )
+    style_weight: float = option(
+        100.0, "Gram matrices of VGG-19", name="lambda_style_loss", least=0
+    )
+    adversarial_weight: float = option(
+        0.0, "hinge GAN; paper: 0", name="lambda_adversarial_loss", least=0
+    )
+    matching_weight: float = option(
+        0.0, "features of the discriminators; paper: 0", name="lambda_matching_loss", least=0
+    )
+    mouth_weight: float = option(0.0, "extra weight of the mouth in L1; paper: 0", least=0)
+    eye_weight: float = option(0.0, "extra weight of the eyes in L1; paper: 0", least=0)
+
+
+def training_parser(
+    description: str, settings: type[Training], config: type, sizes: Sequence[str]
+) -> argparse.ArgumentParser:
+    """Parser with the options of a training.
+
+    Args:
+        settings: of the training.
+        config: of a new network.
+        sizes: fields of the config that are options.
+    """
+    parser = OneLineParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_options(parser, settings)
+    add_options(parser, config, only=sizes)
+    return parser
