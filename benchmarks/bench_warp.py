@@ -115,11 +115,11 @@ def main() -> int:
     faces = motion(puppet.landmarks, options.frames)
     versions = {
         "plain NumPy and cv2.remap": plain(puppet, background),
-        "PiecewiseWarp": renderer(puppet, background).render,
+        "MeshRenderer": renderer(puppet, background).render,
     }
     if options.device:
         on_device = renderer(puppet, background, options.device).render
-        versions[f"PiecewiseWarp on {options.device}"] = on_device
+        versions[f"MeshRenderer on {options.device}"] = on_device
     expected, *others = (render(faces[options.frames // 3]) for render in versions.values())
     print(
         f"{options.width} x {options.height} pixels, {len(puppet.triangles)} triangles, "

@@ -105,14 +105,13 @@ class CropRegion:
             identity = cv2.GaussianBlur(
                 identity, (0, 0), 1e-3, sigmaY=sigma, borderType=cv2.BORDER_REPLICATE
             )
-        along = np.arange(CROP_SIZE, dtype=np.float32)[None, :]
         first = self.crop.to_crop(np.array([self.columns.start, self.rows.start]))
         across, down = (
-            cv2.remap(
+            cv2.warpAffine(
                 identity,
-                along.repeat(count, 0),
-                (start + step * np.arange(count)).astype(np.float32)[:, None].repeat(CROP_SIZE, 1),
-                cv2.INTER_CUBIC,
+                np.array([[1, 0, 0], [0, step, start]]),
+                (CROP_SIZE, count),
+                flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
             for start, count in zip(first, self.weight.shape[::-1], strict=True)

@@ -22,16 +22,21 @@ _LEAST_AREA = 1e-6  # twice the area in square pixels below which a triangle is 
 class MeshRenderer:
     """Renders an image over a background by moving the vertices of its mesh.
 
+    A triangle that is folded over in a frame is drawn mirrored, a collapsed one not at all; without
+    a triangle the background shows, and an image without alpha is black.
+
     Args:
         image: uint8 (H, W, 3) BGR or (H, W, 4) BGRA.
-        vertices_of: from landmarks (68, >= 2) in pixels to the mesh's vertices (V, 2).
-        triangles: (M, 3) indices of vertices; later ones lie on top.
+        vertices_of: from landmarks (68, >= 2) in pixels of the image to the mesh's vertices (V, 2),
+            which may lie far outside of it.
+        triangles: (M, 3) indices of vertices; where they overlap in a frame, later ones lie on top.
         landmarks: (68, >= 2) of the image as it is.
         background: uint8 BGR (H, W, 3) behind the image's alpha; white by default.
-        device: see `PiecewiseWarp`.
+        device: of PyTorch, which samples and composites to the same numbers; by default OpenCV
+            does, which is faster on a CPU.
 
     Raises:
-        ValueError: shapes or indices that do not fit.
+        ValueError: shapes, indices or numbers that do not fit.
     """
 
     def __init__(
@@ -43,7 +48,8 @@ class MeshRenderer:
         background: np.ndarray | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        self.vertices_of = vertices_of
+        if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
+            raise ValueError(f"an image (H, W, 3 or 4) of uint8 was expected, not {image.shape}")
         shape = (*image.shape[:2], 3)
         if background is None:
             background = np.full(shape, 255, np.uint8)
@@ -52,104 +58,61 @@ class MeshRenderer:
         if image.shape[2] == 4 and (image[:, :, 3] < 255).any():
             layers = premultiplied(image), background
         else:
-            layers = image[:, :, :3], None
-        self._warp = PiecewiseWarp(vertices_of(landmarks), triangles, *layers, device)
+            layers = np.ascontiguousarray(image[:, :, :3]), None
+        self.vertices_of = vertices_of
+        self.triangles = np.asarray(triangles, np.int64)
+        if self.triangles.ndim != 2 or self.triangles.shape[1] != 3:
+            raise ValueError("triangles must have the shape (M, 3)")
+        self._targets = self._corners(landmarks)
+        # Numbers of triangles that fit a byte can go through cv2.LUT.
+        self._index = np.zeros(shape[:2], np.uint8 if len(self.triangles) < 256 else np.int16)
+        if device is None:
+            self._sample = OpenCVSampler(*layers)
+        else:
+            from src.render.mesh_torch import TorchSampler
+
+            self._sample = TorchSampler(*layers, device)
 
     def adapt_landmarks(self, landmarks: np.ndarray) -> np.ndarray:
         """The still landmarks (68, 3) themselves."""
         return landmarks
-
-    def render(self, landmarks: np.ndarray) -> np.ndarray:
-        """The frame (H, W, 3) uint8 BGR for landmarks (68, >= 2) in pixels of the image."""
-        return self._warp.render(self.vertices_of(landmarks))
 
     def frames(self, landmarks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Render landmarks (T, 68, >= 2), one frame at a time."""
         for face in landmarks:
             yield self.render(face)
 
-
-class PiecewiseWarp:
-    """Warps one image to many sets of vertices.
-
-    A triangle that is folded over in a frame is drawn mirrored, a collapsed one not at all; pixels
-    without a triangle are 0 in all channels.
-
-    Args:
-        reference_vertices: (V, 2) pixels of the image; they may lie far outside of it.
-        triangles: (M, 3) indices of vertices; where they overlap in a frame, later ones lie on top.
-        image: (H, W) or (H, W, C) uint8, 1 to 4 channels, all interpolated alike. For compositing,
-            colours must be multiplied by alpha, see `premultiplied`.
-        background: (H, W, 3) uint8 behind an image of 4 channels; frames then have 3.
-        device: of PyTorch, which samples and composites to the same numbers; by default OpenCV
-            does, which is faster on a CPU.
-
-    Raises:
-        ValueError: shapes or indices that do not fit.
-    """
-
-    def __init__(
-        self,
-        reference_vertices: np.ndarray,
-        triangles: np.ndarray,
-        image: np.ndarray,
-        background: np.ndarray | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
-        reference = np.asarray(reference_vertices, np.float64)
-        self.triangles = np.asarray(triangles, np.int64)
-        if reference.ndim != 2 or reference.shape[1] != 2 or not np.isfinite(reference).all():
-            raise ValueError("reference vertices must be finite numbers of shape (V, 2)")
-        if self.triangles.ndim != 2 or self.triangles.shape[1] != 3:
-            raise ValueError("triangles must have the shape (M, 3)")
-        count = len(reference)
-        if self.triangles.size and (self.triangles.min() < 0 or self.triangles.max() >= count):
-            raise ValueError(f"a triangle names a vertex outside 0 to {count - 1}")
-        if image.ndim not in (2, 3) or image.dtype != np.uint8:
-            raise ValueError("the image must be uint8 of shape (H, W) or (H, W, C)")
-        if background is not None and (
-            image.shape[2:] != (4,) or background.shape != (*image.shape[:2], 3)
-        ):
-            raise ValueError(f"background of {background.shape} for an image of {image.shape}")
-        self.vertex_count = count
-        self._corners = reference[self.triangles]
-        # Numbers of triangles that fit a byte can go through cv2.LUT.
-        self._index = np.zeros(image.shape[:2], np.uint8 if len(triangles) < 256 else np.int16)
-        image = np.ascontiguousarray(image)
-        if device is None:
-            self._sample = OpenCVSampler(image, background)
-        else:
-            from src.render.mesh_torch import TorchSampler
-
-            self._sample = TorchSampler(image, background, device)
-
-    def render(self, vertices: np.ndarray) -> np.ndarray:
-        """Warp the image to vertices (V, 2) in pixels.
-
-        Returns:
-            uint8 of the image's shape; (H, W, 3) over a background.
-        """
-        vertices = np.asarray(vertices, np.float64)
-        if vertices.shape != (self.vertex_count, 2) or not np.isfinite(vertices).all():
-            raise ValueError(f"vertices must be finite numbers of shape ({self.vertex_count}, 2)")
-        corners = vertices[self.triangles]
-        coefficients, collapsed = affine_maps(corners, self._corners)
+    def render(self, landmarks: np.ndarray) -> np.ndarray:
+        """The frame (H, W, 3) uint8 BGR for landmarks (68, >= 2) in pixels of the image."""
+        corners = self._corners(landmarks)
+        coefficients, collapsed = affine_maps(corners, self._targets)
         # Far vertices are kept from overflow, which OpenCV computes in 16 more binary places.
         limit = 2**31 - 1
         outlines = np.round(corners * (1 << _SUBPIXEL_BITS)).clip(-limit, limit).astype(np.int32)
         self._index[:] = 0
-        for number in np.flatnonzero(~collapsed):
-            outline = outlines[number]
-            cv2.fillConvexPoly(self._index, outline, int(number) + 1, cv2.LINE_8, _SUBPIXEL_BITS)
+        for number in np.flatnonzero(~collapsed).tolist():
+            cv2.fillConvexPoly(
+                self._index, outlines[number], number + 1, cv2.LINE_8, _SUBPIXEL_BITS
+            )
         return self._sample(self._index, coefficients)
+
+    def _corners(self, landmarks: np.ndarray) -> np.ndarray:
+        """Corners (M, 3, 2) of the triangles for landmarks (68, >= 2)."""
+        vertices = np.asarray(self.vertices_of(landmarks), np.float64)
+        if vertices.ndim != 2 or vertices.shape[1] != 2 or not np.isfinite(vertices).all():
+            raise ValueError("vertices must be finite numbers of shape (V, 2)")
+        used = self.triangles
+        if used.size and (used.min() < 0 or used.max() >= len(vertices)):
+            raise ValueError(f"a triangle names a vertex outside 0 to {len(vertices) - 1}")
+        return vertices[used]
 
 
 class OpenCVSampler:
     """Samples an image through the affine maps of triangles, and composites the result.
 
     Args:
-        image: (H, W) or (H, W, C) uint8.
-        background: None or (H, W, 3) uint8, behind a premultiplied image of 4 channels.
+        image: uint8 (H, W, 3) without a background, or premultiplied (H, W, 4) with one.
+        background: uint8 (H, W, 3) or None.
     """
 
     def __init__(self, image: np.ndarray, background: np.ndarray | None) -> None:
@@ -162,7 +125,7 @@ class OpenCVSampler:
         self._maps = [np.empty((height, width), np.float32) for _ in "xy"]
 
     def __call__(self, index: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-        """Render a frame of the image's shape, or (H, W, 3) over the background.
+        """Render a frame (H, W, 3) uint8.
 
         Args:
             index: (H, W), 1 + the number of each pixel's triangle, 0 for none.
@@ -185,7 +148,7 @@ class OpenCVSampler:
         if cv2.countNonZero(index) < index.size:
             frame[index == 0] = 0
         if self._background is None:
-            return frame.reshape(self._image.shape)
+            return frame
         remainder = cv2.bitwise_not(cv2.extractChannel(frame, 3))
         behind = cv2.multiply(self._background, cv2.merge([remainder] * 3), scale=1 / 255)
         return cv2.add(behind, cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR))

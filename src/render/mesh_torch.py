@@ -13,15 +13,14 @@ class TorchSampler:
     """`src.render.mesh.OpenCVSampler` on a device, equal to the bit.
 
     Args:
-        image: (H, W) or (H, W, C) uint8.
-        background: None or (H, W, 3) uint8, behind a premultiplied image of 4 channels.
+        image: uint8 (H, W, 3) without a background, or premultiplied (H, W, 4) with one.
+        background: uint8 (H, W, 3) or None.
     """
 
     def __init__(
         self, image: np.ndarray, background: np.ndarray | None, device: torch.device | str
     ) -> None:
-        self._shape = image.shape
-        height, width = image.shape[:2]
+        self._size = height, width = image.shape[:2]
         self._device = torch.device(device)
         self._image = self._tensor(image.reshape(height * width, -1)).int()
         self._background = None if background is None else self._tensor(background).float()
@@ -33,7 +32,7 @@ class TorchSampler:
 
     @torch.inference_mode()
     def __call__(self, index: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-        """Render a frame of the image's shape, or (H, W, 3) over the background.
+        """Render a frame (H, W, 3) uint8.
 
         Args:
             index: (H, W), 1 + the number of each pixel's triangle, 0 for none.
@@ -47,15 +46,14 @@ class TorchSampler:
         x, y = (terms[i] * self._columns + terms[i + 1] * self._rows + terms[i + 2] for i in (0, 3))
         frame = self._bilinear(x, y)
         frame[triangle == 0] = 0
-        if self._background is None:
-            return frame.byte().cpu().numpy().reshape(self._shape)
-        behind = self._background * (255 - frame[..., 3:]) * (1 / 255)
-        frame = (frame[..., :3] + behind.round().int()).clamp(max=255)
+        if self._background is not None:
+            behind = self._background * (255 - frame[..., 3:]) * (1 / 255)
+            frame = (frame[..., :3] + behind.round().int()).clamp(max=255)
         return frame.byte().cpu().numpy()
 
     def _bilinear(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Sample the image at x and y (H, W), its edges repeated outside: (H, W, C) int32."""
-        height, width = self._shape[:2]
+        height, width = self._size
         pixels, weights = [], []
         for place, size in ((x, width), (y, height)):
             steps = (place.clamp(-2, size + 1) * STEPS).round().int()

@@ -12,8 +12,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +25,7 @@ from src.face.topology import LIPS, RIGHT_BROW
 from src.models.image_translation import ResUnetGenerator, generated_frame, refinement
 from src.render.compositing import CropRegion, DeviceCompositor, edge_fade, paste
 from src.render.landmark_image import landmark_image
+from src.render.warp.plane import Box
 from src.render.warp.portrait import WarpRenderer
 
 REFINED_POINTS = slice(RIGHT_BROW.start, LIPS.stop)
@@ -47,51 +47,32 @@ _OTHER_BATCHES = 3  # being drawn and warped, or handed out, beside those in the
 _MAX_STREAMS = {"cpu": 4, "cuda": 2}  # batches in the network at once; each takes memory
 _MAX_WARPERS = 8  # threads that draw and warp; more wait for each other's Python
 
+WHOLE_CROP = Box(0, 0, CROP_SIZE, CROP_SIZE)
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Window:
-    """The part of the crop that a network sees."""
+def refinement_window(points: np.ndarray, multiple: int) -> Box:
+    """The smallest window of the crop around points, with a margin.
 
-    rows: slice
-    columns: slice
-
-    @classmethod
-    def around(cls, points: np.ndarray, multiple: int) -> Window:
-        """The smallest window around points, with a margin.
-
-        Args:
-            points: (..., 2) in pixels of the crop, of all frames.
-            multiple: its sides are multiples of this, as the network's levels need.
-        """
-        lows, highs = (side(points.reshape(-1, 2), axis=0) for side in (np.min, np.max))
-        spans = []
-        for low, high in zip(lows, highs, strict=True):
-            length = multiple * int(np.ceil((high - low + 2 * WINDOW_MARGIN) / multiple))
-            length = min(CROP_SIZE, length)
-            start = int(np.clip(round((low + high - length) / 2), 0, CROP_SIZE - length))
-            spans.append(slice(start, start + length))
-        return cls(spans[1], spans[0])
-
-    @cached_property
-    def fade(self) -> np.ndarray:
-        """(rows, columns) float32 0-1: 1 inside, 0 at sides that are not the crop's own."""
-        down, across = (
-            edge_fade(span.start, span.stop - span.start, CROP_SIZE, WINDOW_FADE)[1]
-            for span in (self.rows, self.columns)
-        )
-        return (down[:, None] * across[None, :]).astype(np.float32)
-
-    def pad(self, content: torch.Tensor) -> torch.Tensor:
-        """Pad (B, C, rows, columns) with zeros to the crop, (B, C, CROP_SIZE, CROP_SIZE)."""
-        rows, columns = self.rows, self.columns
-        sides = (columns.start, CROP_SIZE - columns.stop, rows.start, CROP_SIZE - rows.stop)
-        return functional.pad(content, sides)
+    Args:
+        points: (N, 2) in pixels of the crop, of all frames.
+        multiple: its sides are multiples of this, as the network's levels need.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    size = multiple * np.ceil((high - low + 2 * WINDOW_MARGIN) / multiple)
+    size = np.minimum(size, CROP_SIZE).astype(int)
+    corner = np.round((low + high - size) / 2).clip(0, CROP_SIZE - size).astype(int)
+    return Box(*corner.tolist(), *(corner + size).tolist())
 
 
-WHOLE_CROP = Window(slice(0, CROP_SIZE), slice(0, CROP_SIZE))
+def window_fade(window: Box) -> np.ndarray:
+    """Weights (H, W) float32 0-1 of a window: 0 at sides inside the crop, 1 further in."""
+    across, down = (
+        edge_fade(window[axis], window.size[axis], CROP_SIZE, WINDOW_FADE)[1] for axis in (0, 1)
+    )
+    return (down[:, None] * across[None, :]).astype(np.float32)
 
 
 class UNetRenderer:
@@ -161,12 +142,13 @@ class UNetRenderer:
         threads_each = max(1, threads // streams)
         window = WHOLE_CROP
         if self.warper is not None and len(landmarks):
-            points = self.crop.to_crop(landmarks)[:, REFINED_POINTS, :2]
-            window = Window.around(points, 2**self.network.config.num_downs)
-        # Numbers of 16 bits have neither TF32 nor the time for a search before a short video.
-        exact = self._dtype == torch.float32
+            points = self.crop.to_crop(landmarks)[:, REFINED_POINTS, :2].reshape(-1, 2)
+            window = refinement_window(points, 2**self.network.config.num_downs)
+        # float32 gets CUDA's search for the fastest kernels, as all inputs have one size, but no
+        # TF32; 16 bits have neither TF32 nor the time for a search before a short video.
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
         with (
-            exact_convolutions() if exact else contextlib.nullcontext(),
+            exact if self._dtype == torch.float32 else contextlib.nullcontext(),
             thread_pool(min(threads, _MAX_WARPERS), threads_each) as warping,
             thread_pool(streams, threads_each) as translating,
         ):
@@ -175,7 +157,7 @@ class UNetRenderer:
             translated = in_order(translating, partial(self._translate, window), batches, streams)
             yield from itertools.chain.from_iterable(translated)
 
-    def _inputs(self, window: Window, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _inputs(self, window: Box, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The image below the network's output, and the network's input besides the portrait.
 
         Args:
@@ -191,25 +173,27 @@ class UNetRenderer:
         warped = self.warper.render(landmarks)
         drawn = landmark_image(in_crop, antialiased=True)
         both = np.concatenate([drawn, cut(warped, self.crop)], axis=-1)
-        return warped, both[window.rows, window.columns]
+        return warped, both[window.slices(WHOLE_CROP)]
 
     def _translate(
-        self, window: Window, inputs: list[tuple[np.ndarray, np.ndarray]]
+        self, window: Box, inputs: list[tuple[np.ndarray, np.ndarray]]
     ) -> list[np.ndarray]:
         """The frames of a batch, from what `_inputs` returned for each."""
         images = [image for image, _ in inputs]
         with torch.inference_mode():
             seen = self._tensor(np.stack([seen for _, seen in inputs]))
             drawn, warped = seen[:, :3], seen[:, 3:]
-            portrait = self._portrait[:, :, window.rows, window.columns]
-            portrait = portrait.expand(len(inputs), -1, -1, -1)
+            rows, columns = window.slices(WHOLE_CROP)
+            portrait = self._portrait[:, :, rows, columns].expand(len(inputs), -1, -1, -1)
             output = self.network(torch.cat([drawn, portrait, warped], dim=1).to(self._dtype))
             if self.warper is None:
                 content, alpha = generated_frame(output.float()), None
             else:
                 content, alpha = refinement(output.float(), warped)
-                alpha = alpha * torch.from_numpy(window.fade).to(alpha.device)
-                content, alpha = window.pad(content), window.pad(alpha)
+                alpha = alpha * torch.from_numpy(window_fade(window)).to(alpha.device)
+                right, bottom = CROP_SIZE - window.right, CROP_SIZE - window.bottom
+                margins = (window.left, right, window.top, bottom)
+                content, alpha = (functional.pad(part, margins) for part in (content, alpha))
             if self._compositor is not None:
                 return self._compositor(images, content, alpha)
             faces = (content * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
@@ -260,14 +244,3 @@ def thread_pool(workers: int, threads_each: int) -> Iterator[ThreadPoolExecutor]
         pool.shutdown(cancel_futures=True)
         # What a thread sets holds for all that start later, too.
         torch.set_num_threads(torch.get_num_threads())
-
-
-@contextlib.contextmanager
-def exact_convolutions() -> Iterator[None]:
-    """CUDA's search for the fastest kernels, since all inputs have one size, but no TF32."""
-    before = (torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32)
-    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = True, False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before

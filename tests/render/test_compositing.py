@@ -14,9 +14,9 @@ def astronaut() -> np.ndarray:
     return skimage.data.astronaut()[:, :, ::-1].copy()
 
 
-def inside(picture: np.ndarray, crop: FaceCrop) -> np.ndarray:
+def inside(image: np.ndarray, crop: FaceCrop) -> np.ndarray:
     """(H, W) mask of the pixels whose centre lies in the square."""
-    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]] + 0.5
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]] + 0.5
     return (x >= crop.x) & (x <= crop.x + crop.size) & (y >= crop.y) & (y <= crop.y + crop.size)
 
 
@@ -53,7 +53,7 @@ def test_no_seam_where_a_changed_crop_ends(astronaut):
     assert (pasted[~inside(grey, crop)] == 100).all()
 
 
-def test_no_fade_along_the_picture_s_own_edge():
+def test_no_fade_along_the_image_s_own_edge():
     grey = np.full((256, 256, 3), 100, np.uint8)
     pasted = paste(grey, FaceCrop(0, 0, 256), np.full((256, 256, 3), 140, np.uint8))
     assert (pasted == 140).all()
@@ -62,12 +62,12 @@ def test_no_fade_along_the_picture_s_own_edge():
 
 
 def test_alpha_and_inputs_are_left_alone(astronaut):
-    picture = cv2.cvtColor(astronaut, cv2.COLOR_BGR2BGRA)
-    picture[:, :, 3] = np.arange(512) % 256
-    before = picture.copy()
-    pasted = paste(picture, FaceCrop(90, 30, 300), np.zeros((256, 256, 3), np.uint8))
-    np.testing.assert_array_equal(picture, before)
-    np.testing.assert_array_equal(pasted[:, :, 3], picture[:, :, 3])
+    image = cv2.cvtColor(astronaut, cv2.COLOR_BGR2BGRA)
+    image[:, :, 3] = np.arange(512) % 256
+    before = image.copy()
+    pasted = paste(image, FaceCrop(90, 30, 300), np.zeros((256, 256, 3), np.uint8))
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(pasted[:, :, 3], image[:, :, 3])
     assert (pasted[150:200, 200:260, :3] == 0).all()
 
 

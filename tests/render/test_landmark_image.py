@@ -1,4 +1,4 @@
-"""The drawn landmark picture: pixel by pixel the published release's."""
+"""The landmark image is pixel by pixel the published release's."""
 
 import numpy as np
 import pytest
@@ -22,22 +22,22 @@ def test_every_curve_has_a_colour():
 
 
 @needs_parity
-def test_picture_is_identical_to_the_released_one(pipeline):
+def test_image_is_identical_to_the_released_one(pipeline):
     drawn = landmark_image(pipeline["landmarks_final"][10])
     assert drawn.dtype == np.uint8
     np.testing.assert_array_equal(drawn, pipeline["landmark_image_frame10"])
 
 
 @needs_parity
-def test_overlay_keeps_the_picture_and_takes_points_outside_it(pipeline):
+def test_overlay_keeps_the_image_and_takes_points_outside_it(pipeline):
     landmarks = pipeline["landmarks_final"][10] + [150, 0, 0]
-    picture = np.full((256, 300, 3), 7, np.uint8)
-    draw_landmarks(picture, landmarks)
+    image = np.full((256, 300, 3), 7, np.uint8)
+    draw_landmarks(image, landmarks)
     drawn = landmark_image(landmarks, (256, 300))
     line = (drawn != 255).any(-1)
     assert 500 < line.sum() < 5000
-    assert (picture[~line] == 7).all()
-    np.testing.assert_array_equal(picture[line], drawn[line])
+    assert (image[~line] == 7).all()
+    np.testing.assert_array_equal(image[line], drawn[line])
 
 
 @pytest.mark.parametrize("axis", [0, 1])

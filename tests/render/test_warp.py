@@ -17,17 +17,17 @@ LUMINANCE = np.array((0.114, 0.587, 0.299))
 @pytest.fixture(scope="module")
 def hopper():
     """Picture, landmarks and renderer of a portrait with its lips together."""
-    picture = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
-    landmarks = detect_landmarks(picture, "mediapipe")
-    return picture, landmarks, WarpRenderer(picture, landmarks)
+    image = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+    landmarks = detect_landmarks(image, "mediapipe")
+    return image, landmarks, WarpRenderer(image, landmarks)
 
 
 @pytest.fixture(scope="module")
 def astronaut():
     """The same of a portrait that smiles with its teeth."""
-    picture = skimage.data.astronaut()[:, :, ::-1].copy()
-    landmarks = detect_landmarks(picture, "mediapipe")
-    return picture, landmarks, WarpRenderer(picture, landmarks)
+    image = skimage.data.astronaut()[:, :, ::-1].copy()
+    landmarks = detect_landmarks(image, "mediapipe")
+    return image, landmarks, WarpRenderer(image, landmarks)
 
 
 def mouth_axes(landmarks: np.ndarray) -> tuple[float, np.ndarray]:
@@ -44,19 +44,19 @@ def with_gap(landmarks: np.ndarray, wanted: float) -> np.ndarray:
     """Lips, jaw and chin for an inner-lip gap of so many mouth widths."""
     width, down = mouth_axes(landmarks)
     change = wanted * width - (landmarks[66, :2] - landmarks[62, :2]) @ down
-    share = np.zeros(68)
-    share[[61, 62, 63]] = -0.17, -0.2, -0.17
-    share[[67, 66, 65]] = 0.7, 0.8, 0.7
-    share[[49, 50, 51, 52, 53]] = -0.1, -0.2, -0.2, -0.2, -0.1
-    share[[59, 58, 57, 56, 55]] = 0.5, 0.77, 0.8, 0.77, 0.5
-    share[5:12] = 0.3, 0.45, 0.55, 0.6, 0.55, 0.45, 0.3
+    weight = np.zeros(68)
+    weight[[61, 62, 63]] = -0.17, -0.2, -0.17
+    weight[[67, 66, 65]] = 0.7, 0.8, 0.7
+    weight[[49, 50, 51, 52, 53]] = -0.1, -0.2, -0.2, -0.2, -0.1
+    weight[[59, 58, 57, 56, 55]] = 0.5, 0.77, 0.8, 0.77, 0.5
+    weight[5:12] = 0.3, 0.45, 0.55, 0.6, 0.55, 0.45, 0.3
     moved = landmarks.copy()
-    moved[:, :2] += change * share[:, None] * down
+    moved[:, :2] += change * weight[:, None] * down
     return moved
 
 
 def with_lids(landmarks: np.ndarray, closed: float) -> np.ndarray:
-    """Eyelids closed by a share, as blinks close them."""
+    """Eyelids closed by a factor, as blinks close them."""
     moved = landmarks.copy()
     for upper, lower in EYELID_PAIRS:
         meeting = 0.25 * landmarks[upper] + 0.75 * landmarks[lower]
@@ -77,11 +77,11 @@ def turned(landmarks: np.ndarray, degrees: float, shift: tuple[float, float]) ->
 
 
 def test_at_rest_the_portrait_comes_back(hopper, astronaut):
-    for picture, landmarks, renderer in (hopper, astronaut):
-        assert np.array_equal(renderer.render(landmarks), picture)
+    for image, landmarks, renderer in (hopper, astronaut):
+        assert np.array_equal(renderer.render(landmarks), image)
         # Next to rest there is no step either: as one sees when a video begins.
         nearly = landmarks + np.random.default_rng(0).normal(0, 0.02, landmarks.shape)
-        difference = np.abs(renderer.render(nearly).astype(int) - picture)
+        difference = np.abs(renderer.render(nearly).astype(int) - image)
         assert np.percentile(difference, 99.9) <= 4 and difference.max() <= 40
 
 
@@ -107,31 +107,31 @@ def test_a_smile_with_teeth_can_shut(astronaut):
 
 
 def test_between_the_lips_are_teeth_above_and_dark_below(hopper):
-    picture, landmarks, renderer = hopper
+    image, landmarks, renderer = hopper
     width, down = mouth_axes(landmarks)
     moved = with_gap(landmarks, 0.28)
     grey = renderer.render(moved) @ LUMINANCE
     top, bottom = moved[62, :2], moved[66, :2]
 
-    def at(share: float) -> float:
-        x, y = np.round(top + share * (bottom - top)).astype(int)
+    def at(fraction: float) -> float:
+        x, y = np.round(top + fraction * (bottom - top)).astype(int)
         return float(grey[y - 1 : y + 2, x - 2 : x + 3].mean())
 
-    skin = float((picture @ LUMINANCE)[tuple(np.round(landmarks[30, 1::-1]).astype(int))])
+    skin = float((image @ LUMINANCE)[tuple(np.round(landmarks[30, 1::-1]).astype(int))])
     assert at(0.30) > 1.5 * at(0.65)
     assert at(0.65) < 0.45 * skin
     # Lips keep their own pixels: the lower lip's middle is what it was.
     before = (0.5 * (landmarks[57] + landmarks[66]))[:2]
     after = (0.5 * (moved[57] + moved[66]))[:2]
     colours = []
-    for image, (x, y) in ((picture, before), (renderer.render(moved), after)):
+    for shown, (x, y) in ((image, before), (renderer.render(moved), after)):
         column, row = int(round(x)), int(round(y))
-        colours.append(image[row - 1 : row + 2, column - 3 : column + 4].reshape(-1, 3).mean(0))
+        colours.append(shown[row - 1 : row + 2, column - 3 : column + 4].reshape(-1, 3).mean(0))
     assert np.abs(colours[0] - colours[1]).max() < 30
 
 
 def test_lids_come_down_over_the_eyes(astronaut):
-    picture, landmarks, renderer = astronaut
+    image, landmarks, renderer = astronaut
 
     def aperture(points: np.ndarray) -> float:
         return float(np.mean([np.linalg.norm(points[u] - points[v]) for u, v in EYELID_PAIRS]))
@@ -146,12 +146,12 @@ def test_lids_come_down_over_the_eyes(astronaut):
     for eye in ((37, 38, 41, 40), (43, 44, 47, 46)):
         x, y = landmarks[list(eye), :2].mean(0)
         rows, columns = slice(int(y) - 2, int(y) + 1), slice(int(x) - 2, int(x) + 3)
-        before = (picture[rows, columns] @ LUMINANCE).min()
+        before = (image[rows, columns] @ LUMINANCE).min()
         assert (shut_frame[rows, columns] @ LUMINANCE).min() > before + 20
 
 
 def test_the_head_moves_and_the_border_rests(hopper):
-    picture, landmarks, renderer = hopper
+    image, landmarks, renderer = hopper
     for degrees, shift in ((8, (0.05, 0.03)), (-8, (-0.06, 0.0)), (0, (0.08, -0.04))):
         asked = turned(landmarks, degrees, shift)
         frame = renderer.render(asked)
@@ -164,24 +164,24 @@ def test_the_head_moves_and_the_border_rests(hopper):
         assert error < 0.04 * jaw
         for corner in (frame[:20, :20], frame[:20, -20:], frame[-20:, :20], frame[-20:, -20:]):
             assert corner.any()
-        assert np.array_equal(frame[-8:], picture[-8:])
-        assert np.array_equal(frame[:, :2], picture[:, :2])
-        assert np.array_equal(frame[:, -2:], picture[:, -2:])
+        assert np.array_equal(frame[-8:], image[-8:])
+        assert np.array_equal(frame[:, :2], image[:, :2])
+        assert np.array_equal(frame[:, -2:], image[:, -2:])
 
 
 def test_no_seams_and_no_holes_on_a_plain_picture(hopper):
     _, landmarks, _ = hopper
-    picture = np.full((606, 512, 3), (90, 140, 200), np.uint8)
-    renderer = WarpRenderer(picture, landmarks)
+    image = np.full((606, 512, 3), (90, 140, 200), np.uint8)
+    renderer = WarpRenderer(image, landmarks)
     shut = turned(with_gap(landmarks, gap(landmarks, mouth_axes(landmarks)[0])), 6, (0.05, 0.04))
-    assert np.array_equal(renderer.render(shut), picture)
+    assert np.array_equal(renderer.render(shut), image)
 
 
 @pytest.mark.parametrize("side", [48, 131, 256])
 def test_any_size(hopper, side):
-    picture, landmarks, _ = hopper
-    scale = side / picture.shape[1]
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    image, landmarks, _ = hopper
+    scale = side / image.shape[1]
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     renderer = WarpRenderer(small, landmarks * scale)
     moved = turned(with_lids(with_gap(landmarks, 0.2), 0.8), 5, (0.03, 0.02)) * scale
     frame = renderer.render(moved)
@@ -190,18 +190,18 @@ def test_any_size(hopper, side):
 
 
 def test_wild_landmarks_do_no_harm(hopper):
-    picture, landmarks, renderer = hopper
+    image, landmarks, renderer = hopper
     rng = np.random.default_rng(1)
     for spread in (3, 10, 30):
         frame = renderer.render(landmarks + rng.normal(0, spread, landmarks.shape))
-        assert frame.shape == picture.shape
+        assert frame.shape == image.shape
     beside = renderer.render(landmarks + (400, 500, 0))
-    assert beside.shape == picture.shape
+    assert beside.shape == image.shape
 
 
 def test_sunglasses_do_not_blink(hopper):
-    picture, landmarks, _ = hopper
-    dark = picture.copy()
+    image, landmarks, _ = hopper
+    dark = image.copy()
     for eye in (landmarks[36:42, :2], landmarks[42:48, :2]):
         x, y = eye.mean(0)
         cv2.ellipse(dark, (int(x), int(y)), (26, 20), 0, 0, 360, (12, 12, 12), -1)
@@ -211,10 +211,10 @@ def test_sunglasses_do_not_blink(hopper):
 
 
 def test_what_cannot_be_rendered_is_refused(hopper):
-    picture, landmarks, renderer = hopper
+    image, landmarks, renderer = hopper
     with pytest.raises(ValueError, match="uint8"):
-        WarpRenderer(picture[..., 0], landmarks)
+        WarpRenderer(image[..., 0], landmarks)
     with pytest.raises(ValueError, match="68"):
-        WarpRenderer(picture, landmarks[:67])
+        WarpRenderer(image, landmarks[:67])
     with pytest.raises(ValueError, match="finite"):
         renderer.render(landmarks * np.nan)

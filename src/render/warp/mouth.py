@@ -73,18 +73,11 @@ def draw_teeth(unit: int, crowns: tuple[float, ...], *, upper: bool) -> np.ndarr
 
 def rounded_box(left: float, top: float, right: float, bottom: float, radius: float) -> np.ndarray:
     """Outline (N, 2) of a box with rounded corners."""
-    angle = np.linspace(0, np.pi / 2, 9)
-    quarter = np.stack([np.cos(angle), np.sin(angle)], 1) * radius
-    corners = []
-    for (cx, cy), (sx, sy) in (
-        ((right - radius, bottom - radius), (1, 1)),
-        ((left + radius, bottom - radius), (-1, 1)),
-        ((left + radius, top + radius), (-1, -1)),
-        ((right - radius, top + radius), (1, -1)),
-    ):
-        corner = quarter * (sx, sy) + (cx, cy)
-        corners.append(corner if sx * sy > 0 else corner[::-1])
-    return np.concatenate(corners)
+    angle = np.pi / 2 * (np.arange(4)[:, None] + np.linspace(0, 1, 9))
+    low, high = np.array((left, top)) + radius, np.array((right, bottom)) - radius
+    centres = np.array([high, (low[0], high[1]), low, (high[0], low[1])])
+    arcs = centres[:, None] + radius * np.stack([np.cos(angle), np.sin(angle)], -1)
+    return arcs.reshape(-1, 2)
 
 
 class MouthInside:
