@@ -77,7 +77,7 @@ def _analyse_recording(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 def analyse_synthetic(root: Path, processes: int) -> None:
-    """Analyse all of ``<root>/synthetic`` into ``<root>/analysed``, but what is there already."""
+    """Analyse all of ``<root>/synthetic`` into ``<root>/analysed``, except what exists there."""
     paths = sorted((root / "synthetic").glob("[!.]*.npz"))
     analysed = parallel_map(_analyse_synthetic, paths, processes)
     for _ in progress(analysed, len(paths), "analysing synthetic speech"):

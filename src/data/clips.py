@@ -40,17 +40,21 @@ class ClipSource:
     synced: bool = True  # lips and audio belong together
 
 
-def find_clips(folder: Path) -> list[ClipSource]:
-    """Clips of a folder: those of its ``manifest.csv``, else every video in it and below.
+def find_clips(*folders: Path) -> list[ClipSource]:
+    """Clips of folders: those of ``manifest.csv``, else every video in the folder and below.
 
     The manifest's columns are file and, if known, speaker, speech_synced (0 or 1) and
     av_offset_frames25. Without a speaker there, the speaker is the subfolder that a video lies in.
-    For videos directly in ``folder`` it is the file name up to the first ``-`` or ``_``, if all of
-    them have such a name; else all of them belong to one speaker, named like ``folder``.
+    For videos directly in the folder it is the file name up to the first ``-`` or ``_``, if all of
+    them have such a name; else all of them belong to one speaker, named like the folder.
 
     Raises:
         InputError: the manifest is not such a table, or names a file that is absent.
     """
+    return [source for folder in folders for source in _clips_of(folder)]
+
+
+def _clips_of(folder: Path) -> list[ClipSource]:
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES)
@@ -114,11 +118,11 @@ def clip_problem(clip: dict[str, np.ndarray]) -> str:
         return problem
     wav = clip["wav"]
     if not len(wav):
-        return "no sound"
+        return "no audio"
     if loudness(wav) < SILENCE:
         return "silence"
     if len(wav) / SAMPLE_RATE < SHORTEST_CLIP:
-        return f"too little sound: {len(wav) / SAMPLE_RATE:.1f} s"
+        return f"too little audio: {len(wav) / SAMPLE_RATE:.1f} s"
     return ""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,9 @@ import cv2
 import numpy as np
 
 from src.command_line import progress
-from src.data.clips import VIDEO_RATE, ClipSource, face_problem, read_clip
+from src.data.clips import VIDEO_RATE, face_problem, find_clips, read_clip
+from src.data.settings import Preparation
+from src.data.splits import HeldOut
 from src.data.workers import parallel_map
 from src.errors import InputError
 from src.face.crop import FaceCrop, cut, face_crop
@@ -26,6 +28,7 @@ from src.io.files import read_arrays, write_arrays
 from src.io.image import flatten, read_image
 from src.io.video import read_frames
 from src.models.dimensions import IMAGE_SIZE, LANDMARK_COUNT
+from src.settings import PICTURE_SUFFIXES
 
 MARGIN = IMAGE_SIZE // 8
 """Pixels packed around the square."""
@@ -67,51 +70,44 @@ class PackedFaces:
         return cv2.imdecode(self.jpegs[index], cv2.IMREAD_COLOR)
 
 
-def pack_faces(
-    root: Path,
-    sources: list[ClipSource],
-    stills: list[Path],
-    split_of: Callable[[str, str], str],
-    processes: int,
-    name: str = "pictures",
-) -> None:
+def pack_faces(settings: Preparation, held_out: HeldOut) -> None:
     """Pack tracked clips and still faces into the shards of train, val and test.
 
-    Args:
-        root: with ``clips/``, where every clip is tracked.
-        sources: the clips' videos.
-        stills: images of faces; those without a face are logged and skipped.
-        split_of: train, val or test by speaker and by the clip's or still's own name.
-        processes: number of parallel processes.
+    Clips that are not tracked or left out, and stills without a face, are logged and skipped.
 
     Raises:
         InputError: there is nothing to pack.
     """
-    jobs = _clip_jobs(root, sources) + [(path, None, STILLS, 1) for path in sorted(stills)]
+    name = settings.dump_file_name or "pictures"
+    stills = sorted(path for folder in settings.stills for path in folder.iterdir())
+    jobs = _clip_jobs(settings)
+    jobs += [(path, None, STILLS, 1) for path in stills if path.suffix.lower() in PICTURE_SUFFIXES]
     if not jobs:
         raise InputError("nothing to pack: name videos (--videos) or still faces (--stills)")
     packed: dict[str, list[PackedClip]] = {}
-    for clip in progress(parallel_map(_pack_one, jobs, processes), len(jobs), "packing"):
+    for clip in progress(parallel_map(_pack_one, jobs, settings.jobs), len(jobs), "packing"):
         if isinstance(clip, str):
             _log.warning("skipped: %s", clip)
         else:
-            packed.setdefault(split_of(clip.speaker, clip.name), []).append(clip)
+            packed.setdefault(held_out.split_of(clip.speaker, clip.name), []).append(clip)
     for split, clips in sorted(packed.items()):
-        size = write_shards(root, split, name, sorted(clips, key=lambda c: (c.speaker, c.name)))
+        clips.sort(key=lambda clip: (clip.speaker, clip.name))
+        size = write_shards(settings.root_dir, split, name, clips)
         count = sum(len(clip.jpegs) for clip in clips)
         _log.info("%s: %d clips, %d images, %.1f MB", split, len(clips), count, size / 1e6)
 
 
-def _clip_jobs(root: Path, sources: list[ClipSource]) -> list[tuple]:
-    by_name = {source.path.stem: source for source in sources}
-    counts = frames_per_clip({name: source.speaker for name, source in by_name.items()})
+def _clip_jobs(settings: Preparation) -> list[tuple[Path, Path | None, str, int]]:
+    """Arguments of `_pack_one` for the clips."""
+    sources = {source.path.stem: source for source in find_clips(*settings.videos)}
+    counts = frames_per_clip({name: source.speaker for name, source in sources.items()})
     jobs = []
     for name, count in sorted(counts.items()):
-        clip = root / "clips" / f"{name}.npz"
+        source, clip = sources[name], settings.root_dir / "clips" / f"{name}.npz"
         if clip.is_file():
-            jobs.append((by_name[name].path, clip, by_name[name].speaker, count))
+            jobs.append((source.path, clip, source.speaker, count))
         else:
-            _log.warning("%s: not tracked, skipped", by_name[name].path)
+            _log.warning("%s: not tracked, skipped", source.path)
     return jobs
 
 

@@ -16,9 +16,10 @@ import numpy as np
 from src.command_line import progress
 from src.data.analysis import is_analysis_of
 from src.data.clips import clip_problem, read_clips
-from src.data.dumps import Clip, read_voices, write_clips, write_pickle
+from src.data.dumps import CONTENT_DUMP, Clip, read_voices, write_clips, write_pickle
 from src.data.lip_shapes import mouth_motion
 from src.data.reference_faces import ReferenceFaces, load_reference_faces
+from src.data.settings import Preparation
 from src.data.splits import SPLITS, HeldOut
 from src.data.synthesis import read_utterance
 from src.data.tracking import align
@@ -46,55 +47,54 @@ class Passage:
 
 @dataclass(frozen=True)
 class Converter:
-    """Voice conversion in processes: the AutoVC to load there, and its target."""
+    """Voice conversion by an AutoVC that each process loads once."""
 
-    weights: Path  # folder of the default checkpoints
-    checkpoint: Path | None  # a trained AutoVC instead
+    checkpoint: Path | None  # None for the default AutoVC
     target_embedding: np.ndarray  # (256,)
 
     def convert(self, mel: np.ndarray, bins: np.ndarray, embedding: np.ndarray) -> np.ndarray:
         """Content features (T, 80) of a log-mel (T, 80), F0 bins (T,) and embedding (256,)."""
         from src.speech.voice_conversion import convert_voice
 
-        generator = _load_autovc(self.weights, self.checkpoint)
+        generator = _load_autovc(self.checkpoint)
         return convert_voice(generator, mel, bins, embedding, self.target_embedding)
 
 
 @functools.cache
-def _load_autovc(weights: Path, checkpoint: Path | None) -> torch.nn.Module:
+def _load_autovc(checkpoint: Path | None) -> torch.nn.Module:
     if checkpoint is None:
-        return load_networks(weights).autovc
+        return load_networks().autovc
     from src.models.loading import load_network
 
     return load_network("autovc", checkpoint).network.eval()
 
 
-def choose_converter(
-    root: Path, weights: Path, checkpoint: Path | None, target_voice: str
-) -> Converter:
+def choose_converter(settings: Preparation) -> Converter | None:
     """Load AutoVC for the dumps; write its target to ``<root>/dump/target_embedding.npy``.
 
-    Args:
-        root: with the voices of ``dump/voices.npz`` where a checkpoint is given.
-        weights: folder of the default checkpoints.
-        checkpoint: AutoVC trained on those voices, instead of the default one.
-        target_voice: speaker among those voices whom all utterances are converted to.
+    Returns None where the dumps keep the plain log-mel.
 
     Raises:
-        InputError: not a checkpoint of AutoVC, or an unknown speaker.
+        InputError: the checkpoint is not one of AutoVC, or the target speaker is not among the
+            voices that it was trained on, ``<root>/dump/voices.npz``.
     """
-    _load_autovc(weights, checkpoint)
-    if checkpoint is None:
-        target = load_networks(weights).target_embedding
+    if settings.plain_mel:
+        return None
+    folder = settings.root_dir / "dump"
+    _load_autovc(settings.load_autovc)
+    if settings.load_autovc is None:
+        target = load_networks().target_embedding
     else:
-        voices = read_voices(root / "dump" / "voices.npz")
-        chosen = voices.speakers == target_voice
+        voices = read_voices(folder / "voices.npz")
+        chosen = voices.speakers == settings.target_voice
         if not chosen.any():
-            raise InputError(f"--target_voice {target_voice}: no such speaker in dump/voices.npz")
+            raise InputError(
+                f"--target_voice {settings.target_voice}: no such speaker in dump/voices.npz"
+            )
         target = voices.embeddings[chosen].mean(0)
-    with atomic_write(root / "dump" / "target_embedding.npy") as partial:
+    with atomic_write(folder / "target_embedding.npy") as partial:
         np.save(partial, target)
-    return Converter(weights, checkpoint, target)
+    return Converter(settings.load_autovc, target)
 
 
 def clip_passages(root: Path, standard_face: np.ndarray, head_motion: bool) -> Iterator[Passage]:
@@ -123,27 +123,19 @@ def synthetic_passages(root: Path, faces: ReferenceFaces) -> Iterator[Passage]:
         yield Passage(path.stem, utterance.speaker, utterance.wav, landmarks)
 
 
-def write_dumps(
-    root: Path,
-    name: str,
-    head_motion: bool,
-    converter: Converter | None,
-    copies: int,
-    held_out: HeldOut,
-    processes: int = 1,
-) -> None:
+def write_dumps(settings: Preparation, held_out: HeldOut, head_motion: bool) -> None:
     """Write the landmark dumps of all three splits.
 
     Args:
-        name: start of the dumps' names.
         head_motion: for the speaker-aware branch (clips only, head motion kept) instead of the
-            content branch (registered faces; synthetic speech too).
-        converter: None keeps the plain log-mel.
-        copies: augmented copies of each training clip (`VoiceAugmentation`).
+            content branch (registered faces; synthetic speech and augmented copies too).
 
     Raises:
         InputError: reference faces or the analysis of a passage are absent.
     """
+    root = settings.root_dir
+    name = settings.dump_file_name or ("speaker_aware" if head_motion else CONTENT_DUMP)
+    converter = choose_converter(settings)
     faces = load_reference_faces(root)
     passages = clip_passages(root, faces.standard_face, head_motion)
     if not head_motion:
@@ -157,11 +149,12 @@ def write_dumps(
             )
         split = held_out.split_of(passage.speaker, passage.name)
         targets.append((split, f"{passage.speaker}/{passage.name}", passage.landmarks))
-        jobs.append((analysed, copies if split == "train" else 0, converter))
+        augmented = split == "train" and not head_motion
+        jobs.append((analysed, settings.changed_copies if augmented else 0, converter))
     clips: dict[str, list[Clip]] = {split: [] for split in SPLITS}
     poses: dict[str, list[HeadPoses]] = {split: [] for split in SPLITS}
     converted = progress(
-        parallel_map(_convert_passage, jobs, processes), len(jobs), "converting clips"
+        parallel_map(_convert_passage, jobs, settings.jobs), len(jobs), "converting clips"
     )
     for (split, clip, landmarks), (features, embedding) in zip(targets, converted, strict=True):
         pose = head_poses(landmarks, faces.standard_face) if head_motion else None

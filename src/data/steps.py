@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from src.command_line import progress
-from src.data import analysis, clips, image_shards, landmark_dumps, splits, synthesis, tracking
-from src.data.dumps import CONTENT_DUMP
+from src.data import analysis, clips, image_shards, synthesis, tracking
+from src.data.landmark_dumps import choose_converter, write_dumps
 from src.data.offsets import least_correlation, measure_offset
 from src.data.reference_faces import measure_reference_faces
 from src.data.settings import Preparation
+from src.data.splits import HeldOut, choose_splits
 from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
 from src.face import detectors
 from src.io.files import read_text, write_arrays
-from src.settings import PICTURE_SUFFIXES
 
-CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
 CLIP_STAGES = ("track", "offset", "analyse")
 
 _log = logging.getLogger(__name__)
@@ -41,15 +40,11 @@ def prepare_all(settings: Preparation) -> None:
     """Prepare everything that the trainings read from videos; of a shard, only the clips."""
     settings = dataclasses.replace(settings, dump_file_name=None)
     if settings.whole:
-        _converter(settings)  # a wrong checkpoint is an error before hours of work
+        choose_converter(settings)  # a wrong checkpoint is an error before hours of work
     process_clips(settings, CLIP_STAGES)
     if settings.whole:
-        clips.write_report(settings.root_dir, _held_out(settings))
-        measure_reference_faces(settings.root_dir, _held_out(settings))
-        analyse(settings)
-        write_content_dumps(settings)
-        write_speaker_dumps(settings)
-        pack_faces(settings)
+        for step in (report, measure_faces, analyse, dump_content, dump_speaker, pack_faces):
+            step(settings)
 
 
 def analyse_voices(settings: Preparation) -> None:
@@ -66,7 +61,12 @@ def measure_offsets(settings: Preparation) -> None:
     """Measure the audio-visual offsets of clips."""
     process_clips(settings, ("offset",))
     if settings.whole:
-        clips.write_report(settings.root_dir, _held_out(settings))
+        report(settings)
+
+
+def report(settings: Preparation) -> None:
+    """Write the table of clips."""
+    clips.write_report(settings.root_dir, held_out(settings))
 
 
 def synthesise(settings: Preparation) -> None:
@@ -80,7 +80,7 @@ def synthesise(settings: Preparation) -> None:
 
 def measure_faces(settings: Preparation) -> None:
     """Measure the reference faces of the training clips."""
-    measure_reference_faces(settings.root_dir, _held_out(settings))
+    measure_reference_faces(settings.root_dir, held_out(settings))
 
 
 def analyse(settings: Preparation) -> None:
@@ -89,27 +89,19 @@ def analyse(settings: Preparation) -> None:
     process_clips(dataclasses.replace(settings, videos=()), ("analyse",))
 
 
-def write_content_dumps(settings: Preparation) -> None:
+def dump_content(settings: Preparation) -> None:
     """Write the dumps of the content branch."""
-    _write_dumps(settings, CONTENT_DUMP, head_motion=False, copies=settings.changed_copies)
+    write_dumps(settings, held_out(settings), head_motion=False)
 
 
-def write_speaker_dumps(settings: Preparation) -> None:
+def dump_speaker(settings: Preparation) -> None:
     """Write the dumps of the speaker-aware branch."""
-    _write_dumps(settings, "speaker_aware", head_motion=True, copies=0)
+    write_dumps(settings, held_out(settings), head_motion=True)
 
 
 def pack_faces(settings: Preparation) -> None:
     """Pack the faces of clips and stills for the training of image translation."""
-    stills = [path for folder in settings.stills for path in sorted(folder.iterdir())]
-    image_shards.pack_faces(
-        settings.root_dir,
-        _sources(settings),
-        [path for path in stills if path.suffix.lower() in PICTURE_SUFFIXES],
-        _held_out(settings).split_of,
-        settings.jobs,
-        settings.dump_file_name or "pictures",
-    )
+    image_shards.pack_faces(settings, held_out(settings))
 
 
 STEPS = {
@@ -120,40 +112,17 @@ STEPS = {
     "synthetic": synthesise,
     "faces": measure_faces,
     "analyse": analyse,
-    "content": write_content_dumps,
-    "speaker": write_speaker_dumps,
+    "content": dump_content,
+    "speaker": dump_speaker,
     "pictures": pack_faces,
 }
 
 
-def _sources(settings: Preparation) -> list[clips.ClipSource]:
-    return [source for folder in settings.videos for source in clips.find_clips(folder)]
-
-
-def _held_out(settings: Preparation) -> splits.HeldOut:
+def held_out(settings: Preparation) -> HeldOut:
+    """Speakers for validation and tests."""
     root = settings.root_dir
     speakers = functools.partial(clips.speakers_to_draw_from, root)
-    return splits.choose_splits(root, settings.val, settings.test, speakers)
-
-
-def _converter(settings: Preparation) -> landmark_dumps.Converter | None:
-    if settings.plain_mel:
-        return None
-    return landmark_dumps.choose_converter(
-        settings.root_dir, CHECKPOINTS, settings.load_autovc, settings.target_voice
-    )
-
-
-def _write_dumps(settings: Preparation, name: str, head_motion: bool, copies: int) -> None:
-    landmark_dumps.write_dumps(
-        settings.root_dir,
-        settings.dump_file_name or name,
-        head_motion,
-        _converter(settings),
-        copies,
-        _held_out(settings),
-        settings.jobs,
-    )
+    return choose_splits(root, settings.val, settings.test, speakers)
 
 
 def process_clips(settings: Preparation, stages: Sequence[str]) -> None:
@@ -169,7 +138,10 @@ def process_clips(settings: Preparation, stages: Sequence[str]) -> None:
             cannot run.
     """
     folder = settings.root_dir / "clips"
-    jobs = [(folder / f"{source.path.stem}.npz", source) for source in _sources(settings)]
+    jobs = [
+        (folder / f"{source.path.stem}.npz", source)
+        for source in clips.find_clips(*settings.videos)
+    ]
     if not jobs and "track" in stages:
         where = " ".join(map(str, settings.videos)) or "none given"
         raise InputError(f"--videos {where}: no videos to track")
@@ -242,7 +214,7 @@ def _analyse_clip(clip: dict[str, np.ndarray], target: Path, stages: Sequence[st
     log = []
     if "offset" in stages and "offset_correlation" not in clip:
         landmarks = tracking.clean_landmarks(clip["landmarks"])
-        offset = measure_offset(landmarks, clip["wav"], load_networks(CHECKPOINTS))
+        offset = measure_offset(landmarks, clip["wav"], load_networks())
         synced = offset.correlation >= least_correlation(len(landmarks) / clips.VIDEO_RATE)
         clip |= {
             "offset": np.array(offset.frames / clips.VIDEO_RATE if synced else 0.0),

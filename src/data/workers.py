@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from src.models.loading import MotionModels
 
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
+
 
 def parallel_map(function: Callable, items: Iterable, processes: int) -> Iterator:
     """``map`` over processes that each compute on one thread; results in the order of the items."""
@@ -31,8 +33,8 @@ def _use_one_thread() -> None:
 
 
 @functools.cache
-def load_networks(weights: Path) -> MotionModels:
-    """The default networks of a folder of checkpoints, on the CPU, loaded once per process."""
+def load_networks() -> MotionModels:
+    """The default networks, on the CPU, loaded once per process."""
     from src.models.loading import load_motion_models
 
-    return load_motion_models(weights, {}, "cpu")
+    return load_motion_models(CHECKPOINTS, {}, "cpu")

@@ -71,7 +71,7 @@ def rows_of(root: Path) -> dict[str, dict[str, str]]:
 def test_bad_clips_are_listed_with_the_reason(prepared):
     problems = {name: row["problem"] for name, row in rows_of(prepared).items() if row["problem"]}
     assert problems == {
-        "dan_silent": "no sound",
+        "dan_silent": "no audio",
         "eve_brief": "too short: 1.0 s, at least 1.5",
         "fay_two": "several people in 100% of the frames",
         "gus_empty": "too few frames with a face: 0%, at least 80%",
