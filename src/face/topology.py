@@ -8,7 +8,6 @@ JAW = slice(0, 17)
 RIGHT_BROW = slice(17, 22)
 LEFT_BROW = slice(22, 27)
 NOSE = slice(27, 36)
-NOSE_BRIDGE = slice(27, 31)
 NOSTRILS = slice(31, 36)
 RIGHT_EYE = slice(36, 42)
 LEFT_EYE = slice(42, 48)
@@ -26,7 +25,6 @@ CHIN = 8
 NOSE_BRIDGE_TOP = 27
 """The point that the published release rebuilds from the two below it."""
 NOSE_TIP = 30
-NOSE_BASE = 33
 EYE_CORNERS = ((36, 39), (42, 45))
 """Of the right and the left eye, in order of growing x."""
 OUTER_EYE_CORNERS = (36, 45)
