@@ -45,9 +45,9 @@ import math
 import sys
 from pathlib import Path
 
-from src import settings as defaults
 from src.command_line import OneLineParser, find_input, progress, run_command
 from src.errors import InputError
+from src.motion.settings import MotionSettings
 from src.options import between
 
 HERE = Path(__file__).resolve().parent
@@ -78,7 +78,7 @@ def parse(arguments: list[str] | None = None) -> tuple[argparse.Namespace, list[
     for name, middle in NETWORKS.items():
         add(f"--load_{middle}_name", metavar="FILE", help=f"checkpoint of the {name} network")
     for name in FACTORS:
-        default = getattr(defaults, name.upper())
+        default = getattr(MotionSettings(), name)
         add(
             f"--{name}",
             type=between(-math.inf, math.inf),
@@ -188,7 +188,7 @@ def judge_landmarks(options: argparse.Namespace, _handed_on: list[str]) -> None:
 def factor_of(options: argparse.Namespace, name: str) -> float:
     """A factor on motion, as given or as a video has it by default."""
     given = getattr(options, name)
-    return getattr(defaults, name.upper()) if given is None else given
+    return getattr(MotionSettings(), name) if given is None else given
 
 
 def judge_videos(options: argparse.Namespace, handed_on: list[str]) -> None:

@@ -31,12 +31,12 @@ from src.io.audio import SAMPLE_RATE, read_audio  # noqa: E402  (the folder is n
 
 # How the lines of the command begin, and which stage has ended when the line appears.
 STAGES = (
-    ("finding the face", "start, imports, reading the voice"),
-    ("weights from voice", "face detection (reading the puppet)"),
-    ("listening to", "loading weights"),
-    ("moving the", "voice to features"),
-    ("drawing frames", "features to landmarks"),
-    ("wrote", "drawing and encoding frames"),
+    ("detecting the face", "start, imports, decoding the recording"),
+    ("weights of the motion", "face detection (reading the puppet)"),
+    ("extracting speech", "loading weights"),
+    ("predicting landmarks", "audio to features"),
+    ("rendering frames", "features to landmarks"),
+    ("wrote", "rendering and encoding frames"),
 )
 LOOKS_A_SECOND = 5
 

@@ -17,20 +17,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src import animate as pipeline  # noqa: E402  (the folder is not a package)
+from src.animate import animate, listen, load_models  # noqa: E402  (not a package)
 from src.data.synthesis import random_sentences, speak_flite  # noqa: E402
 from src.io.audio import SAMPLE_RATE  # noqa: E402
 from src.metrics.open_shut import interpolated_extremes, open_shut_auc  # noqa: E402
-from src.models.loading import load_motion_models  # noqa: E402
 from src.motion.settings import MotionSettings  # noqa: E402
 from src.puppets.files import find_image, read_puppet  # noqa: E402
-from src.puppets.motion import finish, opening_gain, repaired, resting_face  # noqa: E402
-from src.speech.features import Recording, speech_features  # noqa: E402
 
 CARTOONS = ROOT / "examples_cartoon"
 BUNDLED = ("maestro", "captain", "clara", "yuki", "leo", "count")
@@ -48,31 +44,20 @@ def main() -> None:
     add("--sentences", type=int, default=30, help="(%(default)s)")
     add("--amp_lip_y", type=float, default=MotionSettings().amp_lip_y, help="(%(default)s)")
     options = parser.parse_args()
-    device = torch.device("cpu")
-    networks = load_motion_models(ROOT / "examples" / "ckpt", {}, device)
+    models = load_models(renderer="warp", device="cpu")
     spoken = []
     for text in itertools.islice(random_sentences(TEXTS), options.sentences):
         speech = speak_flite(text, "slt")
-        features = speech_features(Recording(speech.wav, silent=False), networks)
-        spoken.append((speech, features))
+        spoken.append((speech, listen((speech.wav, SAMPLE_RATE), models)))
     print("puppet            AUC   open vowels   median p b m   closed to a tenth of a vowel")
     for name in options.puppets:
-        puppet = repaired(read_puppet(find_image(name, CARTOONS)))
-        face = resting_face(puppet, networks.standard_face[:, 2])
+        puppet = read_puppet(find_image(name, CARTOONS))
         mouth = np.linalg.norm(puppet.landmarks[54] - puppet.landmarks[48])
         vowels, closures = [], []
         for speech, features in spoken:
-            predicted = pipeline.moving_face(
-                features,
-                face,
-                networks,
-                MotionSettings(amp_lip_y=options.amp_lip_y * opening_gain(puppet)),
-            )
-            landmarks = finish(predicted, puppet)
-            count = pipeline.frame_count(len(speech.wav) / SAMPLE_RATE, pipeline.FPS)
-            video = pipeline.sample_landmarks(landmarks, pipeline.FPS, count)
-            gap = np.linalg.norm(video[:, 66, :2] - video[:, 62, :2], axis=1)
-            widest, smallest = interpolated_extremes(gap, pipeline.FPS, speech.phones)
+            video = animate(puppet, features, models, MotionSettings(amp_lip_y=options.amp_lip_y))
+            gap = np.linalg.norm(video.landmarks[:, 66, :2] - video.landmarks[:, 62, :2], axis=1)
+            widest, smallest = interpolated_extremes(gap, video.fps, speech.phones)
             vowels += widest
             closures += smallest
         vowel = np.median(vowels)

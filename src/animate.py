@@ -1,214 +1,283 @@
-"""A portrait and a voice become a video: the stages, one function each, arrays between them.
+"""The whole method: a still face and a recording become a video.
 
-read_recording → speech_features → face_landmarks → sample_landmarks → frames → src.io.video
+    models = load_models()
+    video = animate("me.jpg", "speech.wav", models)
+    video.write("talking.mp4")
+
+audio → speech features → moving landmarks → frames → file, each step one call into its folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+import torch
 
-from src import settings as defaults
-from src.errors import InputError
-from src.face.topology import JAW_ENDS, LANDMARK_COUNT
-from src.io import audio
-from src.io.video import even_size
+from src.command_line import progress
+from src.device import pick_device
+from src.face.crop import FaceCrop
+from src.face.geometry import close_mouth, denormalise, normalise, slim_lips_widen_eyes
+from src.face.portrait import Portrait, load_portrait
+from src.io.audio import FRAME_RATE, AudioSource, audio_file
+from src.io.video import write_video
+from src.models.dimensions import IMAGE_SIZE
+from src.models.folding import for_inference
+from src.models.loading import MotionModels, load_image_translation, load_motion_models
+from src.models.registry import CHECKPOINTS, find_image_translation
 from src.motion import default, released
 from src.motion.resampling import resample
 from src.motion.settings import MotionSettings
-from src.speech.features import SpeechFeatures
+from src.puppets import motion as puppet_motion
+from src.puppets import released as released_puppets
+from src.puppets.puppet import Puppet
+from src.render.landmark_image import landmark_image, side_by_side
+from src.render.renderer import Renderer, make_renderer
+from src.render.settings import RenderSettings
+from src.speech.features import (
+    SHORTEST_RECORDING,
+    Recording,
+    SpeechFeatures,
+    read_recording,
+    speech_features,
+)
 
-if TYPE_CHECKING:
-    import torch
-
-    from src.face.crop import FaceCrop
-    from src.models.image_translation import ResUnetGenerator
-    from src.models.loading import MotionModels
-
-log = logging.getLogger(__name__)
-
-FPS = 25.0  # frames a second of a video
-FPS_AS_RELEASED = audio.FRAME_RATE  # the release makes a frame of every landmark frame
-LEAST_FACE = 4.0  # pixels across that landmarks from a file must span
+FPS = 25.0  # frames a second of a video; the release renders every landmark frame
 
 Intermediates = dict[str, np.ndarray]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """A still face as it will be animated."""
+class Models:
+    """All networks, in eval mode on one device."""
 
-    picture: np.ndarray  # uint8 BGR (H, W, 3), even sides
-    landmarks: np.ndarray  # (68, 3) in pixels of `picture`
-    scale: np.ndarray  # (2,) pixels of `picture` to a pixel of the file, x and y
-
-    def to_file(self, landmarks: np.ndarray) -> np.ndarray:
-        """Landmarks (..., 68, 3) in pixels of the user's own file."""
-        moved = np.array(landmarks, np.float64)
-        moved[..., :2] = (moved[..., :2] + 0.5) / self.scale - 0.5
-        return moved
+    motion: MotionModels  # from audio to landmarks
+    image_translation: torch.nn.Module | None  # from landmarks to frames; None for the warp
+    device: torch.device
 
 
-def prepare_portrait(
-    picture: np.ndarray,
-    landmarks: np.ndarray,
-    largest_side: int = defaults.LARGEST_SIDE,
+@dataclass(frozen=True)
+class Video:
+    """A talking video whose frames are rendered as they are read, once."""
+
+    frames: Iterator[np.ndarray]  # uint8 BGR (H, W, 3)
+    fps: float
+    landmarks: np.ndarray  # (frames, 68, 3) pixels of a frame
+    recording: Recording
+
+    def write(self, path: str | Path) -> None:
+        """Render the frames and encode them with the recording into an .mp4 file.
+
+        Raises:
+            InputError: the video cannot be written.
+        """
+        # Closing ends the renderer's threads with whatever ends the encoding.
+        with (
+            contextlib.closing(self.frames) as frames,
+            audio_file(self.recording.source) as audio,
+        ):
+            shown = progress(frames, len(self.landmarks), "rendering frames")
+            write_video(path, shown, self.fps, audio, least_seconds=SHORTEST_RECORDING)
+        log.info("wrote %s", path)
+
+
+def load_models(
+    checkpoints: Mapping[str, str | Path] | None = None,
     *,
-    as_released: bool = False,
-) -> Portrait:
-    """Bring a picture and its landmarks to the size of the video.
+    folder: Path | None = None,
+    renderer: str = "auto",
+    device: str = "auto",
+    optimise: bool = True,
+) -> Models:
+    """Load the published networks where they are, else the embedded ones.
 
     Args:
-        picture: uint8 BGR (H, W, 3).
-        landmarks: (68, 3) pixels of it.
-        largest_side: pixels; larger pictures shrink to it.
-        as_released: the whole picture becomes the 256-pixel square that the release expects.
-    """
-    height, width = picture.shape[:2]
-    if as_released:
-        from src.face.crop import CROP_SIZE
-
-        size = (CROP_SIZE, CROP_SIZE)
-    else:
-        shrink = min(1.0, largest_side / max(height, width))
-        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    scale = np.array(size) / (width, height)
-    if size != (width, height):
-        shrinks = size[0] < width
-        mode = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        picture = cv2.resize(picture, size, interpolation=mode)
-    moved = np.array(landmarks, np.float64)
-    if (scale != 1).any():
-        moved[:, :2] = (moved[:, :2] + 0.5) * scale - 0.5
-        moved[:, 2] *= scale.mean()
-    return Portrait(np.ascontiguousarray(even_size(picture)), moved, scale)
-
-
-def read_landmarks(path: Path, picture: np.ndarray) -> np.ndarray:
-    """Landmarks (68, 3) in pixels of a picture from an .npy file.
+        checkpoints: paths in place of the default ones, by network: "autovc", "content",
+            "speaker", "translation".
+        folder: with the published checkpoints and the embedded ones; `CHECKPOINTS` where None.
+        renderer: "auto", "unet" or "warp"; decides whether image translation is loaded.
+        device: "auto", "cuda" or "cpu".
+        optimise: fold and compile image translation for speed, at the cost of rounding.
 
     Raises:
-        InputError: another shape or kind, or all of them outside the picture.
+        InputError: a checkpoint is missing or broken, or the device is absent.
     """
-    try:
-        landmarks = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        raise InputError(f"{path}: not a NumPy file (.npy) of numbers") from None
-    shape = getattr(landmarks, "shape", None)
-    if shape != (LANDMARK_COUNT, 3) or landmarks.dtype.kind not in "fiu":
-        raise InputError(f"{path}: landmarks must be numbers of shape (68, 3), not {shape}")
-    landmarks = landmarks.astype(np.float64)
-    if not np.isfinite(landmarks).all():
-        raise InputError(f"{path}: landmarks that are not finite numbers")
-    height, width = picture.shape[:2]
-    inside = ((landmarks[:, :2] >= 0) & (landmarks[:, :2] < (width, height))).all(axis=1)
-    if inside.sum() < LANDMARK_COUNT // 2:
-        raise InputError(
-            f"{path}: only {inside.sum()} of 68 landmarks lie in the picture of {width} x {height}"
-        )
-    jaw = abs(np.subtract(*landmarks[list(JAW_ENDS), 0]))
-    if jaw < LEAST_FACE:
-        raise InputError(
-            f"{path}: the ends of the jaw (points 0 and 16) have the same x, or nearly: "
-            f"{jaw:.1f} pixels from each other"
-        )
-    # Twice the deviation across the line that fits the points best.
-    centred = landmarks[:, :2] - landmarks[:, :2].mean(axis=0)
-    breadth = 2 * np.linalg.svd(centred, compute_uv=False)[1] / np.sqrt(LANDMARK_COUNT)
-    places = len(np.unique(np.round(centred, 3), axis=0))
-    if breadth < LEAST_FACE or places < LANDMARK_COUNT // 2:
-        raise InputError(f"{path}: the landmarks lie on a line or on few places: not a face")
-    return landmarks
+    folder = folder or CHECKPOINTS
+    paths = {name: Path(path) for name, path in (checkpoints or {}).items()}
+    where = pick_device(device)
+    found = find_image_translation(folder, paths.pop("translation", None), renderer)
+    motion = load_motion_models(folder, paths, where)
+    network = None if found is None else load_image_translation(found, where)
+    if network is not None and optimise:
+        network = for_inference(network, where)
+    return Models(motion, network, where)
 
 
-def moving_face(
-    speech: SpeechFeatures,
-    face: np.ndarray,
-    networks: MotionModels,
-    settings: MotionSettings,
-    speaker: np.ndarray | None = None,
-) -> np.ndarray:
-    """Moving landmarks (T, 68, 3), normalised, of a normalised face (68, 3)."""
-    method = released if settings.as_released else default
-    if speech.silent:
-        settings = replace(settings, amp_lip_x=0.0, amp_lip_y=0.0)
-    return method.predict_landmarks(speech, face, networks, settings, speaker)
-
-
-def face_landmarks(
-    speech: SpeechFeatures,
-    face: np.ndarray,
-    networks: MotionModels,
-    settings: MotionSettings,
-    speaker: np.ndarray | None = None,
-    keep: Intermediates | None = None,
-) -> np.ndarray:
-    """Moving landmarks (T, 68, 3) of a still face (68, 3), both in pixels."""
-    from src.face.geometry import denormalise, normalise
-
-    method = released if settings.as_released else default
-    normalised, scale, shift = normalise(face, networks.standard_face[:, 2])
-    predicted = moving_face(speech, normalised, networks, settings, speaker)
-    pixels = denormalise(predicted, scale, shift)
-    blinking, final = method.finish_portrait(pixels, settings.seed)
-    if keep is not None:
-        keep["landmarks_normalised"] = normalised
-        keep["scale"] = np.array(scale)
-        keep["shift"] = shift
-        keep["landmarks_predicted"] = predicted
-        keep["landmarks_denormalised"] = pixels
-        keep[f"landmarks_blinking_seed{settings.seed}"] = blinking
-        keep["landmarks_final"] = final
-    return final
-
-
-def frame_count(seconds: float, fps: float) -> int:
-    """Frames that last as long as the sound, at least one."""
-    return max(1, round(seconds * fps))
-
-
-def sample_landmarks(landmarks: np.ndarray, fps: float, count: int) -> np.ndarray:
-    """Landmarks at the moments of a video's frames.
+def animate(
+    still: str | Path | np.ndarray | Portrait | Puppet,
+    audio: AudioSource | SpeechFeatures,
+    models: Models,
+    motion: MotionSettings = MotionSettings(),  # noqa: B008 (frozen)
+    render: RenderSettings = RenderSettings(),  # noqa: B008 (frozen)
+    *,
+    background: np.ndarray | None = None,
+    speaker_embedding: np.ndarray | None = None,
+    intermediates: Intermediates | None = None,
+) -> Video:
+    """Let a portrait or a puppet speak.
 
     Args:
-        landmarks: (T, 68, 3) at `audio.FRAME_RATE`.
-        fps: frames a second; between two landmark frames each point goes straight.
-        count: frames; beyond the end the last landmarks stay.
+        still: path or uint8 BGR array of a portrait, a loaded portrait, or a puppet.
+        audio: path, or (samples, sample rate), or the features of a recording.
+        models: of `load_models`.
+        motion: amplitudes, and whether to follow the published release step by step.
+        render: size, frame rate and renderer.
+        background: uint8 BGR behind a puppet, of its size; white where None.
+        speaker_embedding: (256,) of another speaker, whose head motion is taken.
+        intermediates: if given, receives the arrays of every step.
+
+    Raises:
+        InputError: an input cannot be used.
+    """
+    method = released if motion.as_released else default
+    speech = audio if isinstance(audio, SpeechFeatures) else listen(audio, models, intermediates)
+    if speech.recording.silent:
+        motion = replace(motion, amp_lip_x=0.0, amp_lip_y=0.0)
+    if isinstance(still, Puppet):
+        character = puppet_character(still, models, motion, background)
+    else:
+        if not isinstance(still, Portrait):
+            still = read_portrait(still, motion, render)
+        character = portrait_character(still, models, motion, render, intermediates)
+
+    log.info("predicting landmarks")
+    motion = replace(motion, amp_lip_y=motion.amp_lip_y * character.lip_gain)
+    predicted = method.predict_landmarks(
+        speech, character.face, models.motion, motion, speaker_embedding
+    )
+    landmarks = character.finish(predicted)
+    if intermediates is not None:
+        intermediates["landmarks_predicted"] = predicted
+        intermediates["landmarks_final"] = landmarks
+        shown = landmarks[min(10, len(landmarks) - 1)]
+        intermediates["landmark_image_frame10"] = landmark_image(shown, character.image.shape[:2])
+
+    fps = render.fps or (FRAME_RATE if motion.as_released else FPS)
+    # The release loses the end of the recording, and its video is as long as its landmarks.
+    seconds = len(landmarks) / FRAME_RATE if motion.as_released else speech.recording.seconds
+    sampled = sample_landmarks(landmarks, fps, seconds)
+    frames = character.renderer.frames(sampled)
+    if render.show_landmarks:
+        frames = side_by_side(character.image, frames, sampled, on_white=motion.as_released)
+    return Video(frames, fps, sampled, speech.recording)
+
+
+def listen(
+    audio: AudioSource | Recording, models: Models, intermediates: Intermediates | None = None
+) -> SpeechFeatures:
+    """Read a recording and compute its speech features; arguments as for `animate`."""
+    recording = audio if isinstance(audio, Recording) else read_recording(audio)
+    log.info("extracting speech features of %s (%.1f s)", recording.name, recording.seconds)
+    return speech_features(recording, models.motion, intermediates)
+
+
+def read_portrait(
+    image: str | Path | np.ndarray,
+    motion: MotionSettings,
+    render: RenderSettings,
+    landmarks: str | Path | np.ndarray | None = None,
+) -> Portrait:
+    """Read a portrait as the settings want it; the release expects a square of 256 pixels."""
+    return load_portrait(
+        image,
+        landmarks,
+        detector=render.landmark_detector,
+        max_size=render.max_size,
+        square=IMAGE_SIZE if motion.as_released else None,
+    )
+
+
+@dataclass(frozen=True)
+class Character:
+    """A still face that the motion moves, portrait or puppet."""
+
+    image: np.ndarray  # uint8 (H, W, 3 or 4)
+    face: np.ndarray  # (68, 3) normalised, from which the motion starts
+    lip_gain: float  # factor on the vertical amplitude of the lips
+    finish: Callable[[np.ndarray], np.ndarray]  # (T, 68, 3) normalised to final ones in pixels
+    renderer: Renderer
+
+
+def portrait_character(
+    portrait: Portrait,
+    models: Models,
+    motion: MotionSettings,
+    render: RenderSettings,
+    intermediates: Intermediates | None,
+) -> Character:
+    """A portrait; its eyes blink."""
+    renderer = make_renderer(
+        "warp" if models.image_translation is None else "unet",
+        portrait.image,
+        portrait.landmarks,
+        models.image_translation,
+        models.device,
+        FaceCrop(0, 0, IMAGE_SIZE) if motion.as_released else None,
+    )
+    face = portrait.landmarks
+    if motion.close_input_face_mouth:
+        face = close_mouth(face)
+    adapt = slim_lips_widen_eyes if motion.as_released else renderer.adapt_landmarks
+    face, scale, shift = normalise(adapt(face), models.motion.standard_face[:, 2])
+    if intermediates is not None:
+        intermediates["landmarks_in"] = portrait.landmarks
+        intermediates["landmarks_closed_mouth"] = close_mouth(portrait.landmarks)
+        intermediates["landmarks_normalised"] = face
+        intermediates["scale"] = np.array(scale)
+        intermediates["shift"] = shift
+
+    def finish(predicted: np.ndarray) -> np.ndarray:
+        method = released if motion.as_released else default
+        pixels = denormalise(predicted, scale, shift)
+        blinking, final = method.finish_portrait(pixels, motion.seed)
+        if intermediates is not None:
+            intermediates["landmarks_denormalised"] = pixels
+            intermediates[f"landmarks_blinking_seed{motion.seed}"] = blinking
+        return final
+
+    return Character(portrait.image, face, 1.0, finish, renderer)
+
+
+def puppet_character(
+    puppet: Puppet, models: Models, motion: MotionSettings, background: np.ndarray | None
+) -> Character:
+    """A puppet; it does not blink, and a mouth drawn wide open opens wider."""
+    method = released_puppets if motion.as_released else puppet_motion
+    puppet = method.repaired(puppet)
+    return Character(
+        puppet.image,
+        method.resting_face(puppet, models.motion.standard_face[:, 2]),
+        method.opening_gain(puppet),
+        lambda predicted: method.finish(predicted, puppet),
+        method.renderer(puppet, background, models.device),
+    )
+
+
+def sample_landmarks(landmarks: np.ndarray, fps: float, seconds: float) -> np.ndarray:
+    """Landmarks at the times of a video's frames, linearly interpolated.
+
+    Args:
+        landmarks: (T, 68, 3) at `FRAME_RATE`.
+        fps: frames a second.
+        seconds: length of the video; beyond the end the last landmarks stay.
 
     Returns:
-        (count, 68, 3), dtype kept.
+        (frames, 68, 3), at least one frame, dtype kept.
     """
-    return resample(landmarks, np.arange(count) * (audio.FRAME_RATE / fps))
-
-
-def rendered_frames(
-    portrait: Portrait,
-    landmarks: np.ndarray,
-    network: ResUnetGenerator | None,
-    crop: FaceCrop,
-    device: torch.device | str,
-) -> Iterator[np.ndarray]:
-    """The portrait's frames for landmarks (T, 68, 3) in its pixels: uint8 BGR (H, W, 3) each.
-
-    Args:
-        network: of image translation, which renders inside `crop`; the warp alone where None.
-        device: where the network is.
-    """
-    if network is None:
-        from src.render.warp.portrait import WarpRenderer
-
-        renderer = WarpRenderer(portrait.picture, portrait.landmarks)
-        return renderer.frames(landmarks)
-    from src.render.unet import UNetRenderer
-
-    return UNetRenderer(portrait.picture, portrait.landmarks, network, device, crop).frames(
-        landmarks
-    )
+    count = max(1, round(seconds * fps))
+    return resample(landmarks, np.arange(count) * (FRAME_RATE / fps))

@@ -17,6 +17,8 @@ import pytest
 
 import main_end2end
 from src import animate as pipeline
+from src import jobs
+from src.face.portrait import load_portrait
 from src.io.audio import SAMPLE_RATE, read_audio
 from src.io.image import flatten
 from tests.parity import PARITY, fill, needs_parity
@@ -129,7 +131,8 @@ def test_a_portrait_talks(tmp_path, short_voice):
     assert done.returncode == 0 and done.stderr == "", done.stderr
     video = tmp_path / "astronaut_pred_fls_short_audio_embed.mp4"
     assert f"wrote {video}" in done.stdout
-    assert "weights from voice to landmarks" in done.stdout and "drawing frames (50)" in done.stdout
+    assert "weights of the motion networks" in done.stdout
+    assert "rendering frames (50)" in done.stdout
     assert list(tmp_path.iterdir()) == [video]
     assert all(path.read_bytes() == before for path, before in inputs.items())
 
@@ -163,7 +166,7 @@ def test_as_released_gives_the_release_s_numbers(tmp_path, published, capfd):
     arguments += [f"--save_intermediates={tmp_path / 'all.npz'}", f"--out={tmp_path / 'l.npy'}"]
     assert main_end2end.main([*arguments, *by_option(published)]) == 0
     output = capfd.readouterr()
-    assert "weights from voice to landmarks: published" in output.out
+    assert "weights of the motion networks: published" in output.out
     assert output.err.count("its sha256 differs") == 3
     ours = np.load(tmp_path / "all.npz")
     assert set(ours) == set(truth)
@@ -255,7 +258,7 @@ def test_a_stop_leaves_nothing(tmp_path, short_voice, face_file, number):
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     for line in process.stdout:
-        if line.startswith("drawing frames"):
+        if line.startswith("rendering frames"):
             break
     while not any(folder.glob(".*")):
         assert process.poll() is None
@@ -276,7 +279,7 @@ def test_help_is_quick_and_imports_nothing_large():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
-    for text in ("--amp_lip_x", "astronaut.jpg", "2.0", "examples/ckpt/ckpt_autovc.pth"):
+    for text in ("--amp_lip_x", "astronaut.jpg", "(0.5)", "examples/ckpt/ckpt_autovc.pth"):
         assert text in done.stdout
 
 
@@ -284,7 +287,7 @@ class TestWrongPictures:
     @pytest.mark.parametrize(
         ("name", "content", "reason"),
         [
-            ("missing.jpg", None, "no such picture"),
+            ("missing.jpg", None, "no such image"),
             ("empty.jpg", b"", "empty"),
             ("text.jpg", b"not a picture\n" * 50, "not a picture"),
             ("cut.jpg", PORTRAIT.read_bytes()[:20000], "truncated"),
@@ -325,9 +328,9 @@ ALL_BUT_ONE[16, :2] = 90, 120
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
-        (np.zeros((68, 2)), r"shape \(68, 3\), not \(68, 2\)"),
+        (np.zeros((68, 2)), r"shape \(68, 2\), expected \(68, 3\)"),
         (np.full((68, 3), np.nan), "not finite"),
-        (np.full((68, 3), 9999.0), "0 of 68 landmarks lie in the picture of 512 x 512"),
+        (np.full((68, 3), 9999.0), "0 of 68 landmarks lie in the image of 512 x 512"),
         (np.full((68, 3), 50.0), "same x"),
         (ALL_BUT_ONE, "not a face"),
         (np.array([{}]), "not a NumPy file"),
@@ -348,7 +351,7 @@ class TestWrongVoices:
     @pytest.mark.parametrize(
         ("name", "content", "reason"),
         [
-            ("missing.wav", None, "no such sound"),
+            ("missing.wav", None, "no such audio file"),
             ("empty.wav", b"", "empty"),
             ("text.wav", b"not a sound\n" * 50, "not a sound"),
             ("picture.jpg", PORTRAIT.read_bytes(), "no sound stream"),
@@ -379,25 +382,25 @@ class TestWeights:
     ):
         folder = tmp_path / "ckpt"
         folder.mkdir()
-        (folder / "embedded").symlink_to(main_end2end.CHECKPOINTS / "embedded")
+        (folder / "embedded").symlink_to(pipeline.CHECKPOINTS / "embedded")
         for path in published.iterdir():
             if path.name not in ("ckpt_speaker_branch.pth", "obama_emb.txt"):
                 (folder / path.name).symlink_to(path)
-        monkeypatch.setattr(main_end2end, "CHECKPOINTS", folder)
+        monkeypatch.setattr(pipeline, "CHECKPOINTS", folder)
         arguments = ["--landmarks_only", f"--wav={short_voice}", f"--landmarks={face_file}"]
         arguments += [f"--out={tmp_path / 'l.npy'}"]
         assert main_end2end.main(arguments) == 0
         output = capfd.readouterr()
         assert output.err == (
             "the published set lacks ckpt_speaker_branch.pth, obama_emb.txt: "
-            "the embedded weights run instead\n"
+            "using the embedded weights instead\n"
         )
-        assert "weights from voice to landmarks: embedded\n" in output.out
+        assert "weights of the motion networks: embedded\n" in output.out
 
         for name in ("ckpt_speaker_branch.pth", "obama_emb.txt"):
             (folder / name).symlink_to(published / name)
         assert main_end2end.main(arguments) == 0
-        assert "weights from voice to landmarks: published\n" in capfd.readouterr().out
+        assert "weights of the motion networks: published\n" in capfd.readouterr().out
 
     def test_missing_and_misshapen_tensors_are_named(
         self, tmp_path, capfd, face_file, short_voice, published
@@ -443,7 +446,7 @@ class TestWeights:
         for option in ("--load_AUTOVC_name", "--load_a2l_C_name", "--load_a2l_G_name"):
             message = fails_with(capfd, tmp_path, option, tmp_path / "no.pth", *end)
             assert message.startswith(f"{tmp_path / 'no.pth'}: no such checkpoint")
-        monkeypatch.setattr(main_end2end, "CHECKPOINTS", tmp_path)
+        monkeypatch.setattr(pipeline, "CHECKPOINTS", tmp_path)
         message = fails_with(capfd, tmp_path, "--renderer", "unet", *end)
         assert message.startswith("--renderer unet: needs ") and "--load_G_name" in message
 
@@ -451,7 +454,7 @@ class TestWeights:
         path = tmp_path / "emb.pickle"
         embedding = np.random.default_rng(0).normal(size=256).astype(np.float32) / 16
         path.write_bytes(pickle.dumps({"ann": embedding, "bob": -embedding}))
-        monkeypatch.setattr(main_end2end, "EMBEDDINGS", path)
+        monkeypatch.setattr(jobs, "EMBEDDINGS", path)
         arguments = ["--landmarks_only", f"--wav={short_voice}", f"--landmarks={face_file}"]
         arguments += [f"--output_folder={tmp_path}"]
         assert main_end2end.main([*arguments, "--reuse_train_emb_list", "ann", "bob"]) == 0
@@ -468,13 +471,13 @@ class TestWrongOptions:
         [
             (["--fps", "0"], "'0' is not a number from 1 to 240"),
             (["--fps", "nan"], "'nan' is not a number"),
-            (["--amp_pos", "inf"], "invalid finite value: 'inf'"),
+            (["--amp_pos", "inf"], "'inf' is not a finite number"),
             (["--seed", "-1"], "is not a number from 0"),
             (["--renderer", "magic"], "invalid choice: 'magic'"),
             (["--unknown"], "unrecognized arguments: --unknown"),
             (["--wav"], "expected one argument"),
             (["--wav", "welcome_slt.wav", "--out", "x.avi"], "must end in .mp4"),
-            (["--out", "x.mp4"], "names one file, but 2 voices"),
+            (["--out", "x.mp4"], "names one file, but there are 2 videos"),
             (["--wav", "welcome_slt.wav", "--out", "/proc/no/x.mp4"], "cannot be written"),
             (["--wav", "welcome_slt.wav", "--output_folder", "/dev/null"], "cannot be written"),
         ],
@@ -503,24 +506,24 @@ class TestWrongOptions:
 class TestStages:
     def test_landmarks_are_sampled_between_their_frames(self):
         track = np.arange(126, dtype=np.float32)[:, None, None] * np.ones((1, 68, 3), np.float32)
-        sampled = pipeline.sample_landmarks(track, 25.0, 50)
+        sampled = pipeline.sample_landmarks(track, 25.0, 2.0)
         assert np.allclose(sampled[:, 0, 0], 2.5 * np.arange(50))
-        assert np.allclose(pipeline.sample_landmarks(track, 62.5, 126), track)
-        beyond = pipeline.sample_landmarks(track[:3], 25.0, 5)
+        assert np.allclose(pipeline.sample_landmarks(track, 62.5, 126 / 62.5), track)
+        beyond = pipeline.sample_landmarks(track[:3], 25.0, 0.2)
         assert np.allclose(beyond[:, 0, 0], [0, 2, 2, 2, 2])
-        assert pipeline.frame_count(4.876875, 25) == 122 and pipeline.frame_count(0.001, 25) == 1
+        assert len(pipeline.sample_landmarks(track, 25, 4.876875)) == 122
+        assert len(pipeline.sample_landmarks(track, 25, 0.001)) == 1
 
-    def test_large_pictures_shrink_with_their_landmarks(self):
-        picture = np.zeros((1201, 2001, 3), np.uint8)
-        landmarks = np.full((68, 3), 1000.0)
-        portrait = pipeline.prepare_portrait(picture, landmarks, 1000)
-        assert portrait.picture.shape == (600, 1000, 3)
-        assert np.allclose(
-            portrait.landmarks[:, :2], [1000.5 * 1000 / 2001 - 0.5, 499.333], atol=0.1
-        )
-        assert np.allclose(portrait.to_file(portrait.landmarks)[:, :2], 1000.0)
-        small = pipeline.prepare_portrait(picture[:301, :203], landmarks, 1000)
-        assert small.picture.shape == (302, 204, 3) and (small.landmarks == landmarks).all()
+    def test_large_images_shrink_with_their_landmarks(self, face_file):
+        image = np.zeros((1201, 2001, 3), np.uint8)
+        face = np.load(face_file)
+        portrait = load_portrait(image, face, max_size=1000)
+        assert portrait.image.shape == (600, 1000, 3)
+        expected = (face[:, :2] + 0.5) * (1000 / 2001, 600 / 1201) - 0.5
+        assert np.allclose(portrait.landmarks[:, :2], expected)
+        assert np.allclose(portrait.to_file_pixels(portrait.landmarks)[:, :2], face[:, :2])
+        small = load_portrait(image[:301, :203], face / 10, max_size=1000)
+        assert small.image.shape == (302, 204, 3) and (small.landmarks == face / 10).all()
 
     def test_transparency_becomes_white(self):
         picture = np.zeros((2, 2, 4), np.uint8)

@@ -85,7 +85,7 @@ def write_clown(folder: Path) -> Path:
     ("change", "message"),
     [
         (lambda p, a: a.update(jpg="nobody"), "nobody: no such puppet"),
-        (lambda p, a: a.update(wav="nothing.wav"), "nothing.wav: no such sound"),
+        (lambda p, a: a.update(wav="nothing.wav"), "nothing.wav: no such audio file"),
         (lambda p, a: a.update(jpg_bg="nowhere.jpg"), "nowhere.jpg: no such background"),
         (lambda p, a: a.update(out="video.avi"), "the name must end in .mp4"),
         (

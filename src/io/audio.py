@@ -6,8 +6,11 @@ frame is ``HOP_LENGTH`` samples, and landmarks live at ``FRAME_RATE`` frames a s
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,24 @@ def ffmpeg_path() -> str:
     import imageio_ffmpeg
 
     return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+AudioSource = str | Path | tuple[np.ndarray, int]
+"""A file with audio, or samples (N,) or (N, channels), integers or floats in ±1, and their rate."""
+
+
+@contextlib.contextmanager
+def audio_file(source: AudioSource) -> Iterator[Path]:
+    """The path of an audio source; samples lie in a temporary WAV file meanwhile."""
+    if not isinstance(source, tuple):
+        yield Path(source)
+        return
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recording.wav"
+        soundfile.write(path, *source, subtype="FLOAT" if source[0].dtype.kind == "f" else None)
+        yield path
 
 
 def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:

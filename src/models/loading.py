@@ -30,7 +30,6 @@ from src.models.registry import (
     CONSTANTS_FILE,
     DIGESTS,
     EMBEDDED_FOLDER,
-    EMBEDDINGS_FILE,
     MOTION_NETWORKS,
     NETWORKS,
     STANDARD_FACE_FILE,
@@ -183,7 +182,6 @@ def load_speaker_embeddings(path: Path) -> dict[str, np.ndarray]:
         vector = np.asarray(value).squeeze()
         check_array(vector, path, CONSTANTS["target_embedding"], name=f"the embedding '{name}'")
         embeddings[str(name)] = vector.astype(np.float32)
-    compare_with_published(path, EMBEDDINGS_FILE)
     return embeddings
 
 

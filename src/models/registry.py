@@ -8,6 +8,9 @@ from typing import NamedTuple
 from src.errors import InputError
 from src.models.dimensions import EMBEDDING_SIZE, LANDMARK_COUNT, MEL_BANDS
 
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
+"""Folder of the published checkpoints, with the embedded weights in a folder of it."""
+
 
 class WeightFile(NamedTuple):
     """Files of one network."""

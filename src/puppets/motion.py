@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH, central_lip_gap, denormalise
-from src.face.topology import FACE_WITHOUT_LIPS, LIPS
 from src.motion.default import part_lips
-from src.motion.smoothing import smooth
+from src.motion.smoothing import smooth_final
 from src.puppets.puppet import Puppet, renderer
 from src.puppets.repair import repaired
 
@@ -78,5 +77,4 @@ def smoothed_landmarks(
 ) -> np.ndarray:
     """Smoothed landmarks (T, 68, 3) in pixels; `lip_smoothing`: window and order for the lips."""
     pixels = denormalise(predicted, puppet.scale, puppet.shift)
-    face = smooth(pixels[:, FACE_WITHOUT_LIPS], *FACE_SMOOTHING)
-    return np.concatenate([face, smooth(pixels[:, LIPS], *lip_smoothing)], axis=1)
+    return smooth_final(pixels, FACE_SMOOTHING, lip_smoothing)

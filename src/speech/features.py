@@ -8,13 +8,12 @@ published release).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.io.audio import SAMPLE_RATE, read_audio
+from src.io.audio import SAMPLE_RATE, AudioSource, audio_file, read_audio
 from src.models.dimensions import WINDOW
 from src.speech.f0 import f0_bins, log_f0, normalise_f0
 from src.speech.loudness import SILENCE, loudness, normalise_loudness
@@ -36,6 +35,12 @@ class Recording:
 
     samples: np.ndarray  # int16 (N,), 16 kHz, mono
     silent: bool
+    source: AudioSource  # what it was decoded from
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return "the recording" if isinstance(self.source, tuple) else str(self.source)
 
     @property
     def seconds(self) -> float:
@@ -59,25 +64,30 @@ class SpeechFeatures:
 
     content: np.ndarray  # (T, 80) standardised log-mel of the converted voice
     speaker_embedding: np.ndarray  # (256,), of the recording as it is
-    silent: bool
+    recording: Recording
 
 
-def read_recording(path: str | Path) -> Recording:
+def read_recording(source: AudioSource) -> Recording:
     """Decode a recording; pad very short audio, warn of silence.
+
+    Args:
+        source: any file with audio, or samples with their sample rate.
 
     Raises:
         InputError: no audio can be read from it.
     """
-    samples = read_audio(path)
-    silent = loudness(samples) < SILENCE
-    if silent:
-        log.warning("%s: silence, so the lips do not move", path)
+    with audio_file(source) as path:
+        samples = read_audio(path)
+    recording = Recording(samples, loudness(samples) < SILENCE, source)
+    if recording.silent:
+        log.warning("%s: silence, so the lips do not move", recording.name)
     shortest = round(SHORTEST_RECORDING * SAMPLE_RATE)
     if len(samples) < shortest:
-        seconds = len(samples) / SAMPLE_RATE
-        log.warning("%s: %.2f s of audio, padded to %.1f s", path, seconds, SHORTEST_RECORDING)
+        seconds = recording.seconds
+        name = recording.name
+        log.warning("%s: %.2f s of audio, padded to %.1f s", name, seconds, SHORTEST_RECORDING)
         samples = np.pad(samples, (0, shortest - len(samples)))
-    return Recording(samples, silent)
+    return replace(recording, samples=samples)
 
 
 def speech_features(
@@ -117,7 +127,7 @@ def speech_features(
         keep["speaker_embedding_normalised_wav"] = acoustic.embedding
         keep["autovc_mel"] = converted
     content = standardise(converted, networks.mel_mean, networks.mel_std)
-    return SpeechFeatures(content, speaker_embedding, recording.silent)
+    return SpeechFeatures(content, speaker_embedding, recording)
 
 
 def acoustic_features(samples: np.ndarray) -> AcousticFeatures:

@@ -12,7 +12,7 @@ from src.models.loading import MotionModels
 from src.models.speaker_aware import SpeakerBranch
 from src.motion import blinks, default, displacement, released, smoothing
 from src.motion.settings import MotionSettings
-from src.speech.features import SpeechFeatures, windows
+from src.speech.features import Recording, SpeechFeatures, windows
 from tests.parity import PARITY, fill, needs_parity
 
 
@@ -61,7 +61,8 @@ def long_speech(features: np.ndarray, length: int) -> np.ndarray:
 
 
 def predict(models, features, pipeline, method=default, **settings) -> np.ndarray:
-    speech = SpeechFeatures(features, pipeline["speaker_embedding"], silent=False)
+    recording = Recording(np.zeros(0, np.int16), silent=False, source="")
+    speech = SpeechFeatures(features, pipeline["speaker_embedding"], recording)
     face = pipeline["landmarks_normalised"]
     return method.predict_landmarks(speech, face, models, MotionSettings(**settings))
 

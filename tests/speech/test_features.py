@@ -36,7 +36,7 @@ def test_stages_are_logged_for_a_long_recording_only(caplog):
     networks = load_motion_models(ROOT / "examples" / "ckpt", {}, "cpu")
     samples = read_audio(ROOT / "examples" / "welcome_slt.wav")
     short, long = (
-        Recording(np.resize(samples, seconds * SAMPLE_RATE), False) for seconds in (2, 60)
+        Recording(np.resize(samples, seconds * SAMPLE_RATE), False, "") for seconds in (2, 60)
     )
     with caplog.at_level("INFO", "src.speech.features"):
         caplog.clear()

@@ -1,0 +1,122 @@
+"""The still face that is animated: an image and its landmarks, at the size of the video."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from src.errors import InputError
+from src.face.detection import detect_landmarks
+from src.face.topology import JAW_ENDS
+from src.io.files import check_array, read_array
+from src.io.image import flatten, read_image
+from src.io.video import even_size
+from src.models.dimensions import LANDMARK_COUNT
+
+LARGEST_SIDE = 1024
+"""Pixels; larger images are reduced to it unless the caller says otherwise."""
+
+SMALLEST_FACE = 4.0
+"""Pixels across that given landmarks must span."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A still face ready to be animated."""
+
+    image: np.ndarray  # uint8 BGR (H, W, 3), even sides
+    landmarks: np.ndarray  # (68, 3) pixels of `image`
+    scale: np.ndarray  # (2,) pixels of `image` for a pixel of the file, x and y
+
+    def to_file_pixels(self, landmarks: np.ndarray) -> np.ndarray:
+        """Landmarks (..., 68, 3) in pixels of the original file."""
+        moved = np.array(landmarks, np.float64)
+        moved[..., :2] = (moved[..., :2] + 0.5) / self.scale - 0.5
+        return moved
+
+
+def load_portrait(
+    image: str | Path | np.ndarray,
+    landmarks: str | Path | np.ndarray | None = None,
+    *,
+    detector: str = "auto",
+    max_size: int = LARGEST_SIDE,
+    square: int | None = None,
+) -> Portrait:
+    """Read an image, find its landmarks and resize both.
+
+    Args:
+        image: path, or uint8 BGR(A) array (H, W, 3 or 4); transparency becomes white.
+        landmarks: (68, 3) pixels of the image, or the path of an .npy file with them; detected
+            where None.
+        detector: name of a landmark detector, or "auto".
+        max_size: longest side of the portrait in pixels; smaller images keep their size.
+        square: side in pixels; the image is resized to a square, whatever its proportions.
+
+    Raises:
+        InputError: no readable image, no face in it, or unusable landmarks.
+    """
+    name = "the image" if isinstance(image, np.ndarray) else str(image)
+    image = flatten(image if isinstance(image, np.ndarray) else read_image(image))
+    if landmarks is None:
+        log.info("detecting the face in %s", name)
+        landmarks = detect_landmarks(image, detector, name)
+    elif isinstance(landmarks, np.ndarray):
+        check_landmarks(landmarks, "landmarks", image)
+    else:
+        path, landmarks = landmarks, read_array(landmarks, name="landmarks")
+        check_landmarks(landmarks, path, image)
+    height, width = image.shape[:2]
+    if square is not None:
+        size = (square, square)
+    else:
+        factor = min(1.0, max_size / max(height, width))
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    scale = np.array(size) / (width, height)
+    if size != (width, height):
+        mode = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
+        image = cv2.resize(image, size, interpolation=mode)
+    moved = np.array(landmarks, np.float64)
+    if (scale != 1).any():
+        moved[:, :2] = (moved[:, :2] + 0.5) * scale - 0.5
+        moved[:, 2] *= scale.mean()
+    return Portrait(np.ascontiguousarray(even_size(image)), moved, scale)
+
+
+def check_landmarks(landmarks: np.ndarray, path: str | Path, image: np.ndarray) -> None:
+    """Check landmarks that were not detected but given.
+
+    Args:
+        landmarks: expected to be (68, 3) pixels of the image.
+        path: where they come from, for messages.
+        image: (H, W, ...).
+
+    Raises:
+        InputError: another shape or type, most of them outside the image, or not a face.
+    """
+    check_array(landmarks, path, (LANDMARK_COUNT, 3), name="landmarks")
+    points = landmarks[:, :2].astype(np.float64)
+    height, width = image.shape[:2]
+    inside = ((points >= 0) & (points < (width, height))).all(axis=1)
+    if inside.sum() < LANDMARK_COUNT // 2:
+        raise InputError(
+            f"{path}: only {inside.sum()} of 68 landmarks lie in the image of {width} x {height}"
+        )
+    jaw = np.ptp(points[list(JAW_ENDS), 0])
+    if jaw < SMALLEST_FACE:
+        raise InputError(
+            f"{path}: the ends of the jaw (points 0 and 16) have nearly the same x: "
+            f"{jaw:.1f} pixels apart"
+        )
+    # Twice the standard deviation across the line that fits the points best.
+    centred = points - points.mean(axis=0)
+    breadth = 2 * np.linalg.svd(centred, compute_uv=False)[1] / np.sqrt(LANDMARK_COUNT)
+    distinct = len(np.unique(np.round(centred, 3), axis=0))
+    if breadth < SMALLEST_FACE or distinct < LANDMARK_COUNT // 2:
+        raise InputError(f"{path}: the landmarks lie on a line or coincide: not a face")
