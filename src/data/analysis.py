@@ -10,7 +10,7 @@ import numpy as np
 
 from src.command_line import progress
 from src.data.dumps import Voices, write_voices
-from src.data.synthesis import read_utterance
+from src.data.synthesis import read_utterance, utterance_paths
 from src.data.workers import parallel_map
 from src.errors import InputError
 from src.io.audio import read_audio
@@ -78,7 +78,7 @@ def _analyse_recording(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 def analyse_synthetic(root: Path, processes: int) -> None:
     """Analyse all of ``<root>/synthetic`` into ``<root>/analysed``, except what exists there."""
-    paths = sorted((root / "synthetic").glob("[!.]*.npz"))
+    paths = utterance_paths(root)
     analysed = parallel_map(_analyse_synthetic, paths, processes)
     for _ in progress(analysed, len(paths), "analysing synthetic speech"):
         pass

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -240,26 +240,24 @@ def read_shards(root: Path, split: str, name: str) -> PackedFaces:
             f"{root / 'dump'}: no {name}_{split}_*.npz; main_prepare_data.py --step pictures writes"
             " them"
         )
-    clips = [clip for path in paths for clip in _read_shard(path)]
+    shards = [_read_shard(path) for path in paths]
+    counts = np.concatenate([np.diff(shard["starts"]) for shard in shards])
     return PackedFaces(
-        [jpeg for clip in clips for jpeg in clip.jpegs],
-        np.concatenate([clip.landmarks for clip in clips]),
-        np.cumsum([0, *(len(clip.jpegs) for clip in clips)]),
-        [clip.name for clip in clips],
-        [clip.speaker for clip in clips],
+        [jpeg for s in shards for jpeg in np.split(s["jpeg"], s["jpeg_starts"][1:-1])],
+        np.concatenate([shard["landmarks"] for shard in shards]),
+        np.cumsum([0, *counts]),
+        [name for shard in shards for name in shard["names"].tolist()],
+        [speaker for shard in shards for speaker in shard["speakers"].tolist()],
     )
 
 
-def _read_shard(path: Path) -> Iterator[PackedClip]:
+def _read_shard(path: Path) -> dict[str, np.ndarray]:
     shard = read_arrays(path, ("jpeg", "jpeg_starts", "landmarks", "starts", "names", "speakers"))
-    jpegs = np.split(shard["jpeg"], shard["jpeg_starts"][1:-1])
-    landmarks, starts = shard["landmarks"], shard["starts"]
-    names, speakers = shard["names"].tolist(), shard["speakers"].tolist()
+    count, clips = len(shard["jpeg_starts"]) - 1, len(shard["starts"]) - 1
     if (
-        landmarks.shape != (len(jpegs), LANDMARK_COUNT, 3)
-        or starts[-1] != len(jpegs)
-        or not len(names) == len(speakers) == len(starts) - 1
+        shard["landmarks"].shape != (count, LANDMARK_COUNT, 3)
+        or shard["starts"][-1] != count
+        or not len(shard["names"]) == len(shard["speakers"]) == clips
     ):
         raise InputError(f"{path}: not a shard: landmarks and images do not belong together")
-    for clip, (start, end) in enumerate(itertools.pairwise(starts)):
-        yield PackedClip(names[clip], speakers[clip], jpegs[start:end], landmarks[start:end])
+    return shard

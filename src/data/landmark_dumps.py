@@ -21,7 +21,7 @@ from src.data.lip_shapes import mouth_motion
 from src.data.reference_faces import ReferenceFaces, load_reference_faces
 from src.data.settings import Preparation
 from src.data.splits import SPLITS, HeldOut
-from src.data.synthesis import read_utterance
+from src.data.synthesis import read_utterance, utterance_paths
 from src.data.tracking import align
 from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
@@ -115,7 +115,7 @@ def clip_passages(root: Path, standard_face: np.ndarray, head_motion: bool) -> I
 
 def synthetic_passages(root: Path, faces: ReferenceFaces) -> Iterator[Passage]:
     """Passages of synthetic speech: lip motion from its phones, on faces of training speakers."""
-    for index, path in enumerate(sorted((root / "synthetic").glob("[!.]*.npz"))):
+    for index, path in enumerate(utterance_paths(root)):
         utterance = read_utterance(path)
         motion = mouth_motion(utterance.phones, len(utterance.wav) // HOP_LENGTH)
         static = faces.static_faces[index % len(faces.static_faces)].reshape(1, -1)

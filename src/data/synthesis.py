@@ -180,10 +180,14 @@ def read_utterance(path: Path) -> Utterance:
     return Utterance(data["wav"], list(zip(names, starts, ends, strict=True)), str(data["speaker"]))
 
 
+def utterance_paths(root: Path) -> list[Path]:
+    """Files of ``<root>/synthetic``, sorted."""
+    return sorted((root / "synthetic").glob("[!.]*.npz"))
+
+
 def read_phones(root: Path) -> dict[str, Phones]:
     """Phones of all synthetic speech under ``root``, by clip name."""
-    paths = sorted((root / "synthetic").glob("[!.]*.npz"))
-    return {path.stem: read_utterance(path).phones for path in paths}
+    return {path.stem: read_utterance(path).phones for path in utterance_paths(root)}
 
 
 def random_sentences(seed: int = 0) -> Iterator[str]:
@@ -249,6 +253,8 @@ def speak_espeak(text: str, voice: str, rate: int = 165, pitch: int = 50) -> Utt
     Raises:
         InputError: the library is not installed or has no such voice.
     """
+    from scipy.signal import resample_poly
+
     library, native_rate = _load_espeak()
     pieces: list[bytes] = []
     marks: list[tuple[int, str]] = []
@@ -275,7 +281,8 @@ def speak_espeak(text: str, voice: str, rate: int = 165, pitch: int = 50) -> Utt
     library.espeak_Synchronize()
     samples = np.frombuffer(b"".join(pieces), np.int16)
     phones = _espeak_phones(marks, len(samples), native_rate)
-    return Utterance(_resample_audio(samples, native_rate), phones, voice)
+    resampled = np.round(resample_poly(samples.astype(np.float64), SAMPLE_RATE, native_rate))
+    return Utterance(np.clip(resampled, -32768, 32767).astype(np.int16), phones, voice)
 
 
 def _espeak_phones(marks: list[tuple[int, str]], samples: int, rate: int) -> Phones:
@@ -323,10 +330,3 @@ def _load_espeak() -> tuple[ctypes.CDLL, int]:
     except OSError:
         raise InputError("espeak-ng: not installed; it is needed for training data") from None
     return library, library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS)
-
-
-def _resample_audio(samples: np.ndarray, rate: int) -> np.ndarray:
-    from scipy.signal import resample_poly
-
-    resampled = resample_poly(samples.astype(np.float64), SAMPLE_RATE, rate)
-    return np.clip(np.round(resampled), -32768, 32767).astype(np.int16)

@@ -36,7 +36,7 @@ def test_speakers_by_manifest_folder_or_name(tmp_path):
         clips.find_clips(tmp_path)
 
 
-def test_a_cut_is_seen_and_a_lively_head_let_pass():
+def test_a_cut_is_a_problem_and_a_lively_head_is_not():
     track = np.repeat(100 * face()[None], 50, 0)
     eyes = np.linalg.norm(track[0, 45, :2] - track[0, 36, :2])
     wav = (3000 * np.sin(np.arange(32000) / 9)).astype(np.int16)
@@ -44,12 +44,12 @@ def test_a_cut_is_seen_and_a_lively_head_let_pass():
     assert clips.clip_problem({"landmarks": track, "wav": wav}) == ""
     track[30:, :, 1] -= 1.1 * eyes
     assert clips.clip_problem({"landmarks": track, "wav": wav}).startswith("the face jumps")
-    track[29:32] = np.nan  # and where nobody was seen meanwhile, it may go farther
+    track[29:32] = np.nan  # over a gap it may move farther
     assert clips.clip_problem({"landmarks": track, "wav": wav}) == ""
     assert clips.clip_problem({"landmarks": track, "wav": wav // 4000}) == "silence"
 
 
-def test_those_in_sync_are_drawn(tmp_path):
+def test_speakers_in_sync_are_drawn(tmp_path):
     times = np.arange(50 * SAMPLE_RATE // 25)
     track = np.repeat(100 * face()[None], 50, 0)
     wav = (3000 * np.sin(times / 9)).astype(np.int16)

@@ -23,24 +23,24 @@ def root(faces, tmp_path_factory):
 
 
 def test_packed_faces_come_back_where_they_were(root, faces):
-    pictures = image_shards.read_shards(root, "train", "pictures")
+    packed_faces = image_shards.read_shards(root, "train", "pictures")
 
-    assert pictures.names == ["hopper", "astronaut", "still0", "still1"]
-    assert pictures.speakers == ["hopper", "astronaut", "still", "still"]
-    assert pictures.starts.tolist() == [0, 6, 12, 13, 14]
-    packed = pictures.decode(12)
+    assert packed_faces.names == ["hopper", "astronaut", "still0", "still1"]
+    assert packed_faces.speakers == ["hopper", "astronaut", "still", "still"]
+    assert packed_faces.starts.tolist() == [0, 6, 12, 13, 14]
+    packed = packed_faces.decode(12)
     assert packed.shape == (image_shards.PACKED_SIZE, image_shards.PACKED_SIZE, 3)
-    # The face found again in the packed picture lies where its packed landmarks are.
+    # The face detected in the packed image lies where its packed landmarks are.
     again = detect_landmarks(packed, "mediapipe")[:, :2]
-    apart = np.linalg.norm(again - pictures.landmarks[12][:, :2], axis=1).mean()
+    apart = np.linalg.norm(again - packed_faces.landmarks[12][:, :2], axis=1).mean()
     assert apart < 0.02 * np.ptp(again[:, 0])
     # All frames of a clip are cut at one place: what does not move stays.
-    first, last = pictures.landmarks[0], pictures.landmarks[5]
+    first, last = packed_faces.landmarks[0], packed_faces.landmarks[5]
     assert np.abs(first[:48] - last[:48]).max() < 1e-3
     assert last[66, 1] - first[66, 1] > 5
 
 
-def test_an_even_share_of_frames_is_taken_of_every_speaker():
+def test_speakers_have_about_as_many_frames():
     speakers = {f"a{i:02d}": "a" for i in range(40)} | {"b0": "b", "b1": "b"}
     chosen = image_shards.frames_per_clip(speakers, most=30)
 
@@ -49,12 +49,12 @@ def test_an_even_share_of_frames_is_taken_of_every_speaker():
     assert of_a == {"a00": 6, "a10": 6, "a20": 6, "a29": 6, "a39": 6}
 
 
-def test_small_or_unseen_faces_are_not_packed(faces):
-    picture, landmarks = faces[0]
-    unseen = np.full((3, 68, 3), np.nan)
-    small = cv2.resize(picture, None, fx=0.1, fy=0.1)
+def test_small_or_undetected_faces_are_not_packed(faces):
+    image, landmarks = faces[0]
+    missing = np.full((3, 68, 3), np.nan)
+    small = cv2.resize(image, None, fx=0.1, fy=0.1)
 
-    assert image_shards.pack_clip("a", "a", [picture] * 3, unseen, 3) is None
+    assert image_shards.pack_clip("a", "a", [image] * 3, missing, 3) is None
     assert image_shards.pack_clip("a", "a", [small], landmarks[None] * 0.1, 3) is None
 
 
@@ -63,7 +63,7 @@ def test_a_file_that_is_no_shard_is_named(tmp_path, root, broken):
     path = tmp_path / "dump" / "pictures_train_000.npz"
     path.parent.mkdir()
     if broken == "text":
-        path.write_text("no pictures")
+        path.write_text("no images")
     elif broken == "other":
         write_arrays(path, mel=np.zeros(3))
     else:

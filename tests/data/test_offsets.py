@@ -17,33 +17,33 @@ def babble() -> np.ndarray:
 
 @pytest.mark.parametrize("lead", range(-offsets.LONGEST_SHIFT, offsets.LONGEST_SHIFT + 1))
 def test_a_known_shift_is_found_exactly(babble, lead):
-    """The picture shows at t what is heard `lead` frames later."""
+    """The video shows at t what the audio has `lead` frames later."""
     times = np.arange(500, 3500) / 500
     knots = np.arange(len(babble)) / 500
-    picture = np.interp(np.arange(times[0], times[-1], 1 / 25) + lead / 25, knots, babble)
-    sound = np.interp(np.arange(times[0], times[-1], 1 / FRAME_RATE), knots, babble)
+    video = np.interp(np.arange(times[0], times[-1], 1 / 25) + lead / 25, knots, babble)
+    audio = np.interp(np.arange(times[0], times[-1], 1 / FRAME_RATE), knots, babble)
     rng = np.random.default_rng(0)
-    noisy = 3 + 0.1 * picture + 0.03 * rng.normal(size=len(picture))
-    found = offsets.estimate_offset(noisy, sound)
+    noisy = 3 + 0.1 * video + 0.03 * rng.normal(size=len(video))
+    found = offsets.estimate_offset(noisy, audio)
     assert found.frames == lead
     assert found.correlation > 0.9
 
 
 def test_the_sign_is_that_of_the_manifest(babble):
-    """A picture that leads by 4 frames: what is dropped from the sound puts both in step."""
+    """The video leads by 4 frames: dropping that much audio puts both in sync."""
     wav_times = np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE
     knots = np.arange(len(babble)) / 500
-    heard = np.interp(wav_times + 1.0, knots, babble)  # the sound, as a gap a sample
-    seen = np.interp(np.arange(150) / 25 + 1.0 + 4 / 25, knots, babble)
-    predicted = heard[:: SAMPLE_RATE * 2 // 125]
-    offset = offsets.estimate_offset(seen, predicted).frames / clips.VIDEO_RATE
-    track = np.broadcast_to(seen[:, None, None], (150, 68, 3))
-    track, first = tracking.resample_to_audio(track, offset, len(heard))
-    in_step = heard[first:][:: SAMPLE_RATE * 2 // 125][: len(track)]
-    assert np.corrcoef(track[:, 0, 0], in_step)[0, 1] > 0.98
+    audio = np.interp(wav_times + 1.0, knots, babble)  # one gap per audio sample
+    video = np.interp(np.arange(150) / 25 + 1.0 + 4 / 25, knots, babble)
+    predicted = audio[:: SAMPLE_RATE * 2 // 125]
+    offset = offsets.estimate_offset(video, predicted).frames / clips.VIDEO_RATE
+    track = np.broadcast_to(video[:, None, None], (150, 68, 3))
+    track, first = tracking.resample_to_audio(track, offset, len(audio))
+    in_sync = audio[first:][:: SAMPLE_RATE * 2 // 125][: len(track)]
+    assert np.corrcoef(track[:, 0, 0], in_sync)[0, 1] > 0.98
 
 
-def test_lips_that_say_nothing_are_not_in_sync(babble):
+def test_still_or_unrelated_lips_are_not_in_sync(babble):
     assert np.isnan(offsets.estimate_offset(np.zeros(100), babble[:250]).correlation)
     assert np.isnan(offsets.estimate_offset(babble[:20], babble[:50]).correlation)
     other = np.random.default_rng(9).normal(size=200)

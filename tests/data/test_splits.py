@@ -31,7 +31,7 @@ def test_three_speakers_are_enough_and_two_are_split_by_clips(caplog):
     assert "clips are held out, not people" in caplog.text
 
 
-def test_what_was_decided_stays(tmp_path):
+def test_splits_are_kept(tmp_path):
     def never() -> dict[str, str]:
         raise AssertionError("asked")
 

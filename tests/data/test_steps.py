@@ -1,4 +1,4 @@
-"""From videos to dumps: registration, resampling, offsets, splits, bad clips, shards, stops."""
+"""The data preparation as a whole: from videos to dumps, in shards, after a stop."""
 
 import csv
 import dataclasses
@@ -32,12 +32,12 @@ def ffmpeg(*arguments) -> None:
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    """Three people who speak, one of them with late sound, and what can be wrong with a clip."""
+    """Three speakers, one of them with late audio, and everything that can be wrong with a clip."""
     folder = tmp_path_factory.mktemp("videos")
-    voice = folder / "voice.wav"
-    ffmpeg("-i", EXAMPLES / "welcome_slt.wav", "-t", 3, voice)
+    recording = folder / "voice.wav"
+    ffmpeg("-i", EXAMPLES / "welcome_slt.wav", "-t", 3, recording)
     talk = folder / "ann_talks.mp4"
-    options = ["--jpg", EXAMPLES / "grace_hopper.jpg", "--wav", voice, "--max_size", 256]
+    options = ["--jpg", EXAMPLES / "grace_hopper.jpg", "--wav", recording, "--max_size", 256]
     assert main_end2end.main([str(one) for one in (*options, "--out", talk)]) == 0
     ffmpeg("-i", talk, "-af", "adelay=200", "-t", 3, "-c:v", "copy", folder / "bob_late.mp4")
     ffmpeg("-i", talk, "-vf", "hflip", folder / "cat_turned.mp4")
@@ -45,9 +45,9 @@ def videos(tmp_path_factory):
     ffmpeg("-i", talk, "-t", 1, folder / "eve_brief.mp4")
     ffmpeg("-i", talk, "-vf", "split[a][b];[a][b]hstack", folder / "fay_two.mp4")
     empty = (np.full((64, 64, 3), 90, np.uint8) for _ in range(60))
-    write_video(folder / "gus_empty.mp4", empty, 25, voice)
+    write_video(folder / "gus_empty.mp4", empty, 25, recording)
     (folder / "hal_broken.mp4").write_bytes(b"not a video")
-    voice.unlink()
+    recording.unlink()
     return folder
 
 
@@ -79,7 +79,7 @@ def test_bad_clips_are_listed_with_the_reason(prepared):
     }
 
 
-def test_offsets_are_found_in_the_pixels(prepared):
+def test_offsets_are_measured(prepared):
     rows = rows_of(prepared)
     found = {name: int(rows[name]["av_offset_frames25"]) for name in GOOD}
     assert found["bob_late"] - found["ann_talks"] == 5  # 200 ms
@@ -90,19 +90,19 @@ def test_offsets_are_found_in_the_pixels(prepared):
 
 
 def test_dumps_of_one_command_have_no_leaks_and_the_official_form(prepared):
-    rows, seen = rows_of(prepared), {}
+    rows, found_in = rows_of(prepared), {}
     for name in ("autovc_retrain_mel", "speaker_aware"):
         speakers = {}
         for split in splits.SPLITS:
             found = dumps.read_clips(prepared, split, name)
             speakers[split] = {clip.name.split("/")[0] for clip in found}
             for clip in found:
-                seen.setdefault(name, set()).add(clip.name.split("/")[1].split("+")[0])
+                found_in.setdefault(name, set()).add(clip.name.split("/")[1].split("+")[0])
                 assert clip.features.shape == (len(clip.landmarks), 80)
                 assert rows[clip.name.split("/")[1].split("+")[0]]["split"] == split
         assert sorted(map(len, speakers.values())) == [1, 1, 1]
         assert len(set.union(*speakers.values())) == 3
-        assert seen[name] == set(GOOD)
+        assert found_in[name] == set(GOOD)
     for split in splits.SPLITS:
         with (prepared / "dump" / f"speaker_aware_{split}_gaze.pickle").open("rb") as file:
             gaze = pickle.load(file)
@@ -118,7 +118,7 @@ def test_dumps_of_one_command_have_no_leaks_and_the_official_form(prepared):
             whole = np.concatenate([shape.reshape(frames, 68, 3), np.ones((frames, 68, 1))], -1)
             posed = whole @ np.swapaxes(moved, -1, -2)
             np.testing.assert_allclose(posed.reshape(frames, -1), clip.landmarks, atol=1e-4)
-    # The late sound was cut: 3 s less 5 frames.
+    # The late audio was cut: 3 s less 5 frames.
     (late,) = (
         clip
         for split in splits.SPLITS
@@ -137,7 +137,7 @@ def arrays_of(folder: Path) -> dict[str, dict[str, bytes]]:
     return found
 
 
-def test_shards_of_which_one_was_killed_together_are_the_whole(prepared, videos, tmp_path):
+def test_shards_after_a_kill_give_the_same_files(prepared, videos, tmp_path):
     clips_there = tmp_path / "clips"
 
     def times() -> dict[str, int]:
@@ -181,9 +181,9 @@ def test_a_detector_that_cannot_run_ends_it_in_one_line(videos, tmp_path, monkey
     arguments = ["--root_dir", tmp_path / "root", "--videos", videos, "--jobs", 1]
     arguments += ["--landmark_detector", "fan", "--step", "clips"]
     assert main_prepare_data.main([str(one) for one in arguments]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("the fan landmark detector cannot run: ")
-    assert said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("the fan landmark detector cannot run: ")
+    assert message.count("\n") == 1
     assert not list((tmp_path / "root").rglob("*.npz"))
 
 
