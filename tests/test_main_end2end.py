@@ -283,13 +283,13 @@ def test_help_is_quick_and_imports_nothing_large():
         assert text in done.stdout
 
 
-class TestWrongPictures:
+class TestWrongImages:
     @pytest.mark.parametrize(
         ("name", "content", "reason"),
         [
             ("missing.jpg", None, "no such image"),
             ("empty.jpg", b"", "empty"),
-            ("text.jpg", b"not a picture\n" * 50, "not a picture"),
+            ("text.jpg", b"not an image\n" * 50, "not an image"),
             ("cut.jpg", PORTRAIT.read_bytes()[:20000], "truncated"),
             ("folder.jpg", "folder", "a folder"),
         ],

@@ -100,7 +100,7 @@ def write_clown(folder: Path) -> Path:
             lambda p, a: cv2.imwrite(str(p.with_name("clown_bg.jpg")), np.zeros((9, 8, 3), "u1")),
             "clown_bg.jpg: a background of 8 x 9 pixels, but the puppet clown has 672 x 720",
         ),
-        (lambda p, a: p.write_bytes(b"not a picture"), "clown.png: not a picture"),
+        (lambda p, a: p.write_bytes(b"not an image"), "clown.png: not an image"),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path, capsys, change, message):

@@ -25,10 +25,9 @@ from src.errors import InputError
 from src.face.crop import FaceCrop, cut, face_crop
 from src.face.detection import detect_landmarks
 from src.io.files import read_arrays, write_arrays
-from src.io.image import flatten, read_image
+from src.io.image import IMAGE_SUFFIXES, flatten, read_image
 from src.io.video import read_frames
 from src.models.dimensions import IMAGE_SIZE, LANDMARK_COUNT
-from src.settings import PICTURE_SUFFIXES
 
 MARGIN = IMAGE_SIZE // 8
 """Pixels packed around the square."""
@@ -81,7 +80,7 @@ def pack_faces(settings: Preparation, held_out: HeldOut) -> None:
     name = settings.dump_file_name or "pictures"
     stills = sorted(path for folder in settings.stills for path in folder.iterdir())
     jobs = _clip_jobs(settings)
-    jobs += [(path, None, STILLS, 1) for path in stills if path.suffix.lower() in PICTURE_SUFFIXES]
+    jobs += [(path, None, STILLS, 1) for path in stills if path.suffix.lower() in IMAGE_SUFFIXES]
     if not jobs:
         raise InputError("nothing to pack: name videos (--videos) or still faces (--stills)")
     packed: dict[str, list[PackedClip]] = {}

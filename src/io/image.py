@@ -18,6 +18,9 @@ LARGEST_IMAGE = 120_000_000  # pixels, 360 MB as BGR
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "JPEG2000", "AVIF", "PPM", "SUN")
 """Formats that Pillow decodes here, not by the file's name but by its content."""
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""Of files that are looked for as images in a folder."""
+
 TIFF_HEADERS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 

@@ -20,9 +20,9 @@ import numpy as np
 from src.errors import InputError
 from src.face.topology import LANDMARK_COUNT
 from src.io.files import atomic_write, read_text
+from src.io.image import IMAGE_SUFFIXES
 from src.puppets.mesh import VERTEX_LAYOUTS, outside_points
 from src.puppets.puppet import Puppet, normalised_face
-from src.settings import PICTURE_SUFFIXES
 
 OPEN_MOUTH = "_face_open_mouth.txt"
 OPEN_MOUTH_NORMALISED = "_face_open_mouth_norm.txt"
@@ -32,7 +32,7 @@ TRIANGLES = "_delauney_tri.txt"
 ENDINGS = (OPEN_MOUTH, OPEN_MOUTH_NORMALISED, CLOSED_MOUTH, SCALE_SHIFT, TRIANGLES)
 """Endings of a puppet's text files, after the stem of its image."""
 
-BACKGROUND_SUFFIXES = (".jpg", *PICTURE_SUFFIXES)
+BACKGROUND_SUFFIXES = (".jpg", *IMAGE_SUFFIXES)
 """Of `NAME_bg` files, in order of preference."""
 
 SPECIAL_PUPPETS = {
@@ -63,7 +63,7 @@ def find_image(name: str, examples: Path) -> Path:
         InputError: there is none.
     """
     for base in (Path(name), examples / name):
-        for suffix in ("", *PICTURE_SUFFIXES):
+        for suffix in ("", *IMAGE_SUFFIXES):
             if name and os.path.isfile(f"{base}{suffix}"):  # False for names no file can have
                 return Path(f"{base}{suffix}")
     raise InputError(f"{name or repr(name)}: no such puppet, neither as given nor in {examples}")
