@@ -25,9 +25,10 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop  # noqa: E402  (no package)
+from src.face.crop import FaceCrop, cut, face_crop  # noqa: E402  (no package)
 from src.face.topology import LOWER_LIP  # noqa: E402
 from src.models.config import TranslationConfig  # noqa: E402
+from src.models.dimensions import IMAGE_SIZE  # noqa: E402
 from src.models.folding import for_inference  # noqa: E402
 from src.models.image_translation import (  # noqa: E402
     ResUnetGenerator,
@@ -88,7 +89,7 @@ def tensor(picture: np.ndarray, device: torch.device) -> torch.Tensor:
 
 def plain_painting(network: ResUnetGenerator, device: torch.device) -> Frames:
     """The release's loop over a portrait of the network's size."""
-    picture, landmarks = portrait(CROP_SIZE)
+    picture, landmarks = portrait(IMAGE_SIZE)
 
     def frames(count: int) -> Iterator[np.ndarray]:
         for face in motion(landmarks, count):
@@ -122,18 +123,18 @@ def plain_mending(network: ResUnetGenerator, side: int, device: torch.device) ->
 def ours(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
     """The renderer, on the whole picture where the network paints one of its own size."""
     picture, landmarks = portrait(side)
-    crop = face_crop(landmarks) if network.config.mends else FaceCrop(0, 0, CROP_SIZE)
+    crop = face_crop(landmarks) if network.config.mends else FaceCrop(0, 0, IMAGE_SIZE)
     renderer = UNetRenderer(picture, landmarks, network, device, crop)
     return lambda count: renderer.frames(motion(landmarks, count))
 
 
 def network_alone(network: ResUnetGenerator, device: torch.device) -> Frames:
     """The renderer's threads and batches without what comes before and after the network."""
-    picture, landmarks = portrait(CROP_SIZE)
+    picture, landmarks = portrait(IMAGE_SIZE)
     crop = face_crop(landmarks)
     renderer = UNetRenderer(picture, landmarks, network, device, crop)
     batch, dtype = renderer.batch, next(network.parameters()).dtype
-    pictures = torch.rand(batch, CROP_SIZE, CROP_SIZE, network.config.inputs)
+    pictures = torch.rand(batch, IMAGE_SIZE, IMAGE_SIZE, network.config.inputs)
     pictures = pictures.permute(0, 3, 1, 2).to(device, dtype)
 
     def run(number: int) -> int:
@@ -163,8 +164,8 @@ def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
     painting = {"plain": plain_painting(official, device)}
     if device.type == "cpu" and dtype != torch.float32:
         in_float32 = for_inference(official, device, torch.float32)
-        painting["ours, float32"] = ours(in_float32, CROP_SIZE, device)
-    painting[name] = ours(quick[0], CROP_SIZE, device)
+        painting["ours, float32"] = ours(in_float32, IMAGE_SIZE, device)
+    painting[name] = ours(quick[0], IMAGE_SIZE, device)
     tables[f"official size, {millions(official)}, portrait of 256 x 256"] = painting
     for side in (256, 512):
         tables[f"embedded size, {millions(embedded)}, portrait of {side} x {side}"] = {

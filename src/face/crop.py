@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from src.models.dimensions import IMAGE_SIZE as CROP_SIZE
+from src.models.dimensions import IMAGE_SIZE
 
 # Medians over the published release's 48 example images: the jaw is 0.52 of the square's side wide,
 # the landmarks' bounding box 0.53, and its centre is at (0.50, 0.58). A moving head needs a little
@@ -35,7 +35,7 @@ class FaceCrop:
 
     def to_crop(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 2 or 3) in pixels of the image to pixels of the crop; z is scaled too."""
-        scale = CROP_SIZE / self.size
+        scale = IMAGE_SIZE / self.size
         moved = np.array(points, np.float64)
         moved[..., :2] = (moved[..., :2] + 0.5 - (self.x, self.y)) * scale - 0.5
         moved[..., 2:] *= scale
@@ -43,7 +43,7 @@ class FaceCrop:
 
     def to_image(self, points: np.ndarray) -> np.ndarray:
         """The inverse of `to_crop`."""
-        scale = self.size / CROP_SIZE
+        scale = self.size / IMAGE_SIZE
         moved = np.array(points, np.float64)
         moved[..., :2] = (moved[..., :2] + 0.5) * scale - 0.5 + (self.x, self.y)
         moved[..., 2:] *= scale
@@ -63,7 +63,7 @@ def face_crop(landmarks: np.ndarray) -> FaceCrop:
     return FaceCrop(float(corner[0]), float(corner[1]), size)
 
 
-def cut(image: np.ndarray, crop: FaceCrop, size: int = CROP_SIZE) -> np.ndarray:
+def cut(image: np.ndarray, crop: FaceCrop, size: int = IMAGE_SIZE) -> np.ndarray:
     """Cut a crop out of an image, whose border is repeated outside.
 
     Args:

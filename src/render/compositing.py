@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import torch
 
-from src.face.crop import CROP_SIZE, FaceCrop, resample, shrink_blur
+from src.face.crop import FaceCrop, resample, shrink_blur
+from src.models.dimensions import IMAGE_SIZE
 from src.render.warp.plane import smoothstep
 
 _FEATHER = 0.12  # of the crop's side, over which a pasted crop fades in
@@ -28,8 +29,8 @@ def paste(
 
     Args:
         image: (H, W, 3 or 4) uint8; an alpha channel stays as it is.
-        content: (CROP_SIZE, CROP_SIZE, 3 or more) uint8.
-        alpha: (CROP_SIZE, CROP_SIZE) float32 mask of the content, 0-1; 1 everywhere by default.
+        content: (IMAGE_SIZE, IMAGE_SIZE, 3 or more) uint8.
+        alpha: (IMAGE_SIZE, IMAGE_SIZE) float32 mask of the content, 0-1; 1 everywhere by default.
             Where it is 0 the image stays exactly as it is.
 
     Returns:
@@ -65,7 +66,7 @@ class CropRegion:
 
         Args:
             image: (H, W, ...).
-            alpha: (CROP_SIZE, CROP_SIZE) mask of the content, 0-1.
+            alpha: (IMAGE_SIZE, IMAGE_SIZE) mask of the content, 0-1.
         """
         height, width = image.shape[:2]
         spans = []
@@ -87,19 +88,19 @@ class CropRegion:
         return cls(crop, rows, columns, down[:, None] * across[None, :])
 
     def resize(self, content: np.ndarray) -> np.ndarray:
-        """Content (CROP_SIZE, CROP_SIZE[, C]) of the crop at the pixels of this region."""
+        """Content (IMAGE_SIZE, IMAGE_SIZE[, C]) of the crop at the pixels of this region."""
         first = self.crop.to_crop(np.array([self.columns.start, self.rows.start]))
         size = (self.weight.shape[1], self.weight.shape[0])
-        return resample(content, first, CROP_SIZE / self.crop.size, size)
+        return resample(content, first, IMAGE_SIZE / self.crop.size, size)
 
     def resize_matrices(self) -> tuple[np.ndarray, np.ndarray]:
         """`resize` as two matrix products: rows @ content @ columns.T.
 
         Returns:
-            rows (R, CROP_SIZE) and columns (C, CROP_SIZE), float32.
+            rows (R, IMAGE_SIZE) and columns (C, IMAGE_SIZE), float32.
         """
-        step = CROP_SIZE / self.crop.size
-        identity = np.eye(CROP_SIZE, dtype=np.float32)
+        step = IMAGE_SIZE / self.crop.size
+        identity = np.eye(IMAGE_SIZE, dtype=np.float32)
         sigma = shrink_blur(step)
         if sigma > 0:
             identity = cv2.GaussianBlur(
@@ -110,7 +111,7 @@ class CropRegion:
             cv2.warpAffine(
                 identity,
                 np.array([[1, 0, 0], [0, step, start]]),
-                (CROP_SIZE, count),
+                (IMAGE_SIZE, count),
                 flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
@@ -141,8 +142,8 @@ class DeviceCompositor:
 
         Args:
             images: B of uint8 (H, W, 3), left as they are.
-            content: (B, 3, CROP_SIZE, CROP_SIZE) in 0-1.
-            alpha: (B, 1, CROP_SIZE, CROP_SIZE) mask of the content in 0-1, or None for 1.
+            content: (B, 3, IMAGE_SIZE, IMAGE_SIZE) in 0-1.
+            alpha: (B, 1, IMAGE_SIZE, IMAGE_SIZE) mask of the content in 0-1, or None for 1.
         """
         before = torch.from_numpy(np.stack([image[self._pixels] for image in images]))
         before = before.to(content.device).permute(0, 3, 1, 2).float()

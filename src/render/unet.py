@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop
+from src.face.crop import FaceCrop, cut, face_crop
 from src.face.geometry import slim_lips_widen_eyes
 from src.face.topology import LIPS, RIGHT_BROW
+from src.models.dimensions import IMAGE_SIZE
 from src.models.image_translation import ResUnetGenerator, generated_frame, refinement
 from src.render.compositing import CropRegion, DeviceCompositor, edge_fade, paste
 from src.render.landmark_image import landmark_image
@@ -47,7 +48,7 @@ _OTHER_BATCHES = 3  # being drawn and warped, or handed out, beside those in the
 _MAX_STREAMS = {"cpu": 4, "cuda": 2}  # batches in the network at once; each takes memory
 _MAX_WARPERS = 8  # threads that draw and warp; more wait for each other's Python
 
-WHOLE_CROP = Box(0, 0, CROP_SIZE, CROP_SIZE)
+WHOLE_CROP = Box(0, 0, IMAGE_SIZE, IMAGE_SIZE)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,15 +63,15 @@ def refinement_window(points: np.ndarray, multiple: int) -> Box:
     """
     low, high = points.min(axis=0), points.max(axis=0)
     size = multiple * np.ceil((high - low + 2 * WINDOW_MARGIN) / multiple)
-    size = np.minimum(size, CROP_SIZE).astype(int)
-    corner = np.round((low + high - size) / 2).clip(0, CROP_SIZE - size).astype(int)
+    size = np.minimum(size, IMAGE_SIZE).astype(int)
+    corner = np.round((low + high - size) / 2).clip(0, IMAGE_SIZE - size).astype(int)
     return Box(*corner.tolist(), *(corner + size).tolist())
 
 
 def window_fade(window: Box) -> np.ndarray:
     """Weights (H, W) float32 0-1 of a window: 0 at sides inside the crop, 1 further in."""
     across, down = (
-        edge_fade(window[axis], window.size[axis], CROP_SIZE, WINDOW_FADE)[1] for axis in (0, 1)
+        edge_fade(window[axis], window.size[axis], IMAGE_SIZE, WINDOW_FADE)[1] for axis in (0, 1)
     )
     return (down[:, None] * across[None, :]).astype(np.float32)
 
@@ -125,7 +126,7 @@ class UNetRenderer:
         """
         if self.network.config.mends:
             return landmarks
-        return slim_lips_widen_eyes(landmarks, self.crop.size / CROP_SIZE)
+        return slim_lips_widen_eyes(landmarks, self.crop.size / IMAGE_SIZE)
 
     def frames(self, landmarks: np.ndarray) -> Iterator[np.ndarray]:
         """Render landmarks (T, 68, >= 2) in pixels of the portrait, one frame at a time.
@@ -191,7 +192,7 @@ class UNetRenderer:
             else:
                 content, alpha = refinement(output.float(), warped)
                 alpha = alpha * torch.from_numpy(window_fade(window)).to(alpha.device)
-                right, bottom = CROP_SIZE - window.right, CROP_SIZE - window.bottom
+                right, bottom = IMAGE_SIZE - window.right, IMAGE_SIZE - window.bottom
                 margins = (window.left, right, window.top, bottom)
                 content, alpha = (functional.pad(part, margins) for part in (content, alpha))
             if self._compositor is not None:

@@ -15,10 +15,10 @@ import numpy as np
 
 from src.data.image_shards import PACKED_SIZE, STILLS, PackedFaces
 from src.errors import InputError
-from src.face.crop import CROP_SIZE
 from src.face.geometry import jaw_width
 from src.face.registration import similarity, similarity_matrix
 from src.face.topology import LIPS, RIGID_POINTS, mirror_order
+from src.models.dimensions import IMAGE_SIZE
 from src.render.landmark_image import landmark_image
 from src.render.warp.plane import LUMINANCE, apply
 from src.render.warp.portrait import WarpRenderer
@@ -63,7 +63,7 @@ class PairMaker:
         refine: pairs are for a refinement network, whose landmark images are antialiased.
         augment: change pose, colours and sharpness at random; off for validation.
         window: side, in pixels, of the part of the square that is used of each pair. Below
-            `CROP_SIZE`, training is faster, and hardly anything but the mouth needs refinement.
+            `IMAGE_SIZE`, training is faster, and hardly anything but the mouth needs refinement.
         seed: of all random draws.
 
     Raises:
@@ -76,7 +76,7 @@ class PairMaker:
         targets: int,
         refine: bool = True,
         augment: bool = True,
-        window: int = CROP_SIZE,
+        window: int = IMAGE_SIZE,
         seed: int = 0,
     ) -> None:
         self.images = images
@@ -171,11 +171,11 @@ class PairMaker:
         """Cut the window out of the packed images, all augmented in the same way."""
         flip = self.augment and rng.random() < 0.5
         matrix = random_affine(rng) if self.augment else np.eye(2, 3)
-        matrix[:, 2] -= (PACKED_SIZE - CROP_SIZE) / 2
+        matrix[:, 2] -= (PACKED_SIZE - IMAGE_SIZE) / 2
         look = random_look(rng) if self.augment else lambda image: image
 
         def square(image: np.ndarray) -> np.ndarray:
-            size = (CROP_SIZE, CROP_SIZE)
+            size = (IMAGE_SIZE, IMAGE_SIZE)
             mode = cv2.BORDER_REPLICATE
             crop = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=mode)
             return look(crop[:, ::-1] if flip else crop)
@@ -183,10 +183,10 @@ class PairMaker:
         landmarks = apply(matrix, landmarks.reshape(-1, 2)).reshape(landmarks.shape)
         if flip:
             landmarks = landmarks[:, mirror_order()]
-            landmarks[..., 0] = CROP_SIZE - 1 - landmarks[..., 0]
+            landmarks[..., 0] = IMAGE_SIZE - 1 - landmarks[..., 0]
         left, top = self._window_corner(landmarks[0], rng)
         window = np.s_[:, top : top + self.window, left : left + self.window]
-        drawn = [landmark_image(face, CROP_SIZE, antialiased=self.refine) for face in landmarks]
+        drawn = [landmark_image(face, IMAGE_SIZE, antialiased=self.refine) for face in landmarks]
         return Pairs(
             np.stack(drawn)[window],
             np.stack([square(image) for image in portraits])[window],
@@ -198,10 +198,10 @@ class PairMaker:
 
     def _window_corner(self, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw the window's upper left corner (2,) in the square."""
-        room = CROP_SIZE - self.window
+        room = IMAGE_SIZE - self.window
         if rng.random() < WINDOW_ANYWHERE:
             return rng.integers(0, room + 1, 2)
-        shift = rng.normal(0, WINDOW_SHIFT * CROP_SIZE, 2)
+        shift = rng.normal(0, WINDOW_SHIFT * IMAGE_SIZE, 2)
         corner = landmarks[LIPS].mean(0) - self.window / 2 + shift
         return np.clip(corner.round(), 0, room).astype(int)
 

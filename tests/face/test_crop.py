@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import skimage.data
 
-from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop
+from src.face.crop import FaceCrop, cut, face_crop
 from src.face.detection import detect_landmarks
+from src.models.dimensions import IMAGE_SIZE
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +22,8 @@ def landmarks(astronaut) -> np.ndarray:
 def test_face_is_framed_as_in_the_release(landmarks):
     crop = face_crop(landmarks)
     points = crop.to_crop(landmarks)
-    assert 0.40 < np.ptp(points[:17, 0]) / CROP_SIZE < 0.52
-    middle = (points[:, :2].min(axis=0) + points[:, :2].max(axis=0)) / 2 / CROP_SIZE
+    assert 0.40 < np.ptp(points[:17, 0]) / IMAGE_SIZE < 0.52
+    middle = (points[:, :2].min(axis=0) + points[:, :2].max(axis=0)) / 2 / IMAGE_SIZE
     np.testing.assert_allclose(middle, (0.50, 0.57), atol=0.01)
 
 
@@ -33,7 +34,7 @@ def test_maps_are_exact_inverses(landmarks):
     np.testing.assert_allclose(crop.to_crop(corners), [[-0.5, -0.5], [255.5, 255.5]], atol=1e-9)
     flat = crop.to_crop(landmarks[None, :, :2])
     assert flat.shape == (1, 68, 2)
-    scale = CROP_SIZE / 177.3
+    scale = IMAGE_SIZE / 177.3
     np.testing.assert_allclose(crop.to_crop(landmarks)[:, 2], landmarks[:, 2] * scale)
 
 

@@ -9,9 +9,10 @@ import skimage.data
 import torch
 
 from src.errors import InputError
-from src.face.crop import CROP_SIZE, FaceCrop, cut, face_crop
+from src.face.crop import FaceCrop, cut, face_crop
 from src.face.detection import detect_landmarks
 from src.models.config import TranslationConfig
+from src.models.dimensions import IMAGE_SIZE
 from src.models.folding import for_inference
 from src.models.image_translation import ResUnetGenerator
 from src.models.loading import load_image_translation
@@ -125,7 +126,7 @@ class TestGenerating:
 
     def test_a_image_of_256_pixels_is_the_network_s_own(self, landmarks):
         image = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
-        renderer = UNetRenderer(image, landmarks[0], Copies(0), crop=FaceCrop(0, 0, CROP_SIZE))
+        renderer = UNetRenderer(image, landmarks[0], Copies(0), crop=FaceCrop(0, 0, IMAGE_SIZE))
         (frame,) = renderer.frames(landmarks[:1] - (150, 60, 0))
         assert (frame == landmark_image(landmarks[0] - (150, 60, 0))).all()
 
@@ -188,7 +189,7 @@ class TestRefining:
         assert window.size == (160, 160)
         # One that is moved beyond the crop is still seen as far as the crop goes.
         window = refinement_window(points + (0, 150), 64)
-        assert window.bottom == CROP_SIZE and window.top % 64 == 0
+        assert window.bottom == IMAGE_SIZE and window.top % 64 == 0
 
     def test_with_alpha_0_the_frames_are_the_warp_s_own(self, face, moved):
         warper = WarpRenderer(*face)

@@ -14,9 +14,9 @@ import main_train_image_translation
 from src.data import image_shards
 from src.data.image_shards import MARGIN
 from src.errors import InputError
-from src.face.crop import CROP_SIZE
 from src.face.topology import LIPS, mirror_order
 from src.models.config import TranslationConfig
+from src.models.dimensions import IMAGE_SIZE
 from src.models.image_translation import ResUnetGenerator
 from src.models.vgg import Vgg19
 from src.render.landmark_image import landmark_image
@@ -98,7 +98,7 @@ def test_windows_follow_the_pictures(root):
         pairs = PairMaker(images, 1, refine=False, window=96)[number]
         assert pairs.targets.shape == (1, 96, 96, 3)
         # The lines drawn over the window itself: those of the square, whose part it is.
-        whole = np.full((CROP_SIZE + 192, CROP_SIZE + 192, 3), 255, np.uint8)
+        whole = np.full((IMAGE_SIZE + 192, IMAGE_SIZE + 192, 3), 255, np.uint8)
         whole[96:192, 96:192] = pairs.landmark_images[0]
         known = landmark_image(pairs.landmarks[0] + 96, whole.shape[:2])[96:192, 96:192]
         assert (known != pairs.landmark_images[0]).any(-1).mean() < 0.02  # whole pixels are cut off
