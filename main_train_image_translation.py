@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
         image_translation.train(settings, device, network, images, held_out)
         return
     pairs = image_translation.validation_pairs(held_out, network.config.mends)
-    scores, _ = image_translation.validate(network.to(device), pairs, device)
+    scores = image_translation.validate(network.to(device), pairs, device)
     log.info(", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
 
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from src.data.clips import LEAST_TRACKED, VIDEO_RATE, ClipSource
 from src.errors import InputError
-from src.face.detection import track_landmarks
 from src.io.audio import FRAME_RATE, HOP_LENGTH, SAMPLE_RATE, read_audio
 from src.io.video import read_frames
 from src.models.dimensions import LANDMARK_COUNT
@@ -39,6 +38,9 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
     Raises:
         DetectorUnavailable: the detector cannot run, whatever the clip.
     """
+    # Training imports this module where no detector and no Pillow are installed.
+    from src.face.detection import track_landmarks
+
     landmarks, crowded, unreadable = [], [], ""
 
     def examined() -> Iterator[np.ndarray]:

@@ -41,7 +41,7 @@ def train(
     corpus: Corpus,
     validation: Corpus,
     phones: Phones,
-) -> loop.Report:
+) -> None:
     """Train; the checkpoints hold the moving average of the weights as ``model_g_face_id``.
 
     Args:
@@ -65,7 +65,7 @@ def train(
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
-    trained = loop.TrainedNetwork(network, optimizer, settings.learning_rate, MAX_NORM, average)
+    trained = loop.TrainedNetwork(network, optimizer, MAX_NORM, average)
     rng = np.random.default_rng(settings.seed)
 
     def step(
@@ -84,7 +84,7 @@ def train(
         tracks = [np.asarray(validation.clips[0].landmarks), face + predicted]
         tensorboard.add_faces(writer, "held_out/truth_and_prediction", tracks, done)
 
-    return loop.train(
+    loop.train(
         settings,
         device,
         [trained],

@@ -53,9 +53,21 @@ class Corpus:
         return cls(clips, np.array(faces).reshape(len(clips), FACE_SIZE), *statistics, lead, gain)
 
     def windows(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
-        """Standardised windows (end - first, 18, 80), a view, of a clip played at a rate."""
-        features = self.clips[clip].features
-        return windows_of(features, self.mean, self.std, self.lead, first, end, rate)
+        """Standardised windows of a clip's frames from ``first`` to before ``end``.
+
+        Equal to ``src.speech.features.windows`` of the whole clip, standardised; only the frames
+        in these windows are read.
+
+        Args:
+            rate: speed at which the clip is played.
+
+        Returns:
+            float32 (end - first, WINDOW, 80), a view.
+        """
+        frames = np.arange(-self.lead, end - first + WINDOW - 1 - self.lead)
+        features = resample(self.clips[clip].features, first + rate * frames)
+        inputs = standardise(features, self.mean, self.std)
+        return np.lib.stride_tricks.sliding_window_view(inputs, WINDOW, axis=0).swapaxes(1, 2)
 
     def displacements(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
         """float32 (end - first, 204) from the clip's static face, times the gain."""
@@ -107,32 +119,6 @@ def clip_probabilities(
     if not probabilities.sum() > 0:
         raise InputError(f"no training clip has both {min_frames} frames and a --share of draws")
     return probabilities / probabilities.sum()
-
-
-def windows_of(
-    features: np.ndarray,
-    mean: np.ndarray,
-    std: np.ndarray,
-    lead: int,
-    first: int,
-    end: int,
-    rate: float = 1.0,
-) -> np.ndarray:
-    """Windows of a clip, from which its frames from ``first`` to before ``end`` are predicted.
-
-    Equal to ``src.speech.features.windows`` of the whole clip, standardised; only the frames in
-    these windows are read.
-
-    Args:
-        features: (T, 80).
-        rate: speed at which the clip is played.
-
-    Returns:
-        float32 (end - first, WINDOW, 80), a view.
-    """
-    frames = np.arange(-lead, end - first + WINDOW - 1 - lead)
-    inputs = standardise(resample(features, first + rate * frames), mean, std)
-    return np.lib.stride_tricks.sliding_window_view(inputs, WINDOW, axis=0).swapaxes(1, 2)
 
 
 def frames_needed(run_length: int, rate: float) -> int:

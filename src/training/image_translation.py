@@ -49,7 +49,7 @@ def train(
     network: ResUnetGenerator,
     images: PackedFaces,
     held_out: PackedFaces,
-) -> loop.Report:
+) -> None:
     """Train; the checkpoints hold the moving average of the weights as ``G``.
 
     Args:
@@ -65,7 +65,7 @@ def train(
     average = loop.moving_average(network, EMA_DECAY)
     rate = settings.learning_rate
     optimizer = torch.optim.Adam(network.parameters(), rate, BETAS)
-    trained = [loop.TrainedNetwork(network, optimizer, rate, average=average)]
+    trained = [loop.TrainedNetwork(network, optimizer, average=average)]
     keep = {"G": average.module, "network": network, "average": average, "opt": optimizer}
     vgg = discriminators = None
     if settings.perceptual_weight or settings.style_weight:
@@ -75,7 +75,7 @@ def train(
             {name: PatchDiscriminator(ndf=settings.ndf) for name in settings.discriminators}
         ).to(device)
         adam = torch.optim.Adam(discriminators.parameters(), rate, BETAS)
-        trained.append(loop.TrainedNetwork(discriminators, adam, rate, name="discriminators"))
+        trained.append(loop.TrainedNetwork(discriminators, adam, name="discriminators"))
         keep |= {"judges": discriminators, "judges_opt": adam}
     if vgg is None:
         settings = replace(settings, perceptual_weight=0.0, style_weight=0.0)
@@ -121,29 +121,19 @@ def train(
         if discriminators is not None:
             yield trained[1], discriminator_losses(batch)
 
-    columns: list[torch.Tensor] = []
-
-    def validate_average() -> dict[str, float]:
-        scores, columns[:] = validate(average.module, fixed, device)
-        if settings.write:
-            write_sheet(settings.log_folder / "held_out.jpg", columns)
-        return scores
-
-    return loop.train(
+    sheet = settings.log_folder / "held_out.jpg" if settings.write else None
+    loop.train(
         settings,
         device,
         trained,
-        BatchLoader(maker, settings, rng),
+        batches(maker, settings, rng).__next__,
         {"rng": rng},
         step,
-        validate_average,
+        lambda: validate(average.module, fixed, device, sheet),
         keep,
         extra={"config": network.config},
         score=lambda scores: scores["l1"],
         lowest=True,
-        show=lambda writer, done: writer.add_image(
-            "held_out", sheet(columns)[..., ::-1], done, dataformats="HWC"
-        ),
     )
 
 
@@ -185,17 +175,20 @@ def validation_pairs(held_out: PackedFaces, refine: bool) -> tuple[torch.Tensor,
 
 
 def validate(
-    network: ResUnetGenerator, tensors: tuple[torch.Tensor, ...], device: torch.device
-) -> tuple[dict[str, float], list[torch.Tensor]]:
+    network: ResUnetGenerator,
+    tensors: tuple[torch.Tensor, ...],
+    device: torch.device,
+    sheet: Path | None = None,
+) -> dict[str, float]:
     """Compare a network's frames, in eval mode, with the ground truth.
 
     Args:
         tensors: of `validation_pairs`.
+        sheet: image to write: portraits, warped portraits, predicted frames, ground truth.
 
     Returns:
         Mean absolute error (0-1), peak signal-to-noise ratio in dB, the same of the mouth, and
-        those of the warped portrait; and the columns of a sheet: portrait, warped, predicted,
-        ground truth.
+        those of the warped portrait.
     """
     network.eval()
     inputs, frames = [], []
@@ -215,7 +208,9 @@ def validate(
             scores[f"{name}mouth_psnr"] = decibels(
                 (mouth * error).sum((1, 2, 3)) / mouth.sum((1, 2, 3))
             )
-    return scores, [portraits, warped, predicted, truth]
+    if sheet is not None:
+        write_sheet(sheet, [portraits, warped, predicted, truth])
+    return scores
 
 
 def decibels(errors: torch.Tensor) -> float:
@@ -223,17 +218,12 @@ def decibels(errors: torch.Tensor) -> float:
     return (-10 * torch.log10(errors.clamp(min=1e-10))).mean().item()
 
 
-def sheet(columns: list[torch.Tensor]) -> np.ndarray:
-    """The first ``SHEET_ROWS`` images (B, 3, H, W) of each column: uint8 (rows H, columns W, 3)."""
+def write_sheet(path: Path, columns: list[torch.Tensor]) -> None:
+    """Write the first ``SHEET_ROWS`` images (B, 3, H, W) in 0-1 of each column as one image."""
     rows = torch.cat([column[:SHEET_ROWS].float() for column in columns], 3)
     image = torch.cat(list(rows), 1).clamp(0, 1).permute(1, 2, 0)
-    return (255 * image).round().to(torch.uint8).cpu().numpy()
-
-
-def write_sheet(path: Path, columns: list[torch.Tensor]) -> None:
-    """Write columns of images (B, 3, H, W) in 0-1 side by side as one image."""
     with atomic_write(path) as partial:
-        cv2.imwrite(str(partial), sheet(columns))
+        cv2.imwrite(str(partial), (255 * image).round().to(torch.uint8).cpu().numpy())
 
 
 def collate(pairs: list[Pairs]) -> loop.Batch:
@@ -246,43 +236,31 @@ def collate(pairs: list[Pairs]) -> loop.Batch:
     return loop.Batch(tensors, [one.name for one in pairs])
 
 
-class BatchLoader:
-    """Batches of pairs, made ahead by other processes; resumable.
+def batches(
+    maker: PairMaker, settings: ImageTranslationTraining, rng: np.random.Generator
+) -> Iterator[loop.Batch]:
+    """Yield this process's part of batches of pairs, made ahead by other processes, without end.
 
     The numbers of pairs come from `rng`. The data loader reads ahead from a copy of it, and `rng`
-    itself advances as batches are returned, so that its state is that of the next batch.
+    itself advances as batches are yielded, so that its state is that of the next batch.
     """
+    own = parallel.own(settings.batch_size)
 
-    def __init__(
-        self, maker: PairMaker, settings: ImageTranslationTraining, rng: np.random.Generator
-    ) -> None:
-        self.maker = maker
-        self.settings = settings
-        self.rng = rng
-        self.own = parallel.own(settings.batch_size)
-        self.batches: Iterator[loop.Batch] | None = None
+    def numbers(generator: np.random.Generator) -> list[int]:
+        return generator.integers(2**62, size=settings.batch_size)[own].tolist()
 
-    def __call__(self) -> loop.Batch:
-        if self.batches is None:
-            self.batches = iter(self._data_loader(copy.deepcopy(self.rng)))
-        batch = next(self.batches)
-        self._numbers(self.rng)
-        return batch
-
-    def _numbers(self, rng: np.random.Generator) -> list[int]:
-        return rng.integers(2**62, size=self.settings.batch_size)[self.own].tolist()
-
-    def _data_loader(self, rng: np.random.Generator) -> torch.utils.data.DataLoader:
-        workers = self.settings.num_workers
-        return torch.utils.data.DataLoader(
-            self.maker,
-            batch_sampler=iter(lambda: self._numbers(rng), None),  # endless
-            num_workers=workers,
-            collate_fn=collate,
-            worker_init_fn=_use_one_thread,
-            multiprocessing_context=_worker_context() if workers else None,
-            prefetch_factor=4 if workers else None,
-        )
+    ahead, workers = copy.deepcopy(rng), settings.num_workers
+    for batch in torch.utils.data.DataLoader(
+        maker,
+        batch_sampler=iter(lambda: numbers(ahead), None),  # endless
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=_use_one_thread,
+        multiprocessing_context=_worker_context() if workers else None,
+        prefetch_factor=4 if workers else None,
+    ):
+        numbers(rng)
+        yield batch
 
 
 def _use_one_thread(_worker: int) -> None:

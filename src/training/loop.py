@@ -96,8 +96,7 @@ class TrainedNetwork:
     """A network and how it is optimized."""
 
     network: torch.nn.Module
-    optimizer: torch.optim.Optimizer
-    learning_rate: float  # at its peak
+    optimizer: torch.optim.Optimizer  # created with the peak learning rate
     max_norm: float = math.inf  # gradients are clipped to it
     average: AveragedModel | None = None
     schedule: Callable[[int, int], float] = cosine  # step and steps to a factor on the rate
@@ -120,21 +119,6 @@ class TrainedNetwork:
         return norm.new_tensor(math.nan)
 
 
-@dataclass
-class Report:
-    """Durations of a training, in seconds."""
-
-    steps: int = 0
-    total: float = 0.0
-    computing: float = 0.0  # in networks and optimizers; waiting for batches is not included
-    validating: float = 0.0  # and writing checkpoints
-
-    @property
-    def rate(self) -> float:
-        """Steps per second, without validation."""
-        return self.steps / max(1e-9, self.total - self.validating)
-
-
 def train(
     settings: Training,
     device: torch.device,
@@ -148,7 +132,7 @@ def train(
     score: Callable[[dict[str, float]], float] | None = None,
     lowest: bool = False,
     show: Callable[[Any, int], None] | None = None,
-) -> Report:
+) -> None:
     """Train for ``settings.steps``.
 
     With ``settings.write``, ``ckpt_last.pth`` is written at each validation, and ``ckpt_best.pth``
@@ -183,7 +167,7 @@ def train(
     first = parallel.rank() == 0
     writing = settings.write and first
     writer = tensorboard.summary_writer(settings.log_folder, done) if writing else None
-    report, begun, begun_at = Report(), time.monotonic(), done
+    started, first_step, validating = time.monotonic(), done, 0.0
 
     def next_batch() -> tuple[Batch, dict[str, Any]]:
         batch = draw()
@@ -209,7 +193,6 @@ def train(
         coming = [pool.submit(next_batch) for _ in range(min(AHEAD, settings.steps - done))]
         while done < settings.steps:
             batch, states = coming.pop(0).result()
-            drawn_at = time.monotonic()
             if done + len(coming) + 1 < settings.steps:
                 coming.append(pool.submit(next_batch))
             tensors = [x.to(device, non_blocking=True) for x in batch.tensors]
@@ -225,20 +208,20 @@ def train(
             for trained in networks:
                 if trained.average is not None:
                     trained.average.update_parameters(trained.network)
-            report.computing += time.monotonic() - drawn_at
             done += 1
             ending = done == settings.steps
-            report.steps, report.total = done - begun_at, time.monotonic() - begun
             if done % settings.log_every == 0 or ending:
                 values = [value.float() for value in losses.values()]
                 parallel.average(values)
                 numbers = dict(zip(losses, (value.item() for value in values), strict=True))
+                rate = (done - first_step) / (time.monotonic() - started - validating)
                 text = f"step {done} of {settings.steps}: {_format(numbers)}"
-                _log.info("%s; %.2f steps/s", text, report.rate)
+                _log.info("%s; %.2f steps/s", text, rate)
                 if writer is not None:
                     _write_scalars(writer, "train", numbers, done)
                     _write_optimization(writer, networks, norms, done)
             if done % settings.validate_every == 0 or ending:
+                began = time.monotonic()
                 if first:
                     scores = validate()
                     _log.info("step %d, held out: %s", done, _format(scores))
@@ -254,9 +237,7 @@ def train(
                         write_checkpoint("ckpt_best.pth", states, random_states)
                     write_checkpoint("ckpt_last.pth", states, random_states)
                 _set_training(networks)
-                report.validating += time.monotonic() - begun - report.total
-                report.total = time.monotonic() - begun
-    return report
+                validating += time.monotonic() - began
 
 
 def _synchronise(networks: list[TrainedNetwork]) -> None:
@@ -273,7 +254,8 @@ def _synchronise(networks: list[TrainedNetwork]) -> None:
 def _set_learning_rates(networks: list[TrainedNetwork], step: int, steps: int) -> None:
     for trained in networks:
         for group in trained.optimizer.param_groups:
-            group["lr"] = trained.learning_rate * trained.schedule(step, steps)
+            peak = trained.optimizer.defaults["lr"]
+            group["lr"] = peak * trained.schedule(step, steps)
 
 
 def _set_training(networks: list[TrainedNetwork]) -> None:
@@ -347,9 +329,5 @@ def _write_optimization(
             suffix = f"_{trained.name}" if trained.name else ""
             rate = trained.optimizer.param_groups[0]["lr"]
             norm = norms[trained.name].item()
-            _write_scalars(
-                writer,
-                "train",
-                {f"gradient_norm{suffix}": norm, f"learning_rate{suffix}": rate},
-                step,
-            )
+            numbers = {f"gradient_norm{suffix}": norm, f"learning_rate{suffix}": rate}
+            _write_scalars(writer, "train", numbers, step)

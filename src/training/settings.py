@@ -10,9 +10,15 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from src.command_line import OneLineParser
 from src.options import add_options, option
+
+
+def weight(default: float, name: str, help: str) -> Any:
+    """Field for the weight of a loss."""
+    return option(default, help, name=name, least=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +67,12 @@ class ContentTraining(Training):
     run_length: int = option(4, "consecutive windows of a clip in a batch", least=2, most=10**4)
     learning_rate: float = option(1e-3, "peak learning rate; paper: 1e-4", name="lr", least=0)
     weight_decay: float = option(1e-6, "weight decay", name="reg_lr", least=0)
-    l1_weight: float = option(1.0, "L1, closed lips weighted up", name="lambda_l1_loss", least=0)
-    square_weight: float = option(
-        0.5, "squared error of the lips; paper: 0", name="lambda_square_loss", least=0
-    )
-    laplacian_weight: float = option(
-        1.0, "graph Laplacian", name="lambda_laplacian_smooth_loss", least=0
-    )
-    motion_weight: float = option(
-        1.0, "differences of consecutive frames; paper: 0", name="lambda_motion_loss", least=0
-    )
-    correlation_weight: float = option(
-        0.0,
-        "1 - correlation of the lip gap over a run; needs a --run_length of 32 or more; paper: 0",
-        name="lambda_correlation_loss",
-        least=0,
+    l1_weight: float = weight(1.0, "lambda_l1_loss", "L1, closed lips weighted up")
+    square_weight: float = weight(0.5, "lambda_square_loss", "squared error of lips; paper: 0")
+    laplacian_weight: float = weight(1.0, "lambda_laplacian_smooth_loss", "graph Laplacian")
+    motion_weight: float = weight(1.0, "lambda_motion_loss", "frame differences; paper: 0")
+    correlation_weight: float = weight(
+        0.0, "lambda_correlation_loss", "1 - correlation of the lip gap, for long runs; paper: 0"
     )
     mel_noise: float = option(0.1, "std of noise on the standardised features", least=0)
     speed_change: float = option(0.0, "largest relative change of a run's speed", least=0, most=0.5)
@@ -93,24 +90,16 @@ class SpeakerAwareTraining(Training):
     name: str = option("speaker_aware", "name of the run")
     dump_file_name: str = option("speaker_aware", "prefix of the dumps' names")
     load_a2l_G_name: Path | None = option(None, "start from the weights of this checkpoint")
-    load_a2l_C_name: Path | None = option(
-        None, "content checkpoint whose feature statistics are used"
-    )
+    load_a2l_C_name: Path | None = option(None, "content checkpoint, for its feature statistics")
     steps: int = option(3000, "optimizer steps", least=1)
     batch_size: int = option(4, "sequences in a batch", least=1)
     learning_rate: float = option(5e-4, "peak learning rate; paper: 1e-4", name="lr", least=0)
-    discriminator_learning_rate: float = option(1e-4, name="lr_discriminator", least=0)
-    l1_weight: float = option(1.0, "L1", name="lambda_l1_loss", least=0)
-    laplacian_weight: float = option(
-        1.0, "graph Laplacian", name="lambda_laplacian_smooth_loss", least=0
-    )
-    moments_weight: float = option(
-        1.0, "std and speed of the motion; paper: 0", name="lambda_moment_loss", least=0
-    )
-    pose_weight: float = option(
-        0.0, "std and speed of the head pose; paper: 0", name="lambda_pose_loss", least=0
-    )
-    gan_weight: float = option(0.02, "least-squares GAN", name="lambda_gan_loss", least=0)
+    discriminator_learning_rate: float = 1e-4
+    l1_weight: float = weight(1.0, "lambda_l1_loss", "L1")
+    laplacian_weight: float = weight(1.0, "lambda_laplacian_smooth_loss", "graph Laplacian")
+    moments_weight: float = weight(1.0, "lambda_moment_loss", "std and speed; paper: 0")
+    pose_weight: float = weight(0.0, "lambda_pose_loss", "std and speed of the pose; paper: 0")
+    gan_weight: float = weight(0.02, "lambda_gan_loss", "least-squares GAN")
     mel_noise: float = option(0.1, "std of noise on the standardised features", least=0)
     motion_gain: float = option(1.0, "factor on the ground truth's motion", least=0)
     share: dict[str, float] = option(
@@ -158,22 +147,12 @@ class ImageTranslationTraining(Training):
     )
     ndf: int = option(48, "width of the discriminators", least=1)
     vgg: Path | None = option(None, "torchvision's VGG-19 weights, if not in PyTorch's cache")
-    l1_weight: float = option(1.0, "L1", name="lambda_l1_loss", least=0)
-    alpha_weight: float = option(
-        0.0, "alpha outside mouth and eyes, with --mends", name="lambda_share_loss", least=0
-    )
-    perceptual_weight: float = option(
-        1.0, "activations of VGG-19", name="lambda_perceptual_loss", least=0
-    )
-    style_weight: float = option(
-        100.0, "Gram matrices of VGG-19", name="lambda_style_loss", least=0
-    )
-    adversarial_weight: float = option(
-        0.0, "hinge GAN; paper: 0", name="lambda_adversarial_loss", least=0
-    )
-    matching_weight: float = option(
-        0.0, "features of the discriminators; paper: 0", name="lambda_matching_loss", least=0
-    )
+    l1_weight: float = weight(1.0, "lambda_l1_loss", "L1")
+    alpha_weight: float = weight(0.0, "lambda_share_loss", "alpha outside mouth and eyes")
+    perceptual_weight: float = weight(1.0, "lambda_perceptual_loss", "activations of VGG-19")
+    style_weight: float = weight(100.0, "lambda_style_loss", "Gram matrices of VGG-19")
+    adversarial_weight: float = weight(0.0, "lambda_adversarial_loss", "hinge GAN; paper: 0")
+    matching_weight: float = weight(0.0, "lambda_matching_loss", "feature matching; paper: 0")
     mouth_weight: float = option(0.0, "extra weight of the mouth in L1; paper: 0", least=0)
     eye_weight: float = option(0.0, "extra weight of the eyes in L1; paper: 0", least=0)
 

@@ -38,22 +38,18 @@ def train(
     discriminator: MotionDiscriminator,
     corpus: Corpus,
     validation: Corpus,
-) -> loop.Report:
+) -> None:
     """Train; the checkpoints hold the moving average of the generator's weights as ``G``."""
     probabilities = clip_probabilities(corpus.clips, settings.share, discriminator.config.window)
     network.to(device)
     discriminator.to(device)
     average = loop.moving_average(network, EMA_DECAY)
-    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
-    generator = loop.TrainedNetwork(network, optimizer, settings.learning_rate, MAX_NORM, average)
+    adam = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))
+    generator = loop.TrainedNetwork(network, adam, MAX_NORM, average)
+    rate = settings.discriminator_learning_rate
+    other_adam = torch.optim.Adam(discriminator.parameters(), rate, betas=(0.5, 0.99))
     adversary = loop.TrainedNetwork(
-        discriminator,
-        torch.optim.Adam(
-            discriminator.parameters(), settings.discriminator_learning_rate, betas=(0.5, 0.99)
-        ),
-        settings.discriminator_learning_rate,
-        schedule=loop.constant,
-        name="discriminator",
+        discriminator, other_adam, schedule=loop.constant, name="discriminator"
     )
     rng = np.random.default_rng(settings.seed)
     mean_face = corpus.static_faces.mean(0).reshape(LANDMARK_COUNT, 3)
@@ -74,7 +70,7 @@ def train(
         tracks = [face + track for track in predict(average.module, validation, 0, device)]
         tensorboard.add_faces(writer, "held_out/truth_and_prediction", tracks, done)
 
-    return loop.train(
+    loop.train(
         settings,
         device,
         [generator, adversary],
@@ -87,8 +83,8 @@ def train(
             "network": network,
             "discriminator": discriminator,
             "average": average,
-            "opt": optimizer,
-            "opt_discriminator": adversary.optimizer,
+            "opt": adam,
+            "opt_discriminator": other_adam,
         },
         extra={
             "config": network.config,

@@ -33,14 +33,24 @@ def summary_writer(folder: Path, step: int) -> Any:
 
 
 def add_faces(writer: Any, tag: str, tracks: list[np.ndarray], step: int) -> None:
-    """Log landmark tracks (T, 204), normalised, at ``FRAME_RATE``, as an animation side by side.
+    """Log landmark tracks side by side as an animation, centred on the first one.
 
     TensorBoard plays GIFs. tensorboardX's own ``add_video`` needs moviepy.
+
+    Args:
+        tracks: (T, 204) each, normalised, at ``FRAME_RATE``.
     """
     from PIL import Image
     from tensorboardX.proto.summary_pb2 import Summary
 
-    images = [Image.fromarray(frame) for frame in animate_faces(tracks)]
+    frames = slice(0, round(MAX_SECONDS * FRAME_RATE), FRAME_STEP)
+    points = np.stack([track[frames].reshape(-1, LANDMARK_COUNT, 3)[..., :2] for track in tracks])
+    centre = 0.5 * (points[0].min((0, 1)) + points[0].max((0, 1)))
+    pixels = SCALE * (points - centre) + SIZE / 2
+    images = [
+        Image.fromarray(np.hstack([landmark_image(face, SIZE) for face in faces])[..., ::-1])
+        for faces in zip(*pixels, strict=True)
+    ]
     gif = io.BytesIO()
     duration = round(1000 * FRAME_STEP / FRAME_RATE)  # milliseconds
     images[0].save(gif, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0)
@@ -49,20 +59,3 @@ def add_faces(writer: Any, tag: str, tracks: list[np.ndarray], step: int) -> Non
         height=height, width=width, colorspace=3, encoded_image_string=gif.getvalue()
     )
     writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
-
-
-def animate_faces(tracks: list[np.ndarray]) -> np.ndarray:
-    """Draw tracks (T, 204) side by side, centred on the first one.
-
-    Returns:
-        uint8 RGB (T', SIZE, SIZE * number of tracks, 3), every ``FRAME_STEP``-th frame.
-    """
-    thinned = [
-        np.reshape(track[: round(MAX_SECONDS * FRAME_RATE) : FRAME_STEP], (-1, LANDMARK_COUNT, 3))
-        for track in tracks
-    ]
-    points = np.stack([track[..., :2] for track in thinned], axis=1)  # (T', tracks, 68, 2)
-    centre = 0.5 * (points[:, 0].min((0, 1)) + points[:, 0].max((0, 1)))
-    pixels = SCALE * (points - centre) + SIZE / 2
-    frames = [np.hstack([landmark_image(face, SIZE) for face in faces]) for faces in pixels]
-    return np.stack(frames)[..., ::-1]

@@ -31,7 +31,7 @@ VALIDATION_BATCHES, VALIDATION_SIZE = 4, 16
 
 def train(
     settings: VoiceConversionTraining, device: torch.device, generator: AutoVC, voices: Voices
-) -> loop.Report:
+) -> None:
     """Train; the checkpoints hold the weights as ``model``.
 
     Utterances of the speakers in ``settings.held_out`` are only validated on.
@@ -40,7 +40,7 @@ def train(
     utterances = np.flatnonzero(~held_out)
     generator.to(device)
     optimizer = torch.optim.Adam(generator.parameters(), settings.learning_rate)
-    trained = loop.TrainedNetwork(generator, optimizer, settings.learning_rate, MAX_NORM)
+    trained = loop.TrainedNetwork(generator, optimizer, MAX_NORM)
     rng = np.random.default_rng(settings.seed)
     noise = torch.Generator().manual_seed(settings.seed)
     augment = VoiceAugmentation(noise, settings.voice_change)
@@ -58,7 +58,7 @@ def train(
         weights = settings if started else replace(settings, code_weight=0.0)
         yield trained, weighted_losses(LOSSES, weights, reconstruct(generator, *tensors))
 
-    return loop.train(
+    loop.train(
         settings,
         device,
         [trained],

@@ -211,8 +211,8 @@ def test_other_processes_draw_the_same_pairs_in_the_same_order(root):
     drawn = []
     for workers in (0, 2):
         settings = settings_of(batch_size=2, num_workers=workers)
-        loader = image_translation.BatchLoader(maker, settings, np.random.default_rng(3))
-        drawn.append([loader() for _ in range(4)])
+        batches = image_translation.batches(maker, settings, np.random.default_rng(3))
+        drawn.append([next(batches) for _ in range(4)])
     for one, other in zip(*drawn, strict=True):
         assert one.names == other.names
         assert all(map(torch.equal, one.tensors, other.tensors))
@@ -242,7 +242,7 @@ def test_vgg_has_torchvisions_names_and_layers():
 def test_without_vggs_weights_a_warning_names_what_is_off(monkeypatch, tmp_path, caplog):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert perceptual.load_vgg(None) is None
-    assert "perceptual and the style loss are off" in caplog.text
+    assert "perceptual and style loss are off" in caplog.text
     torch.save(Vgg19().state_dict(), tmp_path / "vgg.pth")
     assert isinstance(perceptual.load_vgg(tmp_path / "vgg.pth"), Vgg19)
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")

@@ -203,8 +203,10 @@ def test_windows_are_views_and_those_of_the_whole_clip_standardised():
     mean, std = features.mean(0), features.std(0)
     whole = windows(standardise(features, mean, std), 6)
     assert whole.shape == (90, WINDOW, 80)
+    clip = dumps.Clip(features, np.zeros((90, 204)), "s0/a", np.zeros(256))
+    data = Corpus([clip], np.zeros((1, 204)), mean, std, lead=6)
     for first, end in ((0, 90), (0, 4), (3, 7), (70, 74), (86, 90)):
-        view = corpus.windows_of(features, mean, std, 6, first, end)
+        view = data.windows(0, first, end)
         assert view.base is not None
         assert np.array_equal(view, whole[first:end])
 

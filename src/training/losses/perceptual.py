@@ -40,29 +40,18 @@ def gram(activations: torch.Tensor) -> torch.Tensor:
 
 
 def load_vgg(path: Path | None) -> Vgg19 | None:
-    """VGG-19 with torchvision's weights: from a file, PyTorch's cache, or through torchvision.
+    """Load VGG-19 with torchvision's weights, from a file or PyTorch's cache.
 
-    Where they cannot be had, log a warning that the losses are off and return None.
+    If no file is given and the cache lacks them, log a warning that the losses are off.
 
     Raises:
-        InputError: the given file does not hold such weights.
+        InputError: the file does not hold such weights.
     """
     if path is None:
         path = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
         if not path.is_file():
-            try:
-                from torchvision.models import VGG19_Weights
-
-                VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-            except (ImportError, OSError, RuntimeError) as error:
-                reason = str(error).splitlines()[0]
-                _log.warning(
-                    "no weights of VGG-19 (%s; %s is not there): the perceptual and the style loss "
-                    "are off",
-                    reason,
-                    path,
-                )
-                return None
+            _log.warning("no weights of VGG-19 (%s): perceptual and style loss are off", path)
+            return None
     vgg = Vgg19()
     contents, _ = read_checkpoint(path)
     names = vgg.state_dict()
