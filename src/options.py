@@ -136,7 +136,8 @@ def _add_option(
     kind = hint
     if typing.get_origin(hint) in (tuple, dict):
         kind = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else named_number
-        arguments |= {"nargs": "*", "default": list(default) if isinstance(default, tuple) else []}
+        values = list(default) if isinstance(default, tuple) else []
+        arguments |= {"nargs": "*", "default": None if default is None else values}
     elif default is dataclasses.MISSING:
         arguments["required"] = True
     else:

@@ -17,6 +17,7 @@ class Settings:
     epochs: int | None = option(None, "instead of steps", least=1)
     fast: bool = option(False, "compute in bfloat16")
     speakers: tuple[str, ...] = option((), "held out")
+    voices: tuple[str, ...] | None = option(None, "all of them by default")
     weights: dict[str, float] = option({}, "of speakers")
     kind: str = option("both", "discriminators", choices=("both", "face"))
     internal: int = 7
@@ -44,6 +45,11 @@ def test_every_kind_of_value_arrives():
         weights={"r": 0.2, "e": 1.0},
         kind="face",
     )
+
+
+def test_an_option_without_values_differs_from_an_absent_one():
+    assert parse("--root_dir", "x").voices is None
+    assert parse("--root_dir", "x", "--voices").voices == ()
 
 
 @pytest.mark.parametrize(

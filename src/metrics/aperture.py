@@ -6,6 +6,7 @@ import numpy as np
 
 from src.face.geometry import central_lip_distance, central_lip_gap
 from src.face.topology import OUTER_EYE_CORNERS
+from src.metrics.cases import LipGap
 
 MEASURE_RATE = 25.0
 """Frames per second at which motion is compared."""
@@ -47,3 +48,18 @@ def aperture_correlation(predicted: np.ndarray, reference: np.ndarray, lag: int 
         if known.sum() > 2 and a[known].std() > 1e-9 and b[known].std() > 1e-9:
             best = max(best, float(np.corrcoef(a[known], b[known])[0, 1]))
     return best if np.isfinite(best) else float("nan")
+
+
+def correlation(case: LipGap) -> float | None:
+    """`aperture_correlation` with the ground truth, 0 for lips that do not move."""
+    if case.reference is None:
+        return None
+    predicted = resample(case.gap, case.rate, len(case.reference))
+    return float(np.nan_to_num(aperture_correlation(predicted, case.reference)))
+
+
+def resample(gap: np.ndarray, rate: float, frames: int) -> np.ndarray:
+    """The first frames of a gap (T,) at ``rate``, interpolated to `MEASURE_RATE`."""
+    times = np.arange(frames) * rate / MEASURE_RATE
+    times = times[times <= len(gap) - 1]
+    return np.interp(times, np.arange(len(gap)), gap) if len(times) else times

@@ -1,238 +1,145 @@
-"""What is rendered to judge the whole method, and how the videos are scored.
-
-Two kinds of case. A *clip* of a speaker kept out of all training lends a frame as the portrait and
-its own sound, and shows how the lips really moved. *Speech* of a voice kept out comes with the
-times of its phones, and a portrait that is given.
-"""
+"""Cases: the arrays that metrics are functions of, one class for each kind."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property
 
+import cv2
 import numpy as np
 
-from src.data.clips import VIDEO_SUFFIXES
-from src.data.synthesis import read_utterance
-from src.errors import InputError
-from src.io.audio import FRAME_RATE, SAMPLE_RATE
-from src.metrics import rendered
-from src.metrics.aperture import MEASURE_RATE, aperture, aperture_correlation
-from src.metrics.open_shut import interpolated_extremes, open_shut_auc
+from src.data.synthesis import Phones
+from src.face.crop import FaceCrop, cut, face_crop
+from src.face.geometry import jaw_width, mouth_width
+from src.face.pose import head_angles, head_pose
+from src.face.topology import LIPS, NOSE_TIP
+from src.models.dimensions import IMAGE_SIZE
 
-_log = logging.getLogger(__name__)
+MOUTH_SIZE = 96  # pixels to which the square round the mouth is resized
+MOUTH_MARGIN = 1.4  # side of that square over the mouth's width
 
-
-@dataclass(frozen=True)
-class Case:
-    """A portrait and a voice, and what is known of how the lips should move."""
-
-    name: str
-    speaker: str
-    portrait: np.ndarray  # (H, W, 3) uint8 BGR
-    wav: np.ndarray  # int16 at SAMPLE_RATE
-    true: np.ndarray | None = None  # (T, 68, 3) pixels of the clip at MEASURE_RATE
-    portrait_frame: np.ndarray | None = None  # (68, 3) of the frame that became the portrait
-    phones: list[tuple[str, float, float]] | None = None
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+"""Reference and generated image."""
 
 
 @dataclass(frozen=True)
-class Score:
-    """One case judged; each way of moving the lips (video, landmarks …) by its name."""
+class LipMotion:
+    """Predicted landmarks beside the ground truth of the same clip, without head motion."""
 
-    name: str
-    speaker: str
-    seen: float  # share of the video's frames in which a face was found
-    motion: rendered.Motion
-    true_motion: rendered.Motion | None = None
-    correlations: dict[str, float] = field(default_factory=dict)
-    opened: dict[str, list[float]] = field(default_factory=dict)
-    shut: dict[str, list[float]] = field(default_factory=dict)
+    predicted: np.ndarray  # (T, 68, 3)
+    reference: np.ndarray  # (T, 68, 3), in the same unit
 
-
-def find_video(folders: list[Path], stem: str) -> Path:
-    """The video of that name in the folders or below them.
-
-    Raises:
-        InputError: there is none.
-    """
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.stem == stem and path.suffix.lower() in VIDEO_SUFFIXES:
-                return path
-    where = " ".join(map(str, folders)) or "none given"
-    raise InputError(f"--videos {where}: no video of the tracked clip {stem}")
+    @property
+    def percent(self) -> float:
+        """A hundredth of the ground truth's largest width of the mouth."""
+        return float(mouth_width(self.reference).max()) / 100
 
 
-def clip_cases(root: Path, speakers: list[str], videos: list[Path]) -> Iterator[Case]:
-    """The tracked clips of some speakers, sound and picture put in step.
+@dataclass(frozen=True)
+class HeadMotion:
+    """Predicted landmarks beside the ground truth of the same clip, with head motion."""
 
-    Raises:
-        InputError: a speaker has no clip with speech in sync, or a clip's video is missing.
-    """
-    missing = set(speakers)
-    for path in sorted((root / "clips").glob("*.npz")):
-        with np.load(path) as clip:
-            speaker = str(clip["speaker"])
-            if speaker not in speakers or not clip["synced"]:
-                continue
-            track, wav = clip["landmarks"].astype(np.float64), clip["wav"]
-            offset = float(clip["offset"])
-        missing.discard(speaker)
-        frames, samples = rendered.in_step(len(track), len(wav), offset)
-        chosen = rendered.portrait_frame(track)
-        picture = video_frame(find_video(videos, path.stem), chosen)
-        yield Case(path.stem, speaker, picture, wav[samples], track[frames], track[chosen])
-    if missing:
-        names = " ".join(sorted(missing))
-        raise InputError(f"{root / 'clips'}: no clip with speech in sync of {names}")
+    predicted: np.ndarray  # (T, 68, 3)
+    reference: np.ndarray  # (T, 68, 3), in the same unit
+    still: np.ndarray  # (68, 3) face at rest
+
+    @property
+    def percent(self) -> float:
+        """A hundredth of the ground truth's mean width of the face."""
+        return float(jaw_width(self.reference).mean()) / 100
 
 
-def video_frame(path: Path, index: int) -> np.ndarray:
-    """One frame (H, W, 3) of a video, as it is tracked.
+@dataclass(frozen=True)
+class LipGap:
+    """Gap between the inner lips over time, with what is known of the speech."""
 
-    Raises:
-        InputError: the video ends before, so it is not the one that was tracked.
-    """
-    from src.io.video import read_frames
-
-    for number, frame in enumerate(read_frames(path, MEASURE_RATE)):
-        if number == index:
-            return frame.copy()
-    raise InputError(f"{path}: has no frame {index}, though the tracked clip of that name has")
+    gap: np.ndarray  # (T,), in any unit, NaN where no face was found
+    rate: float  # frames per second
+    reference: np.ndarray | None = None  # (T',) of the ground truth, at `aperture.MEASURE_RATE`
+    phones: Phones | None = None
 
 
-def speech_cases(root: Path, voices: list[str], portrait: np.ndarray, most: int) -> Iterator[Case]:
-    """The first ``most`` sentences of each synthetic voice.
+@dataclass(frozen=True)
+class HeadTrack:
+    """Landmarks that move with the head."""
 
-    Raises:
-        InputError: a voice has none.
-    """
-    for voice in voices:
-        paths = sorted((root / "synthetic").glob(f"{voice}_*.npz"))[:most]
-        if not paths:
-            raise InputError(f"{root / 'synthetic'}: no speech of the voice {voice}")
-        for path in paths:
-            spoken = read_utterance(path)
-            yield Case(path.stem, voice, portrait, spoken.wav, phones=spoken.phones)
+    landmarks: np.ndarray  # (T, 68, 3)
+    still: np.ndarray  # (68, 3) face at rest
+    rate: float  # frames per second
 
+    @property
+    def nose(self) -> np.ndarray:
+        """Position of the nose (T, 3) in percent of the face's width."""
+        return self.landmarks[:, NOSE_TIP] / (jaw_width(self.still) / 100)
 
-def score(
-    case: Case, track: np.ndarray, landmarks: np.ndarray | None, ceiling: np.ndarray | None
-) -> Score:
-    """Judge a rendered case.
-
-    Args:
-        track: (T, 68, 3) found again in its video at ``MEASURE_RATE``.
-        landmarks: (T', 68, 3) at ``FRAME_RATE``, that the video was rendered from, if known.
-        ceiling: like ``track``, of a video rendered from the motion wished for.
-    """
-    seconds = len(case.wav) / SAMPLE_RATE
-    frames = round(seconds * MEASURE_RATE)
-    gaps = {"video": (aperture(track), MEASURE_RATE)}
-    if landmarks is not None:
-        gaps["landmarks"] = aperture(landmarks), FRAME_RATE
-    gaps["loudness"] = rendered.loudness_track(case.wav, frames), MEASURE_RATE
-    if ceiling is not None:
-        gaps["ceiling"] = aperture(ceiling), MEASURE_RATE
-    result = Score(
-        case.name,
-        case.speaker,
-        float(np.isfinite(track).all((1, 2)).mean()) if len(track) else 0.0,
-        rendered.motion(track),
-        None if case.true is None else rendered.motion(case.true),
-    )
-    for name, (gap, rate) in gaps.items():
-        if case.true is not None:
-            times = np.arange(frames) * rate / MEASURE_RATE
-            times = times[times <= len(gap) - 1]
-            made = np.interp(times, np.arange(len(gap)), gap) if len(times) else times
-            result.correlations[name] = aperture_correlation(made, aperture(case.true))
-        if case.phones is not None:
-            result.opened[name], result.shut[name] = interpolated_extremes(gap, rate, case.phones)
-    return result
+    @cached_property
+    def curves(self) -> dict[str, np.ndarray]:
+        """Position of the nose in the image (T, 2), and yaw, pitch and roll (T, 1) in degrees."""
+        angles = head_angles(head_pose(self.landmarks, self.still)[0])
+        yaw, pitch, roll = np.unwrap(angles, period=360, axis=0).T[..., None]
+        return {"nose": self.nose[:, :2], "yaw": yaw, "pitch": pitch, "roll": roll}
 
 
-def ceiling_track(case: Case, lips_of: Callable | None) -> np.ndarray:
-    """What is found again where the warp renderer is given the motion that is wished for.
+@dataclass(frozen=True)
+class VideoTrack:
+    """Landmarks found in the frames of a video."""
 
-    For a clip that is the true motion. It tells how much of a measure rendering, detection and
-    the frame rate cost, whatever the networks do.
+    landmarks: np.ndarray  # (T, 68, 3) pixels, NaN where no face was found
+    rate: float  # frames per second
 
-    Args:
-        lips_of: (phones, frames, portrait's landmarks) -> landmarks, for cases with phones.
+    @property
+    def seconds(self) -> float:
+        return len(self.landmarks) / self.rate
 
-    Returns:
-        (T, 68, 3) pixels at ``MEASURE_RATE``.
-    """
-    from src.face.detection import detect_landmarks
-    from src.render.warp.portrait import WarpRenderer
-
-    still = detect_landmarks(case.portrait, "mediapipe", case.name)
-    renderer = WarpRenderer(case.portrait, still)
-    if case.true is not None:
-        from src.data.tracking import clean_landmarks
-
-        track = clean_landmarks(case.true)
-        if track is None:
-            raise InputError(f"{case.name}: the face is seen in too few frames of the clip")
-        wished = still + track - case.portrait_frame
-    else:
-        frames = int(len(case.wav) / SAMPLE_RATE * MEASURE_RATE)
-        wished = lips_of(case.phones, frames, still)
-    return rendered.track_faces(renderer.render(points) for points in wished)
+    @cached_property
+    def detected(self) -> np.ndarray:
+        """(T,) whether a face was found."""
+        return np.isfinite(self.landmarks).all((1, 2))
 
 
-def lips_from_phones(root: Path) -> Callable:
-    """The function that ``ceiling_track`` needs, from the lip map measured on the clips.
+@dataclass(frozen=True)
+class ImageRun:
+    """Consecutive frames generated from the ground truth's landmarks, beside the ground truth."""
 
-    Raises:
-        InputError: the lip map has not been made.
-    """
-    from src.data.lip_shapes import mouth_motion
-    from src.data.reference_faces import load_reference_faces
-    from src.face.registration import similarity
-    from src.face.topology import LANDMARK_COUNT, RIGID_POINTS
+    reference: list[np.ndarray]  # uint8 BGR (H, W, 3)
+    generated: list[np.ndarray]
+    landmarks: np.ndarray  # (N, 68, 3) pixels, of the reference
+    detected: np.ndarray  # (N, 68, 3) found in the generated frames, NaN where there is no face
 
-    known = load_reference_faces(root)
-    rigid = RIGID_POINTS
+    @cached_property
+    def faces(self) -> Pairs:
+        """Reference and generated face of each frame, uint8 (256, 256, 3)."""
+        return self._cut([face_crop(face) for face in self.landmarks], IMAGE_SIZE)
 
-    def lips(phones: list, frames: int, still: np.ndarray) -> np.ndarray:
-        scale, rotation, _ = similarity(known.standard_face[rigid], still[rigid])
-        moved = mouth_motion(phones, frames, MEASURE_RATE) @ known.lip_weights
-        return still + scale * (moved.reshape(-1, LANDMARK_COUNT, 3) @ rotation)
+    @cached_property
+    def mouths(self) -> Pairs:
+        """Reference and generated mouth of each frame, uint8 (MOUTH_SIZE, MOUTH_SIZE, 3)."""
+        return self._cut([mouth_crop(face) for face in self.landmarks], MOUTH_SIZE)
 
-    return lips
+    def _cut(self, squares: list[FaceCrop], size: int) -> Pairs:
+        pairs = zip(self.reference, self.generated, squares, strict=True)
+        return [tuple(cut(frame, square, size) for frame in frames) for *frames, square in pairs]
 
+    @cached_property
+    def steady_faces(self) -> np.ndarray:
+        """Grey faces at the place of the middle frame's: float32 (2, N, 256, 256).
 
-def pooled_auc(scores: list[Score]) -> dict[str, float]:
-    """Open/shut AUC over all sentences together, for each way of moving the lips."""
-    names = dict.fromkeys(name for one in scores for name in one.opened)
-    return {
-        name: open_shut_auc(
-            [gap for one in scores for gap in one.opened.get(name, [])],
-            [gap for one in scores for gap in one.shut.get(name, [])],
-        )
-        for name in names
-    }
-
-
-def mean_correlations(scores: list[Score]) -> dict[str, float]:
-    """Mean over clips; a clip whose lips do not move at all counts as 0."""
-    names = dict.fromkeys(name for one in scores for name in one.correlations)
-    return {
-        name: float(np.mean(np.nan_to_num([one.correlations[name] for one in scores])))
-        for name in names
-    }
+        Reference and generated.
+        """
+        square = face_crop(self.landmarks[len(self.landmarks) // 2])
+        frames = (self.reference, self.generated)
+        return np.array([[grey(cut(frame, square)) for frame in run] for run in frames])
 
 
-def pooled_motion(motions: list[rendered.Motion]) -> dict[str, float]:
-    """Mean spread of the head within a video, and blinks a minute over all together."""
-    seconds = sum(one.seconds for one in motions)
-    return {
-        "position": float(np.nanmean([one.position for one in motions])),
-        "roll": float(np.nanmean([one.roll for one in motions])),
-        "blinks_per_minute": 60 * sum(one.blinks for one in motions) / seconds,
-    }
+def mouth_crop(landmarks: np.ndarray) -> FaceCrop:
+    """The square round the lips of landmarks (68, 2 or 3) in pixels."""
+    lips = landmarks[LIPS, :2]
+    low, high = lips.min(0), lips.max(0)
+    size = MOUTH_MARGIN * float((high - low).max())
+    corner = (low + high) / 2 + 0.5 - size / 2
+    return FaceCrop(float(corner[0]), float(corner[1]), size)
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """Grey levels of a BGR image, float32."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from src.data.lip_shapes import BILABIALS
+from src.data.synthesis import Phones
 from src.metrics.aperture import MEASURE_RATE
+from src.metrics.cases import LipGap
 
 OPEN_VOWELS = ("aa", "ae", "ah", "ao", "aw", "ay")
 
 PHONE_RATE = 8 * MEASURE_RATE
 """Frames per second to which a gap is interpolated: the shortest phones lie between two frames."""
 
+Extremes = tuple[list[float], list[float]]
+"""Largest gap in each open vowel, and smallest gap in each p, b and m."""
 
-def phone_extremes(
-    gap: np.ndarray, rate: float, phones: list[tuple[str, float, float]]
-) -> tuple[list[float], list[float]]:
+
+def phone_extremes(gap: np.ndarray, rate: float, phones: Phones) -> Extremes:
     """Largest gap in each open vowel and smallest gap in each p, b and m.
 
     Args:
@@ -37,9 +40,7 @@ def phone_extremes(
     return opened, shut
 
 
-def interpolated_extremes(
-    gap: np.ndarray, rate: float, phones: list[tuple[str, float, float]]
-) -> tuple[list[float], list[float]]:
+def interpolated_extremes(gap: np.ndarray, rate: float, phones: Phones) -> Extremes:
     """`phone_extremes` of a gap (T,) at a video's frame rate, interpolated linearly.
 
     A phone shorter than a frame is measured at its own time, not at the nearest frame.
@@ -57,3 +58,16 @@ def open_shut_auc(opened: list[float], shut: list[float]) -> float:
         return float("nan")
     largest, smallest = np.asarray(opened)[:, None], np.asarray(shut)[None]
     return float(np.mean((largest > smallest) + 0.5 * (largest == smallest)))
+
+
+def extremes(case: LipGap) -> Extremes | None:
+    """`interpolated_extremes` of speech whose phones are known."""
+    if case.phones is None:
+        return None
+    return interpolated_extremes(case.gap, case.rate, case.phones)
+
+
+def pooled_auc(values: list[Extremes]) -> float:
+    """`open_shut_auc` over the phones of all sentences together."""
+    opened, shut = ([gap for value in values for gap in value[kind]] for kind in (0, 1))
+    return open_shut_auc(opened, shut)

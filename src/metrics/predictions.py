@@ -1,27 +1,16 @@
-"""What networks and simple references make of the clips of a split, at the level of landmarks.
+"""Predictions of the networks for the clips of a split, as landmarks.
 
-Two dumps are read, both as `src.data.dumps` describes them. In that of the content branch every
-frame is laid on the standard face: it shows lips. In that of the speaker-aware branch clips are
-moved as a whole: it shows heads.
-
-Everything starts from the clip's own face at rest, and adds a displacement to it:
-
-  static    none at all
-  loudness  a line for every coordinate in the mel energy of the clip, fitted to the training clips
-  mean      the mean displacement of the training clips, the same in every frame
-  network   what the branches say, as they were trained to
-  played    as in a video: the mouth brought to rest, times the factors, crossed lips parted
-
-Training speakers count alike in the fits, whatever the length of their clips; copies in changed
-voices and synthetic speech are left out of them.
+Clips come from two dumps, both as `src.data.dumps` describes them. In that of the content branch
+every frame is registered with the standard face: it shows lips. In that of the speaker-aware branch
+clips are registered as a whole: it shows heads ("posed" below). Predicted displacements are added
+to each clip's own face at rest.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,12 +21,11 @@ from src.errors import InputError
 from src.face.geometry import normalise
 from src.face.registration import register, static_face
 from src.face.topology import LANDMARK_COUNT
-from src.io.audio import FRAME_RATE
-from src.metrics import landmark_measures as lm
+from src.io.checkpoint import read_checkpoint
+from src.io.files import read_arrays
 from src.models.registry import MOTION_NETWORKS, NETWORKS
 from src.motion.default import combine, content_displacement, speaker_displacement
 from src.motion.displacement import content_output
-from src.motion.settings import MotionSettings
 from src.motion.smoothing import smooth_joined
 from src.speech.features import standardise, windows
 from src.speech.mel import DYNAMIC_RANGE
@@ -45,62 +33,39 @@ from src.speech.voice_conversion import convert_voice
 
 if TYPE_CHECKING:
     from src.models.loading import MotionModels
-
-REFERENCES = ("static", "loudness", "mean")
-MOST_OF_A_SPEAKER = 4  # voices of one speaker in the test of speakers
-PLAYED_SECONDS = 8.0  # of sound that all of them move the head to
+    from src.motion.settings import MotionSettings
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Factors:
-    """What predicted displacements are multiplied by."""
-
-    lip_x: float
-    lip_y: float
-    position: float
-
-
-@dataclass(frozen=True)
 class Example:
-    """A clip to be judged."""
+    """A clip to be evaluated on."""
 
     name: str
     speaker: str
-    true: np.ndarray  # (T, 68, 3)
-    still: np.ndarray  # (68, 3): at rest; in the clip's mean pose where it moves
+    reference: np.ndarray  # (T, 68, 3) ground truth
+    still: np.ndarray  # (68, 3) at rest; in the clip's mean pose where it has head motion
     energy: np.ndarray  # (T,) log10 of the mel energy
     content: np.ndarray  # (T, 80) standardised features
-    embedding: np.ndarray  # (256,)
+    embedding: np.ndarray  # (256,) speaker embedding
 
 
-@dataclass(frozen=True)
-class References:
-    """Fitted to training clips: displacement = slope * energy + start, or mean."""
+def find_runs(root: Path, names: tuple[str, ...]) -> dict[str, Path]:
+    """Checkpoints of trainings under ``<root>/ckpt``, by the kind of network that each holds.
 
-    slope: np.ndarray  # (204,)
-    start: np.ndarray  # (204,)
-    mean: np.ndarray  # (204,)
-
-
-def find_runs(root: Path, names: list[str]) -> dict[str, Path]:
-    """The checkpoints of runs under ``<root>/ckpt``, by the kind of network that each holds.
-
-    Of a run, ``ckpt_best.pth`` counts, or else its newest checkpoint.
+    Of a training, it is ``ckpt_best.pth``, or else the newest checkpoint.
 
     Raises:
-        InputError: a run has none, or none of a network from voice to landmarks, or two runs
-            hold the same kind.
+        InputError: a training has none, or none of a network from audio to landmarks, or two
+            trainings hold the same kind.
     """
-    from src.io.checkpoint import read_checkpoint
-
     found: dict[str, Path] = {}
     for name in names:
         folder = root / "ckpt" / name
         paths = sorted(folder.glob("ckpt_*.pth"), key=lambda path: path.stat().st_mtime)
         if not paths:
-            raise InputError(f"{folder}: no checkpoint of a run (ckpt_*.pth)")
+            raise InputError(f"{folder}: no checkpoint of a training (ckpt_*.pth)")
         best = folder / "ckpt_best.pth"
         path = best if best in paths else paths[-1]
         contents, _ = read_checkpoint(path)
@@ -113,18 +78,18 @@ def find_runs(root: Path, names: list[str]) -> dict[str, Path]:
     return found
 
 
-def stem_of(name: str) -> str:
-    """``speaker/clip+copy`` of a dump to the clip's name."""
+def clip_name(name: str) -> str:
+    """The clip of ``speaker/clip+copy``, a name in a dump."""
     return name.split("/")[-1].split("+")[0]
 
 
-def speaker_of(name: str) -> str:
-    """``speaker/clip+copy`` of a dump to the speaker; a published name stands for itself."""
+def speaker_name(name: str) -> str:
+    """The speaker of ``speaker/clip+copy``; a published name stands for itself."""
     return name.split("/")[0]
 
 
-def is_copy(name: str) -> bool:
-    """Whether a training clip is one in a changed voice."""
+def is_augmented(name: str) -> bool:
+    """Whether a training clip is a copy with a changed voice."""
     return not name.endswith("+0") and "+" in name
 
 
@@ -134,7 +99,7 @@ def mel_energy(features: np.ndarray) -> np.ndarray:
     return np.log10(power.sum(-1))
 
 
-def at_rest(landmarks: np.ndarray, posed: bool) -> tuple[np.ndarray, np.ndarray]:
+def with_rest(landmarks: np.ndarray, posed: bool) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks (T, 204) as (T, 68, 3), and their face at rest (68, 3).
 
     Args:
@@ -144,169 +109,73 @@ def at_rest(landmarks: np.ndarray, posed: bool) -> tuple[np.ndarray, np.ndarray]
     return track, static_face(register(track, track.mean(0)) if posed else track)
 
 
-def spectrum_of(clip: Clip, analysed: Path) -> dict[str, np.ndarray] | None:
-    """What main_prepare_data.py heard in a clip (mel, F0 bins …), where it is kept."""
-    path = analysed / f"{stem_of(clip.name)}.npz"
+def read_analysis(clip: Clip, analysed: Path) -> dict[str, np.ndarray] | None:
+    """Log-mel, F0 bins and speaker embedding of a clip, where main_prepare_data.py kept them."""
+    path = analysed / f"{clip_name(clip.name)}.npz"
     if not path.is_file():
         return None
-    with np.load(path) as data:
-        return {key: data[key] for key in ("mel", "f0_bins", "embedding_normalised")}
+    return read_arrays(path, ("mel", "f0_bins", "embedding_normalised"))
 
 
-def fit_references(
-    clips: Iterable[Clip], analysed: Path, posed: bool, synthetic: set[str]
-) -> References:
-    """The loudness line and the mean displacement of training clips.
-
-    Args:
-        analysed: folder with the clips' spectra; without them the converted ones of the dump do.
-        synthetic: names of clips that are left out, as long as any other is there.
-
-    Raises:
-        InputError: no clip to fit to.
-    """
-    known = [clip for clip in clips if not is_copy(clip.name)]
-    known = [clip for clip in known if stem_of(clip.name) not in synthetic] or known
-    if not known:
-        raise InputError("the training dump has no clips to fit the references to")
-    frames = Counter()
-    for clip in known:
-        frames[speaker_of(clip.name)] += len(clip.features)
-    gram, moments = np.zeros((2, 2)), np.zeros((2, 3 * LANDMARK_COUNT))
-    for clip in known:
-        spectrum = spectrum_of(clip, analysed)
-        energy = mel_energy(spectrum["mel"] if spectrum else clip.features)
-        frames_here = min(len(energy), len(clip.landmarks))
-        energy = energy[:frames_here]
-        track, still = at_rest(clip.landmarks[:frames_here], posed)
-        columns = np.stack([np.ones_like(energy), energy])
-        weight = 1 / (len(frames) * frames[speaker_of(clip.name)])
-        gram += weight * columns @ columns.T
-        moments += weight * columns @ (track - still).reshape(len(track), -1)
-    start, slope = np.linalg.lstsq(gram, moments, rcond=None)[0]
-    return References(slope, start, moments[0] / gram[0, 0])
-
-
-def examples(
-    clips: list[Clip], networks: MotionModels, analysed: Path, posed: bool
+def read_examples(
+    clips: list[Clip], models: MotionModels, analysed: Path, posed: bool
 ) -> Iterator[Example]:
-    """The clips of a split as the networks hear them.
+    """The clips of a split with the features that the networks get.
 
-    Where ``analysed`` has a clip's spectrum, as main_prepare_data.py leaves it, the loaded AutoVC
-    converts it; else the dump's own features are taken, and must come from the same AutoVC.
+    Where ``analysed`` has a clip's spectrum, the loaded AutoVC converts it; else the dump's own
+    features are taken, which must come from the same AutoVC.
     """
-    unheard = 0
+    without_spectrum = 0
     for clip in clips:
-        if is_copy(clip.name):
+        if is_augmented(clip.name):
             continue
-        spectrum = spectrum_of(clip, analysed)
+        spectrum = read_analysis(clip, analysed)
         if spectrum:
             mel, bins = spectrum["mel"], spectrum["f0_bins"]
-            source, target = spectrum["embedding_normalised"], networks.target_embedding
-            heard, loud = convert_voice(networks.autovc, mel, bins, source, target), mel_energy(mel)
+            source, target = spectrum["embedding_normalised"], models.target_embedding
+            features = convert_voice(models.autovc, mel, bins, source, target)
+            energy = mel_energy(mel)
         else:
-            heard, loud = clip.features, mel_energy(clip.features)
-            unheard += 1
-        frames = min(len(heard), len(clip.landmarks))
-        track, still = at_rest(clip.landmarks[:frames], posed)
+            features, energy = clip.features, mel_energy(clip.features)
+            without_spectrum += 1
+        frames = min(len(features), len(clip.landmarks))
+        reference, still = with_rest(clip.landmarks[:frames], posed)
         yield Example(
-            stem_of(clip.name),
-            speaker_of(clip.name),
-            track,
+            clip_name(clip.name),
+            speaker_name(clip.name),
+            reference,
             still,
-            loud[:frames],
-            standardise(heard[:frames], networks.mel_mean, networks.mel_std),
+            energy[:frames],
+            standardise(features[:frames], models.mel_mean, models.mel_std),
             np.asarray(clip.embedding, np.float32),
         )
-    if unheard:
-        _log.info("%d clips are not in %s: heard as the dump has them", unheard, analysed)
+    if without_spectrum:
+        _log.info("%d clips are not in %s: the dump's features run", without_spectrum, analysed)
 
 
-def moved_by_networks(
-    example: Example, networks: MotionModels, factors: Factors | None, posed: bool, device
+def network_landmarks(example: Example, models: MotionModels, posed: bool) -> np.ndarray:
+    """Landmarks (T, 68, 3) as the networks predict them, neither calibrated nor amplified."""
+    portrait, _, _ = normalise(example.still, models.standard_face[:, 2])
+    speech = windows(example.content, models.content_branch.config.window_lead)
+    displacement = content_output(models.content_branch, speech, portrait).astype(np.float64)
+    landmarks = example.still + displacement.reshape(-1, LANDMARK_COUNT, 3)
+    return landmarks + head_displacement(example, models, 1.0) if posed else landmarks
+
+
+def animated_landmarks(
+    example: Example, models: MotionModels, motion: MotionSettings, posed: bool
 ) -> np.ndarray:
-    """(T, 68, 3) as the branches predict it, or as a video shows it.
-
-    Args:
-        factors: of a video; without them the lips are neither brought to rest nor parted, and
-            nothing is smoothed.
-        posed: with the speaker-aware branch.
-    """
-    portrait, _, _ = normalise(example.still, networks.standard_face[:, 2])
-    heard = windows(example.content, networks.content_branch.config.window_lead)
-    if factors is None:
-        moved = content_output(networks.content_branch, heard, portrait)
-        moved = example.still + moved.reshape(-1, LANDMARK_COUNT, 3).astype(np.float64)
-        return moved + head_displacement(example, networks, 1.0, device) if posed else moved
-    settings = MotionSettings(amp_lip_x=factors.lip_x, amp_lip_y=factors.lip_y)
-    content = content_displacement(networks.content_branch, heard, portrait, settings)
-    speaker = np.zeros_like(content)
+    """Landmarks (T, 68, 3) as a video shows them: calibrated, amplified and smoothed."""
+    portrait, _, _ = normalise(example.still, models.standard_face[:, 2])
+    speech = windows(example.content, models.content_branch.config.window_lead)
+    content = content_displacement(models.content_branch, speech, portrait, motion)
+    head = np.zeros_like(content)
     if posed:
-        speaker = head_displacement(example, networks, factors.position, device)
-    return smooth_joined(combine(example.still, speaker, content)).astype(np.float64)
+        head = head_displacement(example, models, motion.amp_pos)
+    return smooth_joined(combine(example.still, head, content)).astype(np.float64)
 
 
-def head_displacement(
-    example: Example, networks: MotionModels, factor: float, device
-) -> np.ndarray:
+def head_displacement(example: Example, models: MotionModels, amplitude: float) -> np.ndarray:
     """Displacement (T, 68, 3) of a clip by the speaker-aware branch."""
-    heard = windows(example.content, networks.speaker_branch.config.window_lead)
-    return speaker_displacement(networks.speaker_branch, heard, example.embedding, factor)
-
-
-def moved_by_references(example: Example, references: References) -> dict[str, np.ndarray]:
-    """(T, 68, 3) by the name of each reference."""
-    line = example.energy[:, None] * references.slope + references.start
-    displacements = {"static": np.zeros_like(line), "loudness": line}
-    displacements["mean"] = np.zeros_like(line) + references.mean
-    return {
-        name: example.still + made.reshape(-1, LANDMARK_COUNT, 3)
-        for name, made in displacements.items()
-    }
-
-
-def speaker_test(
-    example: Example,
-    networks: MotionModels,
-    voices: list[tuple[str, np.ndarray]],
-    factor: float,
-    device,
-) -> dict[str, float] | None:
-    """One sound played with many voices: do those of one person move the head alike?
-
-    Args:
-        example: whose sound and face are taken.
-        voices: speaker and embedding (256,); of one speaker ``MOST_OF_A_SPEAKER`` at most count.
-        factor: on the motion.
-
-    Returns:
-        Counts of voices and speakers; of the courses of the nose (percent of the face's width)
-        and of the statistics of the motion (as factors) what `separation` says. None where no
-        speaker has two voices, or there is but one speaker.
-    """
-    taken, chosen = Counter(), []
-    for speaker, embedding in voices:
-        taken[speaker] += 1
-        if taken[speaker] <= MOST_OF_A_SPEAKER:
-            chosen.append((speaker, embedding))
-    if len(taken) < 2 or max(taken.values()) < 2:
-        return None
-    sound = replace(example, content=example.content[: round(PLAYED_SECONDS * FRAME_RATE)])
-    courses, signatures = [], []
-    width = lm.face_width(example.still[None]) / 100
-    for _, embedding in chosen:
-        moved = head_displacement(replace(sound, embedding=embedding), networks, factor, device)
-        track = example.still + moved
-        courses.append(track[:, lm.NOSE_TIP] / width)
-        signatures.append(lm.signature(lm.head_motion(track, example.still, FRAME_RATE)))
-    owners = [speaker for speaker, _ in chosen]
-    by_course = lm.separation(np.array(courses), owners)
-    by_statistics = lm.separation(np.array(signatures), owners)
-    return {
-        "voices": len(chosen),
-        "speakers": len(taken),
-        **{f"course_{key}": value for key, value in by_course.items()},
-        "statistics_same": float(np.exp(by_statistics["same"])),
-        "statistics_others": float(np.exp(by_statistics["others"])),
-        "statistics_auc": by_statistics["auc"],
-    }
+    speech = windows(example.content, models.speaker_branch.config.window_lead)
+    return speaker_displacement(models.speaker_branch, speech, example.embedding, amplitude)

@@ -1,4 +1,4 @@
-"""How like the truth rendered pictures are: measures with known answers, and the whole command."""
+"""Image metrics with known answers, and the evaluation of renderers."""
 
 import dataclasses
 import json
@@ -7,14 +7,16 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+import soundfile
 
 import main_evaluate
 from src.errors import InputError
 from src.face.detection import detect_landmarks
 from src.io.checkpoint import save_embedded
 from src.io.video import write_video
-from src.metrics import pictures
-from src.metrics.rendering import write_wav
+from src.metrics import images
+from src.metrics.clips import held_out_clips
+from src.metrics.settings import EvaluationSettings
 from src.models.config import TranslationConfig
 from src.models.image_translation import ResUnetGenerator
 from src.render.warp.portrait import WarpRenderer
@@ -25,25 +27,25 @@ FRAMES = 9
 @pytest.fixture(scope="module")
 def clip() -> tuple[list[np.ndarray], np.ndarray]:
     """Frames of a face that talks and moves, and their landmarks (9, 68, 3)."""
-    picture = skimage.data.astronaut()[:300, 60:400, ::-1].copy()
-    still = detect_landmarks(picture, "mediapipe")
+    portrait = skimage.data.astronaut()[:300, 60:400, ::-1].copy()
+    still = detect_landmarks(portrait, "mediapipe")
     track = np.repeat(still[None], FRAMES, 0)
     track[:, [65, 66, 67, 55, 56, 57, 58, 59], 1] += 6 * np.sin(np.arange(FRAMES) / 2)[:, None] ** 2
     track[:, :, 0] += np.sin(np.arange(FRAMES))[:, None]
-    renderer = WarpRenderer(picture, still)
+    renderer = WarpRenderer(portrait, still)
     return [renderer.render(points) for points in track], track
 
 
-def measured(clip, made) -> dict[str, float]:
+def measured(clip, generated) -> dict[str, float]:
     frames, track = clip
-    return pictures.compare(zip(frames, made, strict=True), track)
+    return images.compare(zip(frames, generated, strict=True), track)
 
 
-def test_the_truth_is_as_sharp_and_as_restless_as_itself(clip):
+def test_the_ground_truth_is_as_sharp_and_flickers_as_itself(clip):
     found = measured(clip, clip[0])
-    assert found["ssim"] == found["sharpness"] == found["flicker"] == 1
-    assert np.isnan(found["psnr"]) and np.isnan(found["mouth_psnr"])
-    assert found["lip_error"] < 2
+    assert found["SSIM"] == found["mouth sharpness"] == found["flicker"] == 1
+    assert np.isnan(found["PSNR"]) and np.isnan(found["mouth PSNR"])
+    assert found["lips"] < 2
 
 
 def test_noise_of_known_size_is_measured(clip):
@@ -54,16 +56,16 @@ def test_noise_of_known_size_is_measured(clip):
     ]
     found = measured(clip, noisy)
     # The square of 256 pixels is larger than the face: enlarging smooths some of the noise.
-    assert 10 * np.log10(255**2 / 64) < found["psnr"] < 10 * np.log10(255**2 / 64) + 4
-    assert found["flicker"] > 1.5 and found["sharpness"] > 1.5 and found["ssim"] < 0.95
+    assert 10 * np.log10(255**2 / 64) < found["PSNR"] < 10 * np.log10(255**2 / 64) + 4
+    assert found["flicker"] > 1.5 and found["mouth sharpness"] > 1.5 and found["SSIM"] < 0.95
 
 
 def test_a_blur_is_less_sharp_and_a_shift_moves_the_lips(clip):
     blurred = [cv2.GaussianBlur(frame, (0, 0), 2.0) for frame in clip[0]]
-    assert measured(clip, blurred)["sharpness"] < 0.5
+    assert measured(clip, blurred)["mouth sharpness"] < 0.5
     jaw = np.linalg.norm(clip[1][0, 16, :2] - clip[1][0, 0, :2])
     shifted = [np.roll(frame, 8, axis=1) for frame in clip[0]]
-    assert measured(clip, shifted)["lip_error"] == pytest.approx(100 * 8 / jaw, rel=0.25)
+    assert measured(clip, shifted)["lips"] == pytest.approx(100 * 8 / jaw, rel=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -80,33 +82,36 @@ def root(clip, tmp_path_factory):
         synced=True,
         offset=0.0,
     )
-    write_wav(folder / "sound.wav", sound)
+    soundfile.write(folder / "sound.wav", sound, 16000)
     write_video(folder / "talk.mp4", iter(clip[0]), 25, folder / "sound.wav")
     return folder
 
 
-def test_both_renderers_side_by_side(root, tmp_path, capsys):
+def test_all_renderers_side_by_side(root, tmp_path, capsys):
     network = ResUnetGenerator(TranslationConfig(True, 4, 8, 2))
     weights = tmp_path / "translation.safetensors"
     save_embedded(weights, network.state_dict(), dataclasses.asdict(network.config))
     arguments = ["--root_dir", str(root), "--videos", str(root), "--speakers", "ann"]
-    arguments += ["--measure", "pictures", "--every", "3", "--out_dir", str(tmp_path / "out")]
+    arguments += ["--measure", "images", "--every", "3", "--out_dir", str(tmp_path / "out")]
     assert main_evaluate.main([*arguments, "--load_G_name", str(weights)]) == 0
     printed = capsys.readouterr().out
-    assert (tmp_path / "out" / "pictures.md").read_text() in printed
-    found = json.loads((tmp_path / "out" / "pictures.json").read_text())
-    assert list(found["means"]) == ["warp", "unet", pictures.TRUTH]
+    assert (tmp_path / "out" / "images.md").read_text() in printed
+    found = json.loads((tmp_path / "out" / "images.json").read_text())
+    assert list(found["means"]) == ["warp", "unet", images.TRUTH]
     assert found["weights"] == str(weights)
     warp, unet = found["means"]["warp"], found["means"]["unet"]
-    # The network has learnt nothing and changes nothing; the clip itself was made by the warp.
-    assert warp["psnr"] > 33 and abs(unet["psnr"] - warp["psnr"]) < 3
+    # The untrained network changes nothing; the clip itself was rendered by the warp.
+    assert warp["PSNR"] > 33 and abs(unet["PSNR"] - warp["PSNR"]) < 3
     assert [row["frames"] for row in found["clips"]] == [FRAMES] * 3
     assert main_evaluate.main([*arguments, "--renderer", "warp"]) == 0
     assert "| unet " not in capsys.readouterr().out
 
 
 def test_what_is_missing_is_named(root, tmp_path):
-    with pytest.raises(InputError, match="no tracked clip of bob"):
-        list(pictures.clips(root, ["bob"], [root], 3))
-    with pytest.raises(InputError, match="no video of the tracked clip talk"):
-        list(pictures.clips(root, ["ann"], [tmp_path], 3))
+    for speaker, videos, message in (
+        ("bob", root, "no usable clip of bob"),
+        ("ann", tmp_path, "no video of the tracked clip talk"),
+    ):
+        settings = EvaluationSettings(root=root, videos=(videos,), speakers=(speaker,))
+        with pytest.raises(InputError, match=message):
+            list(held_out_clips(settings, lambda clip: images.run_frames(clip, 3)))

@@ -1,0 +1,271 @@
+"""Evaluation of whole videos: the face is found again in their frames and measured.
+
+Two kinds of video. A *clip* of a held-out speaker lends a frame as the portrait and its own audio,
+and shows how the lips really moved. *Speech* of a held-out synthetic voice comes with the times of
+its phones, and moves a portrait that is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from src.animate import Models, animate
+from src.command_line import progress
+from src.data.lip_shapes import mouth_motion
+from src.data.reference_faces import ReferenceFaces, load_reference_faces
+from src.data.splits import choose_splits
+from src.data.synthesis import Phones, read_utterance
+from src.data.tracking import clean_landmarks
+from src.errors import InputError
+from src.face.detection import detect_landmarks
+from src.face.registration import similarity
+from src.face.topology import LANDMARK_COUNT, RIGID_POINTS
+from src.io.audio import FRAME_RATE, SAMPLE_RATE
+from src.io.files import read_array, read_text, write_text
+from src.io.image import flatten, read_image
+from src.io.video import read_frames
+from src.metrics.aperture import MEASURE_RATE, aperture
+from src.metrics.cases import LipGap, VideoTrack
+from src.metrics.clips import (
+    detected_landmarks,
+    frames_at,
+    held_out_clips,
+    overlap,
+    portrait_frame,
+)
+from src.metrics.registry import measure, numbers, pool
+from src.metrics.report import Report
+from src.render.renderer import make_renderer
+
+if TYPE_CHECKING:
+    from src.metrics.settings import EvaluationSettings
+    from src.motion.settings import MotionSettings
+    from src.render.settings import RenderSettings
+
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCES = ("src/**/*.py", "thirdparty/*.py", "examples/ckpt/**/*")
+"""Files that the look of a video depends on, besides its inputs."""
+
+TRUTH = "ground truth"
+MIN_RMS = 10.0  # of int16 samples, below which audio counts as silence
+
+
+@dataclass(frozen=True)
+class VideoCase:
+    """A portrait and a recording, and what is known of how the lips should move."""
+
+    name: str
+    speaker: str
+    portrait: np.ndarray  # (H, W, 3) uint8 BGR
+    wav: np.ndarray  # int16 at SAMPLE_RATE
+    reference: np.ndarray | None = None  # (T, 68, 3) pixels of the clip at MEASURE_RATE
+    portrait_landmarks: np.ndarray | None = None  # (68, 3) of the clip's frame
+    phones: Phones | None = None
+
+
+def clip_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
+    """The synchronised clips of held-out speakers, each animating a frame of its own.
+
+    Raises:
+        InputError: as for `held_out_clips`.
+    """
+    for clip in held_out_clips(settings, lambda clip: clip.synced):
+        frames, samples = overlap(len(clip.landmarks), len(clip.wav), clip.offset)
+        index = portrait_frame(clip.landmarks)
+        portrait = next(frames_at(clip, [index])).copy()
+        wav, reference, still = clip.wav[samples], clip.landmarks[frames], clip.landmarks[index]
+        yield VideoCase(clip.name, clip.speaker, portrait, wav, reference, still)
+
+
+def speech_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
+    """Sentences of the synthetic voices in the settings, else of ROOT's split test.
+
+    Raises:
+        InputError: a named voice has no sentence, or the portrait cannot be read.
+    """
+    folder, voices = settings.root / "synthetic", settings.voices
+    if voices is None:
+        names = sorted({path.stem.rpartition("_")[0] for path in folder.glob("*.npz")})
+        held_out = choose_splits(settings.root, [], [], dict)
+        voices = tuple(name for name in names if held_out.split_of(name) == "test")
+    image = flatten(read_image(settings.portrait)) if voices else None
+    for voice in voices:
+        paths = sorted(folder.glob(f"{voice}_*.npz"))[: settings.max_sentences]
+        if not paths:
+            raise InputError(f"{folder}: no speech of the voice {voice}")
+        for path in paths:
+            utterance = read_utterance(path)
+            yield VideoCase(path.stem, voice, image, utterance.wav, phones=utterance.phones)
+
+
+def evaluate_videos(
+    settings: EvaluationSettings,
+    models: Models,
+    motion: MotionSettings,
+    render: RenderSettings,
+    folder: Path,
+    checkpoints: list[Path],
+) -> Report:
+    """Render and evaluate the videos of held-out speakers and voices.
+
+    Args:
+        folder: gets the videos. Those in it are used again if they were rendered from the same.
+        checkpoints: that the user named.
+
+    Raises:
+        InputError: there is nothing to evaluate, or an input is missing or cannot be used.
+    """
+    render = replace(render, fps=MEASURE_RATE)
+    digest = digest_of([motion, render, str(models.device)], checkpoints)
+    cases = [*clip_cases(settings), *speech_cases(settings)]
+    if not cases:
+        raise InputError(f"{settings.root}: no clips or voices to evaluate; see --speakers")
+    faces = load_reference_faces(settings.root) if settings.ceiling else None
+    results = []
+    for case in progress(cases, len(cases), "videos to evaluate"):
+        video, landmarks, note = (
+            folder / f"{case.name}{suffix}" for suffix in (".mp4", ".npy", ".txt")
+        )
+        inputs = digest.encode() + case.portrait.tobytes() + case.wav.tobytes()
+        stamp = hashlib.sha256(inputs).hexdigest()
+        done = all(path.is_file() for path in (video, landmarks, note))
+        if settings.fresh or not (done and read_text(note) == stamp):
+            note.unlink(missing_ok=True)
+            arrays: dict[str, np.ndarray] = {}
+            audio = (case.wav, SAMPLE_RATE)
+            rendering = animate(case.portrait, audio, models, motion, render, intermediates=arrays)
+            rendering.write(video)
+            np.save(landmarks, arrays["landmarks_final"])
+            write_text(note, stamp)
+        found = detected_landmarks(read_frames(video, MEASURE_RATE))
+        ceiling = ceiling_landmarks(case, faces) if faces else None
+        rendered = read_array(landmarks, (None, LANDMARK_COUNT, 3))
+        results.append(evaluate_case(case, found, rendered, ceiling))
+    report = make_report(results)
+    report.figures["settings"] = {**vars(motion), **vars(render)}
+    return report
+
+
+def digest_of(settings: list[Any], checkpoints: list[Path]) -> str:
+    """SHA-256 of settings, checkpoints, default weights and code."""
+    digest = hashlib.sha256(repr(settings).encode())
+    files = [path for pattern in SOURCES for path in sorted(PROJECT.glob(pattern))]
+    for path in (*files, *checkpoints):
+        if path.is_file():
+            digest.update(str(path).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def evaluate_case(
+    case: VideoCase,
+    found: np.ndarray,
+    landmarks: np.ndarray | None = None,
+    ceiling: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """The metrics of a rendered case, as they go into the JSON file.
+
+    Args:
+        found: landmarks (T, 68, 3) in the frames of its video at ``MEASURE_RATE``.
+        landmarks: (T', 68, 3) at ``FRAME_RATE`` that the video was rendered from.
+        ceiling: like ``found``, of a video rendered from the ground truth's motion.
+    """
+    gaps = {"video": (aperture(found), MEASURE_RATE)}
+    if landmarks is not None:
+        gaps["landmarks"] = aperture(landmarks), FRAME_RATE
+    gaps["loudness"] = loudness_curve(case.wav), MEASURE_RATE
+    if ceiling is not None:
+        gaps["ceiling"] = aperture(ceiling), MEASURE_RATE
+    track = VideoTrack(found, MEASURE_RATE)
+    result = {
+        "name": case.name,
+        "speaker": case.speaker,
+        "seconds": track.seconds,
+        "face found": float(track.detected.mean()) if len(found) else 0.0,
+    }
+    reference = None if case.reference is None else aperture(case.reference)
+    result["lips"] = {
+        source: measure(LipGap(gap, rate, reference, case.phones))
+        for source, (gap, rate) in gaps.items()
+    }
+    result["motion"] = {"clips" if case.phones is None else "speech": measure(track)}
+    if case.reference is not None:
+        result["motion"][TRUTH] = measure(VideoTrack(case.reference, MEASURE_RATE))
+    return result
+
+
+def make_report(results: list[dict[str, Any]]) -> Report:
+    """Pool the metrics of all cases and write them into tables."""
+    figures = {}
+    for part in ("lips", "motion"):
+        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for result in results:
+            for label, values in result[part].items():
+                rows[label].append(values)
+        figures[part] = {label: pool(values) for label, values in rows.items()}
+    report = Report({**figures, "cases": results})
+    clips, speech = ([r for r in results if kind in r["motion"]] for kind in ("clips", "speech"))
+    title = f"Lips, {len(clips)} clips"
+    if speech:
+        opened, shut = (sum(len(r["lips"]["video"]["AUC"][i]) for r in speech) for i in (0, 1))
+        voices = " ".join(sorted({result["speaker"] for result in speech}))
+        found = np.mean([result["face found"] for result in speech])
+        counts = f"{len(speech)} sentences, {opened} open vowels, {shut} p b m"
+        title += f"; AUC: voice {voices}, {counts}, face found in {found:.0%} of the frames"
+    report.add_table(title, figures["lips"].items(), (LipGap,))
+    title = "Head and eyes, as found in the videos"
+    report.add_table(title, figures["motion"].items(), (VideoTrack,))
+    rows = [
+        (
+            (result["name"], f"{result['seconds']:.1f}", f"{result['face found']:.0%}", source),
+            numbers(values),
+        )
+        for result in clips
+        for source, values in result["lips"].items()
+    ]
+    report.add_table("Lips of each clip", rows, (LipGap,), ("", "seconds", "face found", "source"))
+    return report
+
+
+def loudness_curve(wav: np.ndarray) -> np.ndarray:
+    """Log RMS (T,) of int16 audio around each frame's time: a gap without any network."""
+    hop = SAMPLE_RATE / MEASURE_RATE
+    centres = np.arange(round(len(wav) / hop)) * hop
+    first, last = (
+        np.clip(np.round(centres + shift), 0, len(wav)).astype(int) for shift in (-hop / 2, hop / 2)
+    )
+    power = np.concatenate([[0.0], np.cumsum(np.square(wav, dtype=np.float64))])
+    mean = (power[last] - power[first]) / np.maximum(last - first, 1)
+    return np.log10(np.maximum(np.sqrt(mean), MIN_RMS))
+
+
+def ceiling_landmarks(case: VideoCase, faces: ReferenceFaces | None) -> np.ndarray:
+    """Landmarks found where the warp renderer gets the ground truth's motion.
+
+    They show how much of a metric rendering, detection and the frame rate cost. Without a ground
+    truth, lip motion is written from the phones.
+
+    Returns:
+        (T, 68, 3) pixels at ``MEASURE_RATE``.
+
+    Raises:
+        InputError: the portrait has no face, or the clip shows it in too few frames.
+    """
+    still = detect_landmarks(case.portrait, "mediapipe", case.name)
+    if case.reference is not None:
+        track = clean_landmarks(case.reference)
+        if track is None:
+            raise InputError(f"{case.name}: a face is found in too few frames of the clip")
+        wanted = still + track - case.portrait_landmarks
+    else:
+        frames = int(len(case.wav) / SAMPLE_RATE * MEASURE_RATE)
+        displacement = mouth_motion(case.phones, frames, MEASURE_RATE) @ faces.lip_weights
+        scale, rotation, _ = similarity(faces.standard_face[RIGID_POINTS], still[RIGID_POINTS])
+        wanted = still + scale * (displacement.reshape(-1, LANDMARK_COUNT, 3) @ rotation)
+    return detected_landmarks(make_renderer("warp", case.portrait, still).frames(wanted))
