@@ -54,12 +54,6 @@ class Clip:
     embedding: np.ndarray  # (256,) of the speaker
 
 
-def replace_file(path: Path, write) -> None:
-    """Call ``write(file)`` on a new binary file beside ``path``, then rename it to ``path``."""
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        write(file)
-
-
 def write_voices(path: Path, voices: Voices) -> None:
     """Write utterances as plain arrays."""
     write_arrays(path, **vars(voices))
