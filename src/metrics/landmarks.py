@@ -69,12 +69,9 @@ def evaluate_landmarks(
             clips = limit_sentences(clips, set(sentences), settings.max_sentences)
         examples = []
         for example in predictions.read_examples(clips, models, root / "analysed", posed):
-            tracks = {
-                TRUTH: example.reference,
-                NETWORK: predictions.network_landmarks(example, models, posed),
-                ANIMATED: predictions.animated_landmarks(example, models, motion, posed),
-                **baselines.predict(example),
-            }
+            raw, animated = predictions.predict_landmarks(example, models, motion, posed)
+            tracks = {TRUTH: example.reference, NETWORK: raw, ANIMATED: animated}
+            tracks |= baselines.predict(example)
             examples.append((example, tracks))
         if posed:
             evaluate_heads(report, examples)

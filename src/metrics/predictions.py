@@ -24,7 +24,7 @@ from src.face.topology import LANDMARK_COUNT
 from src.io.checkpoint import read_checkpoint
 from src.io.files import read_arrays
 from src.models.registry import MOTION_NETWORKS, NETWORKS
-from src.motion.default import combine, content_displacement, speaker_displacement
+from src.motion.default import amplify_lips, calibrate, combine, speaker_displacement
 from src.motion.displacement import content_output
 from src.motion.smoothing import smooth_joined
 from src.speech.features import standardise, windows
@@ -153,26 +153,21 @@ def read_examples(
         _log.info("%d clips are not in %s: the dump's features run", without_spectrum, analysed)
 
 
-def network_landmarks(example: Example, models: MotionModels, posed: bool) -> np.ndarray:
-    """Landmarks (T, 68, 3) as the networks predict them, neither calibrated nor amplified."""
-    portrait, _, _ = normalise(example.still, models.standard_face[:, 2])
-    speech = windows(example.content, models.content_branch.config.window_lead)
-    displacement = content_output(models.content_branch, speech, portrait).astype(np.float64)
-    landmarks = example.still + displacement.reshape(-1, LANDMARK_COUNT, 3)
-    return landmarks + head_displacement(example, models, 1.0) if posed else landmarks
-
-
-def animated_landmarks(
+def predict_landmarks(
     example: Example, models: MotionModels, motion: MotionSettings, posed: bool
-) -> np.ndarray:
-    """Landmarks (T, 68, 3) as a video shows them: calibrated, amplified and smoothed."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks (T, 68, 3) as the networks predict them, and as a video shows them.
+
+    The former are neither calibrated nor amplified, the latter are smoothed as well.
+    """
     portrait, _, _ = normalise(example.still, models.standard_face[:, 2])
     speech = windows(example.content, models.content_branch.config.window_lead)
-    content = content_displacement(models.content_branch, speech, portrait, motion)
-    head = np.zeros_like(content)
-    if posed:
-        head = head_displacement(example, models, motion.amp_pos)
-    return smooth_joined(combine(example.still, head, content)).astype(np.float64)
+    lips = content_output(models.content_branch, speech, portrait)
+    head = head_displacement(example, models, 1.0) if posed else np.float32(0)
+    raw = example.still + lips.reshape(-1, LANDMARK_COUNT, 3).astype(np.float64) + head
+    lips = amplify_lips(calibrate(lips), motion)
+    animated = smooth_joined(combine(example.still, motion.amp_pos * head, lips))
+    return raw, animated.astype(np.float64)
 
 
 def head_displacement(example: Example, models: MotionModels, amplitude: float) -> np.ndarray:

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from src.options import option
 
-PORTRAIT = Path(__file__).resolve().parents[2] / "examples" / "grace_hopper.jpg"
-"""Its lips are closed, so that a gap found in a p, b or m is the animation's."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
@@ -31,7 +28,9 @@ class EvaluationSettings:
     voices: tuple[str, ...] | None = option(
         None, "videos: synthetic voices (all of ROOT's split test; none where no name follows)"
     )
-    portrait: Path = option(PORTRAIT, "videos: portrait of the voices", metavar="FILE")
+    portrait: Path | None = option(
+        None, "videos: portrait of the voices (examples/grace_hopper.jpg)", metavar="FILE"
+    )
     ceiling: bool = option(False, "videos: also render the ground truth's motion")
     fresh: bool = option(False, "videos: render again what is there already")
     every: int = option(9, "images: frames from one run of three to the next", least=1)

@@ -53,6 +53,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 SOURCES = ("src/**/*.py", "thirdparty/*.py", "examples/ckpt/**/*")
 """Files that the look of a video depends on, besides its inputs."""
 
+PORTRAIT = PROJECT / "examples" / "grace_hopper.jpg"
+"""Its lips are closed, so that a gap found in a p, b or m is the animation's."""
+
 TRUTH = "ground truth"
 MIN_RMS = 10.0  # of int16 samples, below which audio counts as silence
 
@@ -95,7 +98,7 @@ def speech_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
         names = sorted({path.stem.rpartition("_")[0] for path in folder.glob("*.npz")})
         held_out = choose_splits(settings.root, [], [], dict)
         voices = tuple(name for name in names if held_out.split_of(name) == "test")
-    image = flatten(read_image(settings.portrait)) if voices else None
+    image = flatten(read_image(settings.portrait or PORTRAIT)) if voices else None
     for voice in voices:
         paths = sorted(folder.glob(f"{voice}_*.npz"))[: settings.max_sentences]
         if not paths:

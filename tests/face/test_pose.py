@@ -5,7 +5,7 @@ import pytest
 
 from src.face.pose import head_angles, head_pose, rotation_angle
 from tests.metrics.faces import irregular_face as face
-from tests.metrics.test_landmark_error import turned
+from tests.metrics.faces import turned
 
 
 @pytest.mark.parametrize(("axis", "place"), [(1, 0), (0, 1), (2, 2)])  # yaw, pitch, roll

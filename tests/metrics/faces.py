@@ -1,8 +1,9 @@
 """Simple faces whose measures are known."""
 
+import cv2
 import numpy as np
 
-from src.face.topology import EYELID_PAIRS, LANDMARK_COUNT
+from src.face.topology import EYELID_PAIRS, LANDMARK_COUNT, RIGID_POINTS
 
 
 def simple_face(frames: int = 1) -> np.ndarray:
@@ -35,3 +36,10 @@ def irregular_face(frames: int = 1) -> np.ndarray:
     inner = [(-15, 40), (-10, 39), (0, 39), (10, 39), (15, 40), (10, 41), (0, 41), (-10, 41)]
     points[60:68] = [(x, y, 0) for x, y in inner]
     return np.repeat(points[None], frames, 0)
+
+
+def turned(track: np.ndarray, degrees: float, axis: int) -> np.ndarray:
+    """Turn a track about the mean of the points that move with the skull."""
+    middle = track[:, RIGID_POINTS].mean(1, keepdims=True)
+    rotation, _ = cv2.Rodrigues(np.radians(degrees) * np.eye(3)[axis])
+    return (track - middle) @ rotation + middle

@@ -7,8 +7,7 @@ from src.face.topology import NOSE_TIP
 from src.metrics.blinks import blink_rate, count_blinks, eye_openness
 from src.metrics.cases import HeadTrack, VideoTrack
 from src.metrics.registry import measure, pool
-from tests.metrics.faces import irregular_face, open_eyes, simple_face
-from tests.metrics.test_landmark_error import turned
+from tests.metrics.faces import irregular_face, open_eyes, simple_face, turned
 
 
 def test_spread_and_speed_of_a_head():

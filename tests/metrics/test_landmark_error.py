@@ -1,20 +1,12 @@
 """The paper's metrics by hand."""
 
-import cv2
 import numpy as np
 import pytest
 
-from src.face.topology import RIGID_POINTS
 from src.metrics.cases import HeadMotion, LipMotion
 from src.metrics.registry import measure
 from tests.metrics.faces import irregular_face as face
-
-
-def turned(track: np.ndarray, degrees: float, axis: int) -> np.ndarray:
-    """Turn a track about the mean of the points that move with the skull."""
-    middle = track[:, RIGID_POINTS].mean(1, keepdims=True)
-    rotation, _ = cv2.Rodrigues(np.radians(degrees) * np.eye(3)[axis])
-    return (track - middle) @ rotation + middle
+from tests.metrics.faces import turned
 
 
 def test_lips_and_jaw_by_hand():
