@@ -4,7 +4,7 @@
     python benchmarks/bench_render.py --device cpu --threads 2 --turns 5
 
 Random weights, which take as long as trained ones. *Plain* is the loop of the published release:
-draw, network, picture, one frame at a time, float32. The others are `UNetRenderer` with the
+draw, network, image, one frame at a time, float32. The others are `UNetRenderer` with the
 network as `src.models.folding` makes it. They take turns, and the best turn of each counts; time
 of the processor's cores tells more than the clock where other programs run. Encoding is not in it.
 Needs torch, numpy, scipy and opencv.
@@ -40,12 +40,12 @@ from src.render.landmark_image import landmark_image  # noqa: E402
 from src.render.unet import UNetRenderer, in_order, thread_pool  # noqa: E402
 from src.render.warp.portrait import WarpRenderer  # noqa: E402
 
-DRAWING = ROOT / "examples_cartoon" / "maestro"
+PUPPET = ROOT / "examples_cartoon" / "maestro"
 EMBEDDED = TranslationConfig(mends=True, num_downs=5, ngf=32, max_widening=4)
-FACE_PART = 0.65  # of the picture's side is the face's square
+FACE_FRACTION = 0.65  # of the image's side is the face's crop
 
 Frames = Callable[[int], Iterator]
-"""Gives so many frames, one after the other."""
+"""Generates a number of frames."""
 
 
 def parse() -> argparse.Namespace:
@@ -61,14 +61,14 @@ def parse() -> argparse.Namespace:
 
 
 def portrait(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """A face (side, side, 3) and its landmarks (68, 2) in pixels; a bundled drawing will do."""
-    picture = cv2.imread(f"{DRAWING}.png")
-    landmarks = np.loadtxt(f"{DRAWING}_face_open_mouth.txt")[:, :2]
+    """A face (side, side, 3) and its landmarks (68, 2) in pixels; here of a bundled puppet."""
+    image = cv2.imread(f"{PUPPET}.png")
+    landmarks = np.loadtxt(f"{PUPPET}_face_open_mouth.txt")[:, :2]
     face = face_crop(landmarks)
-    size = face.size / FACE_PART
+    size = face.size / FACE_FRACTION
     corner = np.array([face.x, face.y]) - (size - face.size) / 2
     square = FaceCrop(float(corner[0]), float(corner[1]), size)
-    return cut(picture, square, side), (landmarks + 0.5 - corner) * side / size - 0.5
+    return cut(image, square, side), (landmarks + 0.5 - corner) * side / size - 0.5
 
 
 def motion(landmarks: np.ndarray, frames: int) -> np.ndarray:
@@ -81,65 +81,68 @@ def motion(landmarks: np.ndarray, frames: int) -> np.ndarray:
     return moved
 
 
-def tensor(picture: np.ndarray, device: torch.device) -> torch.Tensor:
+def tensor(image: np.ndarray, device: torch.device) -> torch.Tensor:
     """uint8 (H, W, C) as (1, C, H, W) in 0-1, contiguous."""
-    whole = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 255
+    whole = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
     return whole.contiguous()
 
 
-def plain_painting(network: ResUnetGenerator, device: torch.device) -> Frames:
+def to_image(content: torch.Tensor) -> np.ndarray:
+    """(1, 3, H, W) in 0-1 as uint8 (H, W, 3)."""
+    return (content[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+
+
+def plain_generation(network: ResUnetGenerator, device: torch.device) -> Frames:
     """The release's loop over a portrait of the network's size."""
-    picture, landmarks = portrait(IMAGE_SIZE)
+    image, landmarks = portrait(IMAGE_SIZE)
 
     def frames(count: int) -> Iterator[np.ndarray]:
         for face in motion(landmarks, count):
-            seen = np.concatenate([landmark_image(face), picture], axis=-1)
+            inputs = np.concatenate([landmark_image(face), image], axis=-1)
             with torch.no_grad():
-                colours = generated_frame(network(tensor(seen, device)))
-            yield (colours[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+                yield to_image(generated_frame(network(tensor(inputs, device))))
 
     return frames
 
 
-def plain_mending(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
-    """The same for a mending network, with the warp before and the paste after it."""
-    picture, landmarks = portrait(side)
-    crop, warper = face_crop(landmarks), WarpRenderer(picture, landmarks)
-    still = cut(picture, crop)
+def plain_refinement(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
+    """The same for a refinement network, with the warp before and the paste after it."""
+    image, landmarks = portrait(side)
+    crop, warper = face_crop(landmarks), WarpRenderer(image, landmarks)
+    still = cut(image, crop)
 
     def frames(count: int) -> Iterator[np.ndarray]:
         for face in motion(landmarks, count):
             whole = warper.render(face)
             drawn, warped = landmark_image(crop.to_crop(face), antialiased=True), cut(whole, crop)
-            seen = tensor(np.concatenate([drawn, still, warped], axis=-1), device)
+            inputs = tensor(np.concatenate([drawn, still, warped], axis=-1), device)
             with torch.no_grad():
-                colours, share = refinement(network(seen), seen[:, 6:])
-            colours = (colours[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
-            yield paste(whole, crop, colours, share[0, 0].cpu().numpy())
+                content, alpha = refinement(network(inputs), inputs[:, 6:])
+            yield paste(whole, crop, to_image(content), alpha[0, 0].cpu().numpy())
 
     return frames
 
 
 def ours(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
-    """The renderer, on the whole picture where the network paints one of its own size."""
-    picture, landmarks = portrait(side)
+    """The renderer; a network that generates the face gets the whole image."""
+    image, landmarks = portrait(side)
     crop = face_crop(landmarks) if network.config.mends else FaceCrop(0, 0, IMAGE_SIZE)
-    renderer = UNetRenderer(picture, landmarks, network, device, crop)
+    renderer = UNetRenderer(image, landmarks, network, device, crop)
     return lambda count: renderer.frames(motion(landmarks, count))
 
 
 def network_alone(network: ResUnetGenerator, device: torch.device) -> Frames:
-    """The renderer's threads and batches without what comes before and after the network."""
-    picture, landmarks = portrait(IMAGE_SIZE)
+    """The renderer's threads and batches without the stages before and after the network."""
+    image, landmarks = portrait(IMAGE_SIZE)
     crop = face_crop(landmarks)
-    renderer = UNetRenderer(picture, landmarks, network, device, crop)
+    renderer = UNetRenderer(image, landmarks, network, device, crop)
     batch, dtype = renderer.batch, next(network.parameters()).dtype
-    pictures = torch.rand(batch, IMAGE_SIZE, IMAGE_SIZE, network.config.inputs)
-    pictures = pictures.permute(0, 3, 1, 2).to(device, dtype)
+    inputs = torch.rand(batch, IMAGE_SIZE, IMAGE_SIZE, network.config.inputs)
+    inputs = inputs.permute(0, 3, 1, 2).to(device, dtype)
 
     def run(number: int) -> int:
         with torch.inference_mode():
-            network(pictures)[0, 0, 0, 0].item()
+            network(inputs)[0, 0, 0, 0].item()
         return number
 
     def frames(count: int) -> Iterator[int]:
@@ -152,7 +155,7 @@ def network_alone(network: ResUnetGenerator, device: torch.device) -> Frames:
 
 
 def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
-    """What is timed on a device; the first version of each table is what the others are beside."""
+    """The versions to time on a device, by table; the first of each is the reference."""
     torch.manual_seed(0)
     official = ResUnetGenerator(TranslationConfig()).eval()
     embedded = ResUnetGenerator(EMBEDDED).eval()
@@ -161,15 +164,15 @@ def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
     name = f"ours, {str(dtype).removeprefix('torch.')}"
     tables: dict[str, dict[str, Frames]] = {}
     official.to(device), embedded.to(device)
-    painting = {"plain": plain_painting(official, device)}
+    generation = {"plain": plain_generation(official, device)}
     if device.type == "cpu" and dtype != torch.float32:
         in_float32 = for_inference(official, device, torch.float32)
-        painting["ours, float32"] = ours(in_float32, IMAGE_SIZE, device)
-    painting[name] = ours(quick[0], IMAGE_SIZE, device)
-    tables[f"official size, {millions(official)}, portrait of 256 x 256"] = painting
+        generation["ours, float32"] = ours(in_float32, IMAGE_SIZE, device)
+    generation[name] = ours(quick[0], IMAGE_SIZE, device)
+    tables[f"official size, {millions(official)}, portrait of 256 x 256"] = generation
     for side in (256, 512):
         tables[f"embedded size, {millions(embedded)}, portrait of {side} x {side}"] = {
-            "plain": plain_mending(embedded, side, device),
+            "plain": plain_refinement(embedded, side, device),
             name: ours(quick[1], side, device),
         }
     tables["embedded size, the network alone"] = {name: network_alone(quick[1], device)}
@@ -177,7 +180,7 @@ def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
 
 
 def millions(network: ResUnetGenerator) -> str:
-    """How many parameters a network has."""
+    """The number of parameters of a network."""
     return f"{sum(weight.numel() for weight in network.parameters()) / 1e6:.1f} M parameters"
 
 

@@ -52,16 +52,16 @@ def parse() -> argparse.Namespace:
 def sized_puppet(name: str, width: int, height: int) -> tuple[Puppet, np.ndarray]:
     """A bundled puppet and its background at another size, triangulated anew."""
     path = CARTOONS / f"{name}.png"
-    drawn = read_puppet(path)
+    puppet = read_puppet(path)
     behind = flatten(read_image(find_background(path)))
-    pictures = [
+    images = [
         cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        for image in (drawn.image, behind)
+        for image in (puppet.image, behind)
     ]
-    factor = np.array([width, height]) / drawn.image.shape[1::-1]
-    landmarks = (drawn.landmarks + 0.5) * factor - 0.5
+    factor = np.array([width, height]) / puppet.image.shape[1::-1]
+    landmarks = (puppet.landmarks + 0.5) * factor - 0.5
     depth = load_standard_face(ROOT / "examples" / "ckpt")[:, 2]
-    return new_puppet(name, pictures[0], landmarks, depth), pictures[1]
+    return new_puppet(name, images[0], landmarks, depth), images[1]
 
 
 def motion(landmarks: np.ndarray, frames: int) -> np.ndarray:
@@ -75,10 +75,10 @@ def motion(landmarks: np.ndarray, frames: int) -> np.ndarray:
 
 
 def plain(puppet: Puppet, background: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The same frames as one writes it at first: an index map, fancy indexing, remap, floats."""
-    drawing = premultiplied(puppet.image)
+    """A first version of the same: an index map, fancy indexing, remap, floats."""
+    layer = premultiplied(puppet.image)
     reference = puppet.vertices(puppet.landmarks)[puppet.triangles]
-    height, width = drawing.shape[:2]
+    height, width = layer.shape[:2]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     behind = background.astype(np.float32)
 
@@ -93,7 +93,7 @@ def plain(puppet: Puppet, background: np.ndarray) -> Callable[[np.ndarray], np.n
         here = maps[index]
         x = here[..., 0, 0] * columns + here[..., 0, 1] * rows + here[..., 0, 2]
         y = here[..., 1, 0] * columns + here[..., 1, 1] * rows + here[..., 1, 2]
-        frame = cv2.remap(drawing, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        frame = cv2.remap(layer, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         frame[index == 0] = 0
         alpha = frame[..., 3:].astype(np.float32) / 255
         return np.round(frame[..., :3] + (1 - alpha) * behind).clip(0, 255).astype(np.uint8)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from src.render.renderer import Renderer
+
 if TYPE_CHECKING:
     import torch
 
@@ -19,7 +21,7 @@ _SUBPIXEL_BITS = 6  # binary places of a pixel to which vertices are rasterised
 _LEAST_AREA = 1e-6  # twice the area in square pixels below which a triangle is a line
 
 
-class MeshRenderer:
+class MeshRenderer(Renderer):
     """Renders an image over a background by moving the vertices of its mesh.
 
     A triangle that is folded over in a frame is drawn mirrored, a collapsed one not at all; without
@@ -72,10 +74,6 @@ class MeshRenderer:
             from src.render.mesh_torch import TorchSampler
 
             self._sample = TorchSampler(*layers, device)
-
-    def adapt_landmarks(self, landmarks: np.ndarray) -> np.ndarray:
-        """The still landmarks (68, 3) themselves."""
-        return landmarks
 
     def frames(self, landmarks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Render landmarks (T, 68, >= 2), one frame at a time."""

@@ -27,7 +27,11 @@ class Renderer(Protocol):
     """Turns landmarks into frames of one still image."""
 
     def adapt_landmarks(self, landmarks: np.ndarray) -> np.ndarray:
-        """Still landmarks (68, 3) in pixels as this renderer needs motion to start from."""
+        """Adapt the still landmarks (68, 3), in pixels, from which motion starts.
+
+        By default they stay as they are.
+        """
+        return landmarks
 
     def frames(self, landmarks: np.ndarray) -> Iterator[np.ndarray]:
         """Render landmarks (T, 68, >= 2) in pixels of the image, one frame at a time.

@@ -26,6 +26,7 @@ from src.models.dimensions import IMAGE_SIZE
 from src.models.image_translation import ResUnetGenerator, generated_frame, refinement
 from src.render.compositing import CropRegion, DeviceCompositor, edge_fade, paste
 from src.render.landmark_image import landmark_image
+from src.render.renderer import Renderer
 from src.render.warp.plane import Box
 from src.render.warp.portrait import WarpRenderer
 
@@ -76,7 +77,7 @@ def window_fade(window: Box) -> np.ndarray:
     return (down[:, None] * across[None, :]).astype(np.float32)
 
 
-class UNetRenderer:
+class UNetRenderer(Renderer):
     """Renders a portrait's face with a network that sees a crop of 256 pixels.
 
     A refinement network sees only the window of the crop around brows, eyes and mouth: of a head
@@ -120,9 +121,9 @@ class UNetRenderer:
             self._compositor = region and DeviceCompositor(region, self.device)
 
     def adapt_landmarks(self, landmarks: np.ndarray) -> np.ndarray:
-        """Still landmarks (68, 3) with the release's slimmer lips and wider eyes.
+        """Slim the lips and widen the eyes of the still landmarks (68, 3), as the release does.
 
-        The published network was trained on such faces; a refinement network is not.
+        A network that generates the face was trained on such faces; a refinement network was not.
         """
         if self.network.config.mends:
             return landmarks

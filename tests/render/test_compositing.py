@@ -71,7 +71,7 @@ def test_alpha_and_inputs_are_left_alone(astronaut):
     assert (pasted[150:200, 200:260, :3] == 0).all()
 
 
-def test_crop_that_misses_the_picture(astronaut):
+def test_crop_that_misses_the_image(astronaut):
     crop = FaceCrop(2000, 10, 100)
     assert (cut(astronaut, crop)[:, 0] == cut(astronaut, crop)[:, -1]).all()
     np.testing.assert_array_equal(

@@ -137,7 +137,7 @@ class TestGenerating:
         outside[100:280, 200:380] = False
         assert (frame[outside] == image[outside]).all()
         assert np.abs(frame[190, 290].astype(int) - image[190, 290]).max() > 20
-        assert cut(frame, crop).mean() > 150  # mostly the white of the drawing
+        assert cut(frame, crop).mean() > 150  # mostly the white of the drawn landmarks
 
     def test_a_file_laid_out_like_the_published_one_renders(self, tmp_path, landmarks, caplog):
         torch.manual_seed(0)

@@ -16,7 +16,7 @@ LUMINANCE = np.array((0.114, 0.587, 0.299))
 
 @pytest.fixture(scope="module")
 def hopper():
-    """Picture, landmarks and renderer of a portrait with its lips together."""
+    """Image, landmarks and renderer of a portrait with its lips together."""
     image = cv2.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
     landmarks = detect_landmarks(image, "mediapipe")
     return image, landmarks, WarpRenderer(image, landmarks)
@@ -169,7 +169,7 @@ def test_the_head_moves_and_the_border_rests(hopper):
         assert np.array_equal(frame[:, -2:], image[:, -2:])
 
 
-def test_no_seams_and_no_holes_on_a_plain_picture(hopper):
+def test_no_seams_and_no_holes_on_a_plain_image(hopper):
     _, landmarks, _ = hopper
     image = np.full((606, 512, 3), (90, 140, 200), np.uint8)
     renderer = WarpRenderer(image, landmarks)

@@ -37,6 +37,7 @@ from src.face.topology import (
     UPPER_INNER_LIP,
     UPPER_OUTER_LIP,
 )
+from src.render.renderer import Renderer
 from src.render.warp.eyes import Eyelids
 from src.render.warp.field import (
     FACE_OVAL,
@@ -63,7 +64,7 @@ _NODES_PER_FACE = 44
 _NODES_PER_MOUTH = 30
 
 
-class WarpRenderer:
+class WarpRenderer(Renderer):
     """Renders a portrait with other landmarks.
 
     Args:
@@ -100,10 +101,6 @@ class WarpRenderer:
         self.edges = points[delaunay_edges(self.rest[points])].T
         lengths = np.linalg.norm(np.subtract(*self.rest[self.edges]), axis=1)
         self.edge_lengths = np.maximum(lengths, 0.08 * self.axes.unit)
-
-    def adapt_landmarks(self, landmarks: np.ndarray) -> np.ndarray:
-        """The still landmarks (68, 3) themselves."""
-        return landmarks
 
     def frames(self, landmarks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Render landmarks (T, 68, >= 2), one frame at a time."""
