@@ -58,7 +58,7 @@ def train(
         settings = replace(settings, steps=settings.nepoch * -(-windows // size))
     min_frames = frames_needed(run_length, 1 + settings.speed_change)
     probabilities = clip_probabilities(
-        corpus.clips, settings.share, min_frames, settings.even_clips
+        corpus.clips, settings.fractions, min_frames, settings.even_clips
     )
     network.to(device)
     average = loop.moving_average(network, EMA_DECAY)

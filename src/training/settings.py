@@ -54,7 +54,21 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContentTraining(Training):
+class LandmarkTraining(Training):
+    """Settings of the trainings of both landmark networks."""
+
+    mel_noise: float = option(0.1, "std of noise on the standardised features", least=0)
+    fractions: dict[str, float] = option(
+        {},
+        "of each batch, by prefix of the speakers' names",
+        name="share",
+        metavar="PREFIX=FRACTION",
+    )
+    laplacian_weight: float = weight(1.0, "lambda_laplacian_smooth_loss", "graph Laplacian")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContentTraining(LandmarkTraining):
     """Settings of the training of the content branch."""
 
     name: str = option("content", "name of the run")
@@ -69,22 +83,17 @@ class ContentTraining(Training):
     weight_decay: float = option(1e-6, "weight decay", name="reg_lr", least=0)
     l1_weight: float = weight(1.0, "lambda_l1_loss", "L1, closed lips weighted up")
     square_weight: float = weight(0.5, "lambda_square_loss", "squared error of lips; paper: 0")
-    laplacian_weight: float = weight(1.0, "lambda_laplacian_smooth_loss", "graph Laplacian")
     motion_weight: float = weight(1.0, "lambda_motion_loss", "frame differences; paper: 0")
     correlation_weight: float = weight(
         0.0, "lambda_correlation_loss", "1 - correlation of the lip gap, for long runs; paper: 0"
     )
-    mel_noise: float = option(0.1, "std of noise on the standardised features", least=0)
     speed_change: float = option(0.0, "largest relative change of a run's speed", least=0, most=0.5)
-    share: dict[str, float] = option(
-        {}, "speaker prefix=fraction of each batch, such as rms=0.2", metavar="PREFIX=FRACTION"
-    )
     even_clips: bool = option(False, "draw clips equally often, not in proportion to their length")
     bfloat16: bool = option(False, "compute in bfloat16, which is faster on some processors")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeakerAwareTraining(Training):
+class SpeakerAwareTraining(LandmarkTraining):
     """Settings of the training of the speaker-aware branch."""
 
     name: str = option("speaker_aware", "name of the run")
@@ -96,15 +105,10 @@ class SpeakerAwareTraining(Training):
     learning_rate: float = option(5e-4, "peak learning rate; paper: 1e-4", name="lr", least=0)
     discriminator_learning_rate: float = 1e-4
     l1_weight: float = weight(1.0, "lambda_l1_loss", "L1")
-    laplacian_weight: float = weight(1.0, "lambda_laplacian_smooth_loss", "graph Laplacian")
     moments_weight: float = weight(1.0, "lambda_moment_loss", "std and speed; paper: 0")
     pose_weight: float = weight(0.0, "lambda_pose_loss", "std and speed of the pose; paper: 0")
     gan_weight: float = weight(0.02, "lambda_gan_loss", "least-squares GAN")
-    mel_noise: float = option(0.1, "std of noise on the standardised features", least=0)
     motion_gain: float = option(1.0, "factor on the ground truth's motion", least=0)
-    share: dict[str, float] = option(
-        {}, "speaker prefix=fraction of each batch, such as grid=0.1", metavar="PREFIX=FRACTION"
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,9 @@ def train(
     validation: Corpus,
 ) -> None:
     """Train; the checkpoints hold the moving average of the generator's weights as ``G``."""
-    probabilities = clip_probabilities(corpus.clips, settings.share, discriminator.config.window)
+    probabilities = clip_probabilities(
+        corpus.clips, settings.fractions, discriminator.config.window
+    )
     network.to(device)
     discriminator.to(device)
     average = loop.moving_average(network, EMA_DECAY)

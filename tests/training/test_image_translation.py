@@ -92,7 +92,7 @@ def test_a_stills_target_is_the_still_and_its_portrait_has_another_face(root):
     assert error[1] > 1 and error[0] < error[1]
 
 
-def test_windows_follow_the_pictures(root):
+def test_windows_follow_the_images(root):
     images = image_shards.read_shards(root, "train", "pictures")
     for number in range(12):
         pairs = PairMaker(images, 1, refine=False, window=96)[number]
@@ -107,7 +107,7 @@ def test_windows_follow_the_pictures(root):
 def test_half_of_the_pairs_are_mirrored_with_left_and_right_exchanged(root):
     images = image_shards.read_shards(root, "val", "pictures")
     makers = [PairMaker(images, 1)[number] for number in range(24)]
-    # The jaw begins at the subject's right, the picture's left, mirrored or not.
+    # The jaw begins at the subject's right, the image's left, mirrored or not.
     assert all(pairs.landmarks[0, 0, 0] < pairs.landmarks[0, 16, 0] for pairs in makers)
     parting = [np.mean(p.targets[0, :60, :128]) - np.mean(p.targets[0, :60, 128:]) for p in makers]
     assert 5 <= sum(x > 0 for x in parting) <= 19
@@ -149,12 +149,12 @@ def test_the_mouths_discriminator_sees_the_mouth():
     landmarks[0, 48], landmarks[0, 54] = torch.tensor([30.0, 50.0]), torch.tensor([50.0, 50.0])
     across = torch.arange(100.0).expand(1, 1, 100, 100)
 
-    seen = losses.crop_mouths(across, landmarks)
+    cropped = losses.crop_mouths(across, landmarks)
     size = losses.MOUTH_SIZE
-    assert seen.shape == (1, 1, size, size)
+    assert cropped.shape == (1, 1, size, size)
     # 26 pixels about column 40, whose pixels' outer edges are 27 and 53.
     steps = 27 + (torch.arange(size) + 0.5) * 26 / size
-    assert torch.allclose(seen[0, 0, 5], steps, atol=1e-3)
+    assert torch.allclose(cropped[0, 0, 5], steps, atol=1e-3)
 
 
 def settings_of(**changes) -> ImageTranslationTraining:
@@ -225,8 +225,8 @@ def test_vgg_has_torchvisions_names_and_layers():
     assert weights["features.0.weight"] == (64, 3, 3, 3)
     assert weights["features.28.weight"] == (512, 512, 3, 3)
     assert len(weights) == 2 * 13
-    seen = vgg(torch.rand(1, 3, 32, 32))
-    assert [tuple(x.shape[1:]) for x in seen] == [
+    activations = vgg(torch.rand(1, 3, 32, 32))
+    assert [tuple(x.shape[1:]) for x in activations] == [
         (64, 32, 32),
         (128, 16, 16),
         (256, 8, 8),
@@ -265,7 +265,7 @@ def trained(root: Path, name: str, *arguments: str) -> dict:
     return torch.load(root / "ckpt" / name / "ckpt_last.pth", weights_only=True)
 
 
-def test_training_goes_down_and_on_after_a_stop_as_without_one(root, capsys):
+def test_a_resumed_training_equals_one_without_a_stop(root, capsys):
     adversarial = ["--lambda_adversarial_loss", "0.1", "--lambda_matching_loss", "1", "--ndf", "4"]
     often = ["--steps", "6", "--log_every", "1", "--jpg_freq", "3", "--ckpt_last_freq", "3"]
     whole = trained(root, "whole", *adversarial, *often, "--ckpt_epoch_freq", "1")
@@ -321,8 +321,8 @@ def test_unusable_windows_and_images_are_refused(root, faces, tmp_path, capsys):
     arguments = ["--train", "--root_dir", str(root), *TINY, "--window", "80"]
     assert main_train_image_translation.main(arguments) == 2
     assert "--window 80: must be a multiple of 64 for" in capsys.readouterr().err
-    picture, landmarks = faces[0]
-    alone = image_shards.pack_clip("a", "a", [picture], landmarks[None], most=1)
+    portrait, landmarks = faces[0]
+    alone = image_shards.pack_clip("a", "a", [portrait], landmarks[None], most=1)
     image_shards.write_shards(tmp_path, "val", "pictures", [alone])
     assert main_train_image_translation.main(["--root_dir", str(tmp_path), *TINY]) == 2
     assert "neither a still nor a clip of two" in capsys.readouterr().err

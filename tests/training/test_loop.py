@@ -101,11 +101,11 @@ def test_a_kill_while_writing_leaves_a_whole_checkpoint(tmp_path):
         assert state["numbers"].eq(state["step"]).all()
 
 
-def predicted_by(state: dict, heard: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
+def predicted_by(state: dict, windows: torch.Tensor, static: torch.Tensor) -> torch.Tensor:
     network = ContentBranch(ContentConfig(**state["config"])).eval()
     network.load_state_dict(state["network"])
     with torch.inference_mode():
-        return network(heard, static)
+        return network(windows, static)
 
 
 @pytest.fixture
@@ -143,10 +143,10 @@ def test_two_processes_learn_what_one_learns_from_the_whole_batch(dumped):
                 assert difference.max().item() < 1e-4, (name, key)
         assert len(two["random"]) == 2
         if name == "content":
-            heard, static = torch.randn(50, 18, 80), torch.randn(50, 204)
-            predictions = [predicted_by(state, heard, static) for state in (one, two)]
+            windows, static = torch.randn(50, 18, 80), torch.randn(50, 204)
+            predictions = [predicted_by(state, windows, static) for state in (one, two)]
             assert (predictions[0] - predictions[1]).abs().max().item() < 2e-4
-    # In 16 bits weights go other ways by rounding; what the first norm has seen does not.
+    # In 16 bits rounding makes weights diverge, but not the statistics of the first norm's input.
     one, two = (
         torch.load(dumped / "ckpt" / f"{count}_content_bfloat16" / "ckpt_last.pth")["network"]
         for count in ("one", "two")

@@ -135,10 +135,10 @@ def test_the_losses_of_the_content_branch():
 
 def gaps(*runs: list[float]) -> torch.Tensor:
     """Displacements (R, L, 204) that open the mouth by these gaps, half of it by each lip."""
-    moved = torch.zeros(len(runs), len(runs[0]), COORDINATES)
-    moved[..., y_of(66)] = 0.5 * torch.tensor(runs)
-    moved[..., y_of(62)] = -0.5 * torch.tensor(runs)
-    return moved
+    displacements = torch.zeros(len(runs), len(runs[0]), COORDINATES)
+    displacements[..., y_of(66)] = 0.5 * torch.tensor(runs)
+    displacements[..., y_of(62)] = -0.5 * torch.tensor(runs)
+    return displacements
 
 
 def correlation(predicted: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -213,8 +213,10 @@ def test_the_pose_of_a_head_is_read_off_its_displacement():
     face[0], face[16] = (-0.8, 0, 0), (0.8, 0, 0)
     poses = speaker_aware.pose_matrix(face)
 
-    def pose_of(moved: np.ndarray) -> list[float]:
-        return (torch.from_numpy((moved - face).astype(np.float32)).flatten() @ poses).tolist()
+    def pose_of(displacements: np.ndarray) -> list[float]:
+        return (
+            torch.from_numpy((displacements - face).astype(np.float32)).flatten() @ poses
+        ).tolist()
 
     # A shift by (0.16, -0.08) is a tenth and a twentieth of the face's width, and no turn.
     assert pose_of(face + [0.16, -0.08, 0.3]) == pytest.approx([0.1, -0.05, 0, 0, 0], abs=1e-6)

@@ -35,8 +35,8 @@ def l1(batch: ContentBatch) -> torch.Tensor:
 def square(batch: ContentBatch) -> torch.Tensor:
     """Mean squared difference of the lips, in units of ``LIP_STD``; not in the paper.
 
-    Where a sound leaves the lips open to doubt, the weighted L1 is least for a closed mouth, which
-    most frames have. The squared error is least for the mean, and gets a network off that plateau.
+    Where speech does not determine the lips, the weighted L1 is lowest for a closed mouth, which is
+    most frequent. The squared error is lowest for the mean, and gets a network off that plateau.
     """
     difference = (batch.predicted - batch.truth).unflatten(-1, (LANDMARK_COUNT, 3))[..., LIPS, :]
     return (difference / LIP_STD).square().mean()
@@ -56,8 +56,8 @@ def correlation(batch: ContentBatch) -> torch.Tensor:
     """Mean of 1 - Pearson correlation of the lip gap over runs; not in the paper.
 
     It depends on when a mouth opens, not on how far, which differs from person to person. The
-    weight of a run is the std of its true gap, at most ``LIP_STD``: for a mouth at rest the
-    correlation is meaningless.
+    weight of a run is the std of the ground truth's gap, at most ``LIP_STD``: for a mouth at rest
+    the correlation is meaningless.
     """
     predicted, truth = centred_gap(batch.predicted_runs), centred_gap(batch.truth_runs)
     predicted_square, truth_square = predicted.square().mean(-1), truth.square().mean(-1)
@@ -76,7 +76,7 @@ LOSSES = {
 
 
 def lip_weights(truth: torch.Tensor) -> torch.Tensor:
-    """Weight of each coordinate of true landmarks (N, 204), normalised units: (N, 204).
+    """Weight of each coordinate of ground-truth landmarks (N, 204), normalised units: (N, 204).
 
     Lips weigh the more the closer they are, so that closures are learned although they are rare.
     """

@@ -2,7 +2,7 @@
 
 The paper's (section 4.4) are L1, and activations and Gram matrices of VGG-19. Ours add weight to
 mouth and eyes, and two discriminators, of the whole face and of the mouth alone, which keep teeth
-and lips sharp where an L1 alone blurs what cannot be predicted.
+and lips sharp where an L1 alone blurs what it cannot predict.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TranslationBatch:
 
     @functools.cached_property
     def activations(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """VGG's activations for the predicted and the true frames."""
+        """VGG's activations for the predicted frames and the ground truth."""
         with torch.autocast(self.truth.device.type, torch.bfloat16, enabled=self.bfloat16):
             fake = self.vgg(self.predicted)
             with torch.no_grad():
@@ -62,7 +62,7 @@ class TranslationBatch:
 
     @functools.cached_property
     def critiques(self) -> tuple[list[Critique], list[Critique]]:
-        """The discriminators' outputs for the predicted and the true frames."""
+        """The discriminators' outputs for the predicted frames and the ground truth."""
         with torch.no_grad():
             real = self.discriminate(self.truth)
         return self.discriminate(self.predicted), real
