@@ -13,7 +13,7 @@ import torch
 
 from src.face.crop import FaceCrop, resample, shrink_blur
 from src.models.dimensions import IMAGE_SIZE
-from src.render.warp.plane import smoothstep
+from src.render.warp.plane import Box, smoothstep
 
 _FEATHER = 0.12  # of the crop's side, over which a pasted crop fades in
 _LEAST_ALPHA = 1 / 512  # less than that changes no 8-bit colour
@@ -44,7 +44,7 @@ def paste(
     weight = region.weight
     if alpha is not None:
         weight = weight * np.clip(region.resize(alpha), 0.0, 1.0)
-    pixels = pasted[region.rows, region.columns, :3]
+    pixels = pasted[region.box.slices(Box.of(image))][..., :3]
     pixels[...] = cv2.blendLinear(face, pixels, weight, 1.0 - weight)
     return pasted
 
@@ -54,9 +54,8 @@ class CropRegion:
     """The pixels of an image that a crop's content changes, and its blending weight in each."""
 
     crop: FaceCrop
-    rows: slice
-    columns: slice
-    weight: np.ndarray  # (rows, columns) float32 0-1
+    box: Box
+    weight: np.ndarray  # (H, W) of the box, float32 0-1
 
     @classmethod
     def of(
@@ -68,30 +67,23 @@ class CropRegion:
             image: (H, W, ...).
             alpha: (IMAGE_SIZE, IMAGE_SIZE) mask of the content, 0-1.
         """
-        height, width = image.shape[:2]
-        spans = []
-        for axis, (start, length) in enumerate(((crop.x, width), (crop.y, height))):
-            first, fade = edge_fade(start, crop.size, length, _FEATHER * crop.size)
-            if alpha is not None:
-                used = np.flatnonzero((alpha > _LEAST_ALPHA).any(axis))
-                if not used.size:
-                    return None
-                # Cubic interpolation reaches two pixels of the crop further.
-                low, high = crop.to_image(np.array([used[[0, -1]] + (-2, 2)] * 2).T)[:, axis]
-                low = int(np.clip(np.floor(low) - first, 0, len(fade)))
-                high = int(np.clip(np.ceil(high) + 1 - first, 0, len(fade)))
-                first, fade = first + low, fade[low:high]
-            if not fade.size:
+        whole, weight = rectangle_fade(
+            (crop.x, crop.y), (crop.size, crop.size), Box.of(image).size, _FEATHER * crop.size
+        )
+        box = whole
+        if alpha is not None:
+            x, y, width, height = cv2.boundingRect((alpha > _LEAST_ALPHA).astype(np.uint8))
+            if width == 0:
                 return None
-            spans.append((slice(first, first + len(fade)), fade.astype(np.float32)))
-        (columns, across), (rows, down) = spans
-        return cls(crop, rows, columns, down[:, None] * across[None, :])
+            # Cubic interpolation reaches two pixels of the crop further.
+            corners = np.array([(x - 2, y - 2), (x + width + 1, y + height + 1)])
+            box = Box.around(crop.to_image(corners), 0, whole)
+        return cls(crop, box, weight[box.slices(whole)]) if min(box.size) > 0 else None
 
     def resize(self, content: np.ndarray) -> np.ndarray:
         """Content (IMAGE_SIZE, IMAGE_SIZE[, C]) of the crop at the pixels of this region."""
-        first = self.crop.to_crop(np.array([self.columns.start, self.rows.start]))
-        size = (self.weight.shape[1], self.weight.shape[0])
-        return resample(content, first, IMAGE_SIZE / self.crop.size, size)
+        first = self.crop.to_crop(np.array(self.box[:2]))
+        return resample(content, first, IMAGE_SIZE / self.crop.size, self.box.size)
 
     def resize_matrices(self) -> tuple[np.ndarray, np.ndarray]:
         """`resize` as two matrix products: rows @ content @ columns.T.
@@ -106,7 +98,7 @@ class CropRegion:
             identity = cv2.GaussianBlur(
                 identity, (0, 0), 1e-3, sigmaY=sigma, borderType=cv2.BORDER_REPLICATE
             )
-        first = self.crop.to_crop(np.array([self.columns.start, self.rows.start]))
+        first = self.crop.to_crop(np.array(self.box[:2]))
         across, down = (
             cv2.warpAffine(
                 identity,
@@ -115,7 +107,7 @@ class CropRegion:
                 flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-            for start, count in zip(first, self.weight.shape[::-1], strict=True)
+            for start, count in zip(first, self.box.size, strict=True)
         )
         return down, across
 
@@ -129,7 +121,7 @@ class DeviceCompositor:
     """
 
     def __init__(self, region: CropRegion, device: torch.device) -> None:
-        self._pixels = region.rows, region.columns
+        self._box = region.box
         self._weight = torch.from_numpy(region.weight).to(device)
         self._rows, self._columns = (
             torch.from_numpy(matrix).to(device) for matrix in region.resize_matrices()
@@ -145,7 +137,8 @@ class DeviceCompositor:
             content: (B, 3, IMAGE_SIZE, IMAGE_SIZE) in 0-1.
             alpha: (B, 1, IMAGE_SIZE, IMAGE_SIZE) mask of the content in 0-1, or None for 1.
         """
-        before = torch.from_numpy(np.stack([image[self._pixels] for image in images]))
+        pixels = self._box.slices(Box.of(images[0]))
+        before = torch.from_numpy(np.stack([image[pixels] for image in images]))
         before = before.to(content.device).permute(0, 3, 1, 2).float()
         weight = self._weight
         if alpha is not None:
@@ -154,32 +147,43 @@ class DeviceCompositor:
         after = torch.lerp(before, after, weight.expand_as(before)).round().to(torch.uint8)
         after = after.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         frames = [image.copy() for image in images]
-        for frame, pixels in zip(frames, after, strict=True):
-            frame[self._pixels] = pixels
+        for frame, region in zip(frames, after, strict=True):
+            frame[pixels] = region
         return frames
 
     def _resize(self, content: torch.Tensor) -> torch.Tensor:
         return self._rows @ content @ self._columns.T
 
 
-def edge_fade(start: float, size: float, length: int, feather: float) -> tuple[int, np.ndarray]:
-    """Blending weights along one axis of a part of an image.
+def rectangle_fade(
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    image_size: tuple[int, int],
+    feather: float,
+) -> tuple[Box, np.ndarray]:
+    """Blending weights of a rectangle in an image.
 
     Args:
-        start: beginning of the part; the image's is 0 and its end `length`.
-        size: extent of the part in pixels.
-        feather: pixels over which the part fades in from each side inside the image.
+        corner: x and y of its upper left corner; the image's is (0, 0).
+        size: its width and height in pixels.
+        image_size: those of the image.
+        feather: pixels over which it fades in from each side inside the image.
 
     Returns:
-        The first pixel inside the part, and the weight 0-1 of each pixel from there on.
+        The pixels inside the rectangle, and their weights (H, W) float32 0-1.
     """
-    first = max(0, int(np.ceil(start - 0.5)))
-    last = min(length - 1, int(np.floor(start + size - 0.5)))
-    centres = np.arange(first, last + 1) + 0.5
-    weight = np.ones(len(centres))
-    # A side that lies on or outside the image's edge has no neighbour to fade into.
-    if start > 0:
-        weight *= smoothstep((centres - start) / feather)
-    if start + size < length:
-        weight *= smoothstep((start + size - centres) / feather)
-    return first, weight
+    ends, weights = [], []
+    for start, extent, length in zip(corner, size, image_size, strict=True):
+        first = max(0, int(np.ceil(start - 0.5)))
+        last = min(length - 1, int(np.floor(start + extent - 0.5)))
+        centres = np.arange(first, last + 1) + 0.5
+        weight = np.ones(len(centres))
+        # A side that lies on or outside the image's edge has no neighbour to fade into.
+        if start > 0:
+            weight *= smoothstep((centres - start) / feather)
+        if start + extent < length:
+            weight *= smoothstep((start + extent - centres) / feather)
+        ends.append((first, first + len(centres)))
+        weights.append(weight.astype(np.float32))
+    (left, right), (top, bottom) = ends
+    return Box(left, top, right, bottom), weights[1][:, None] * weights[0]

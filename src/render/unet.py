@@ -24,7 +24,7 @@ from src.face.geometry import slim_lips_widen_eyes
 from src.face.topology import LIPS, RIGHT_BROW
 from src.models.dimensions import IMAGE_SIZE
 from src.models.image_translation import ResUnetGenerator, generated_frame, refinement
-from src.render.compositing import CropRegion, DeviceCompositor, edge_fade, paste
+from src.render.compositing import CropRegion, DeviceCompositor, paste, rectangle_fade
 from src.render.landmark_image import landmark_image
 from src.render.renderer import Renderer
 from src.render.warp.plane import Box
@@ -67,14 +67,6 @@ def refinement_window(points: np.ndarray, multiple: int) -> Box:
     size = np.minimum(size, IMAGE_SIZE).astype(int)
     corner = np.round((low + high - size) / 2).clip(0, IMAGE_SIZE - size).astype(int)
     return Box(*corner.tolist(), *(corner + size).tolist())
-
-
-def window_fade(window: Box) -> np.ndarray:
-    """Weights (H, W) float32 0-1 of a window: 0 at sides inside the crop, 1 further in."""
-    across, down = (
-        edge_fade(window[axis], window.size[axis], IMAGE_SIZE, WINDOW_FADE)[1] for axis in (0, 1)
-    )
-    return (down[:, None] * across[None, :]).astype(np.float32)
 
 
 class UNetRenderer(Renderer):
@@ -192,7 +184,9 @@ class UNetRenderer(Renderer):
                 content, alpha = generated_frame(output.float()), None
             else:
                 content, alpha = refinement(output.float(), warped)
-                alpha = alpha * torch.from_numpy(window_fade(window)).to(alpha.device)
+                whole = WHOLE_CROP.size
+                _, fade = rectangle_fade(window[:2], window.size, whole, WINDOW_FADE)
+                alpha = alpha * torch.from_numpy(fade).to(alpha.device)
                 right, bottom = IMAGE_SIZE - window.right, IMAGE_SIZE - window.bottom
                 margins = (window.left, right, window.top, bottom)
                 content, alpha = (functional.pad(part, margins) for part in (content, alpha))
