@@ -353,8 +353,8 @@ class TestWrongVoices:
         [
             ("missing.wav", None, "no such audio file"),
             ("empty.wav", b"", "empty"),
-            ("text.wav", b"not a sound\n" * 50, "not a sound"),
-            ("picture.jpg", PORTRAIT.read_bytes(), "no sound stream"),
+            ("text.wav", b"not a sound\n" * 50, "not an audio file"),
+            ("picture.jpg", PORTRAIT.read_bytes(), "no audio stream"),
         ],
     )
     def test_files(self, tmp_path, capfd, face_file, name, content, reason):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import main_end2end_cartoon
-from src.io.audio import SAMPLE_RATE, ffmpeg_path, read_audio
+from src.io.audio import SAMPLE_RATE, read_audio
+from src.io.ffmpeg import ffmpeg_path
 
 ROOT = Path(__file__).resolve().parents[1]
 CARTOONS = ROOT / "examples_cartoon"

@@ -1,7 +1,7 @@
-"""A sound file becomes 16 kHz mono samples of one loudness.
+"""Decoding of audio files to 16 kHz mono samples.
 
 This module owns the clock of the whole method: audio is sampled at ``SAMPLE_RATE``, one audio
-frame is ``HOP_LENGTH`` samples, and landmarks live at ``FRAME_RATE`` frames a second.
+frame is ``HOP_LENGTH`` samples, and predicted landmarks have ``FRAME_RATE`` frames a second.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import InputError
+from src.io.ffmpeg import ffmpeg_path, last_line
 
 SAMPLE_RATE = 16000  # Hz (published release, as in AutoVC)
 HOP_LENGTH = 256  # samples between audio frames (published release, as in AutoVC)
@@ -57,22 +58,22 @@ def audio_file(source: AudioSource) -> Iterator[Path]:
 
 
 def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Decode any sound (or the sound of any video) that ffmpeg reads.
+    """Decode any audio file, or the audio of any video, that ffmpeg reads.
 
     Returns:
         int16 (N,), mono, at ``sample_rate``.
 
     Raises:
-        InputError: the file is missing, empty, not a sound, has no sound stream or no samples,
-            or holds samples that are not numbers.
+        InputError: the file is missing, empty, not audio, has no audio stream, no samples, or
+            samples that are not finite.
     """
     import ffmpeg
 
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such sound file")
+        raise InputError(f"{path}: no such audio file")
     if path.stat().st_size == 0:
-        raise InputError(f"{path}: the sound file is empty")
+        raise InputError(f"{path}: the audio file is empty")
     _refuse_nan_wav(path)
     # The "file:" prefix keeps ffmpeg from reading a name as an option or a protocol.
     command = (
@@ -86,23 +87,21 @@ def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
         raise InputError(f"{path}: {_reason(error.stderr)}") from None
     wav = np.frombuffer(samples[: len(samples) // 2 * 2], np.int16)
     if wav.size == 0:
-        raise InputError(f"{path}: the sound has no samples")
+        raise InputError(f"{path}: the audio has no samples")
     return wav
 
 
 def _reason(stderr: bytes) -> str:
-    """The cause in ffmpeg's own last words, or a plain sentence for the two usual ones."""
-    text = stderr.decode("utf-8", "replace").strip()
-    if "matches no streams" in text or "does not contain any stream" in text:
-        return "the file has no sound stream"
-    if "Invalid data found" in text or "moov atom not found" in text:
-        return "not a sound file that ffmpeg can read (damaged, cut off or another kind of file)"
-    last = text.splitlines()[-1] if text else "no message"
-    return f"ffmpeg cannot read the sound: {last}"
+    """Plain sentence for the two usual errors of ffmpeg, its own last line for the rest."""
+    if b"matches no streams" in stderr or b"does not contain any stream" in stderr:
+        return "the file has no audio stream"
+    if b"Invalid data found" in stderr or b"moov atom not found" in stderr:
+        return "not an audio file that ffmpeg can read (damaged, truncated or of another kind)"
+    return f"ffmpeg cannot read the audio: {last_line(stderr)}"
 
 
 def _refuse_nan_wav(path: Path) -> None:
-    """Float WAV files can hold NaN, which ffmpeg turns into silence or noise without a word."""
+    """Refuse NaN in floating-point WAV files, which ffmpeg silently turns into noise."""
     try:
         with path.open("rb") as file:
             if file.read(4) not in (b"RIFF", b"RIFX", b"RF64"):
@@ -112,11 +111,11 @@ def _refuse_nan_wav(path: Path) -> None:
     import soundfile
 
     try:
-        with soundfile.SoundFile(str(path)) as sound:
-            if sound.subtype not in ("FLOAT", "DOUBLE"):
+        with soundfile.SoundFile(str(path)) as file:
+            if file.subtype not in ("FLOAT", "DOUBLE"):
                 return
-            for block in sound.blocks(blocksize=SAMPLE_RATE * 60, dtype="float32"):
+            for block in file.blocks(blocksize=SAMPLE_RATE * 60, dtype="float32"):
                 if not np.isfinite(block).all():
-                    raise InputError(f"{path}: the sound holds samples that are not numbers (NaN)")
+                    raise InputError(f"{path}: the audio has samples that are not finite (NaN)")
     except soundfile.LibsndfileError:
-        return  # ffmpeg reads more kinds of WAV, and says what is wrong with the rest
+        return  # ffmpeg reads more kinds of WAV, and gives the reason for the rest

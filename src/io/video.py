@@ -1,4 +1,4 @@
-"""Frames and a voice become an .mp4 file, by way of ffmpeg and never all in memory."""
+"""Writing and reading of videos with ffmpeg, frame by frame."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import InputError
-from src.io.audio import ffmpeg_path
+from src.io.ffmpeg import ffmpeg_path, last_line
 from src.io.files import atomic_write
 
 COMMENT = "synthetic video made with the MakeItTalk reference implementation"
-"""Stands in the metadata of every video, so that nobody need mistake one for a recording."""
+"""In the metadata of every video, so that none is mistaken for a recording."""
 
-CRF = 18  # x264's constant quality: no loss that one sees
+CRF = 18  # x264's constant quality, visually lossless
 PRESET = "veryfast"  # rendering and encoding share the same few cores
 AUDIO_BITRATE = "160k"
 
@@ -32,24 +32,23 @@ def write_video(
     least_seconds: float = 0.0,
     comment: str = COMMENT,
 ) -> int:
-    """Encode frames as they come: H.264 (yuv420p) with the sound of a file as AAC, faststart.
+    """Encode frames as H.264 (yuv420p) with the audio of a file as AAC, faststart, atomically.
 
-    ffmpeg encodes one frame while the next is made. The video is written beside its place and
-    renamed when it is whole; whatever stops that (an error, Ctrl-C) leaves no file behind.
+    Frames are encoded while the next ones are rendered.
 
     Args:
-        path: of the video, ending in .mp4; a missing folder is made.
-        frames: uint8 BGR (H, W, 3), all of one size; odd sizes get their last row or column twice.
-        fps: frames a second.
-        audio_path: any file that ffmpeg finds sound in.
-        least_seconds: shorter sound goes on in silence up to here.
+        path: of the video, ending in .mp4; missing folders are created.
+        frames: uint8 BGR (H, W, 3), all of one size; odd sizes repeat their last row or column.
+        fps: frames per second.
+        audio_path: any file in which ffmpeg finds audio.
+        least_seconds: shorter audio is padded with silence to this length.
         comment: for the metadata.
 
     Returns:
         The number of frames written.
 
     Raises:
-        InputError: the video cannot be written there, or ffmpeg cannot read the sound.
+        InputError: the video cannot be written there, or ffmpeg cannot read the audio.
         ValueError: no frames, or frames of different sizes.
     """
     frames = iter(frames)
@@ -68,10 +67,12 @@ def write_video(
                     process.stdin.write(np.ascontiguousarray(even_size(frame)).data)
                     count += 1
                 process.stdin.close()
-            except BrokenPipeError:  # ffmpeg gave up, and says why below
+            except BrokenPipeError:  # ffmpeg ended; the reason follows below
                 process.wait()
             if process.wait() != 0:
-                raise InputError(f"{path}: the video cannot be written: {_last_line(messages)}")
+                messages.seek(0)
+                reason = last_line(messages.read())
+                raise InputError(f"{path}: the video cannot be written: {reason}")
     return count
 
 
@@ -112,16 +113,14 @@ def read_frames(path: Path, rate: float, largest_side: int = 640) -> Iterator[np
         while len(data := process.stdout.read(width * height * 3)) == width * height * 3:
             yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
     finally:
-        process.kill()  # before its pipe is closed, of which it would complain
+        process.kill()  # before its pipe is closed, or it would log an error
         process.stdout.close()
         process.wait()
 
 
 def even_size(frame: np.ndarray) -> np.ndarray:
-    """A frame (H, W, C) with its last row or column repeated where a side is odd (yuv420p)."""
+    """Repeat the last row or column of a frame (H, W, C) where a side is odd (for yuv420p)."""
     height, width = frame.shape[:2]
-    if height % 2 == 0 and width % 2 == 0:
-        return frame
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
@@ -134,23 +133,23 @@ def _command(
     least_seconds: float,
     comment: str,
 ) -> list[str]:
-    """ffmpeg's command line as a list: no shell ever sees a file name."""
+    """ffmpeg's command line, a list so that no shell interprets file names."""
     import ffmpeg
 
-    pictures = ffmpeg.input(
+    video = ffmpeg.input(
         "pipe:", format="rawvideo", pix_fmt="bgr24", s=f"{width}x{height}", framerate=fps
     )
-    pictures = pictures.filter("scale", out_color_matrix="bt709", out_range="tv")
-    # Players guess where nothing is said, and guess by the size of the picture.
+    video = video.filter("scale", out_color_matrix="bt709", out_range="tv")
+    # Without these tags, players guess the colour space from the frame size.
     colours = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
-    pictures = pictures.filter("format", "yuv420p").filter("setparams", **colours)
-    # A sound stream may begin later than its file does; the features start with the sound.
-    sound = ffmpeg.input(f"file:{audio_path}").audio.filter("asetpts", "PTS-STARTPTS")
+    video = video.filter("format", "yuv420p").filter("setparams", **colours)
+    # An audio stream may begin later than its file; the features begin with the audio.
+    audio = ffmpeg.input(f"file:{audio_path}").audio.filter("asetpts", "PTS-STARTPTS")
     if least_seconds > 0:
-        sound = sound.filter("apad", whole_dur=least_seconds)
+        audio = audio.filter("apad", whole_dur=least_seconds)
     output = ffmpeg.output(
-        pictures,
-        sound,
+        video,
+        audio,
         f"file:{partial}",
         format="mp4",
         vcodec="libx264",
@@ -168,13 +167,13 @@ def _command(
 
 @contextlib.contextmanager
 def _running(command: list[str], messages) -> Iterator[subprocess.Popen]:
-    """A process that never outlives the block; its stderr goes to a file, so it cannot block."""
+    """Run a process that ends with the block; stderr goes to a file, so it cannot block."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=messages,
-        # A Ctrl-C on the terminal is for this program, which then stops ffmpeg.
+        # Ctrl-C on the terminal reaches this program only, which then stops ffmpeg.
         start_new_session=True,
     )
     try:
@@ -185,9 +184,3 @@ def _running(command: list[str], messages) -> Iterator[subprocess.Popen]:
         with contextlib.suppress(OSError):
             process.stdin.close()
         process.wait()
-
-
-def _last_line(messages) -> str:
-    messages.seek(0)
-    lines = messages.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "ffmpeg says nothing"

@@ -16,7 +16,8 @@ import main_prepare_data
 from src.data import dumps, settings, splits, steps
 from src.data.settings import Preparation
 from src.errors import InputError
-from src.io.audio import FRAME_RATE, ffmpeg_path
+from src.io.audio import FRAME_RATE
+from src.io.ffmpeg import ffmpeg_path
 from src.io.files import write_arrays
 from src.io.video import write_video
 from thirdparty import fan

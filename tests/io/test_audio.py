@@ -28,7 +28,7 @@ def test_any_rate_and_channels_become_16_khz_mono(tmp_path):
 def test_unusable_audio_is_named(tmp_path):
     empty, text, still = tmp_path / "empty.wav", tmp_path / "text.wav", tmp_path / "still.png"
     empty.touch()
-    text.write_text("no sound at all " * 50)
+    text.write_text("no audio at all " * 50)
     nan = tmp_path / "nan.wav"
     soundfile.write(nan, np.array([0.1, np.nan, 0.2] * 100), 16000, subtype="FLOAT")
     import cv2
@@ -37,9 +37,9 @@ def test_unusable_audio_is_named(tmp_path):
     for path, problem in (
         (tmp_path / "absent.wav", "no such"),
         (empty, "empty"),
-        (text, "not a sound"),
+        (text, "not an audio file"),
         (nan, "NaN"),
-        (still, "sound"),
+        (still, "audio"),
     ):
         with pytest.raises(InputError, match=problem) as raised:
             read_audio(path)

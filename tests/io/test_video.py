@@ -1,4 +1,4 @@
-"""Videos that ffmpeg reads back: sizes, lengths, colours, and nothing left where one failed."""
+"""Videos that ffmpeg reads back: sizes, lengths, colours, and no files left after a failure."""
 
 import subprocess
 import wave
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from src.errors import InputError
-from src.io.audio import SAMPLE_RATE, ffmpeg_path, read_audio
+from src.io.audio import SAMPLE_RATE, read_audio
+from src.io.ffmpeg import ffmpeg_path
 from src.io.video import COMMENT, even_size, write_video
 
 FPS = 25
@@ -38,13 +39,13 @@ def read_frames(path, height: int, width: int) -> np.ndarray:
 
 
 def describe(path) -> str:
-    """What ffmpeg says of a file."""
+    """ffmpeg's description of a file."""
     return subprocess.run(
         [ffmpeg_path(), "-hide_banner", "-i", f"file:{path}"], capture_output=True, text=True
     ).stderr
 
 
-def test_frames_and_sound_come_back(tmp_path):
+def test_frames_and_audio_come_back(tmp_path):
     write_tone(tmp_path / "tone.wav", 2.0)
     video = tmp_path / "video.mp4"
     assert write_video(video, ramp(50), FPS, tmp_path / "tone.wav") == 50
@@ -52,9 +53,9 @@ def test_frames_and_sound_come_back(tmp_path):
     assert frames.shape == (50, 48, 64, 3)
     expected = np.stack(list(ramp(50))).astype(int)
     assert np.abs(frames - expected).max() <= 4
-    sound = read_audio(video)
-    assert abs(len(sound) / SAMPLE_RATE - 2.0) < 0.03
-    assert 7000 < np.abs(sound[4000:28000]).max() < 9000
+    audio = read_audio(video)
+    assert abs(len(audio) / SAMPLE_RATE - 2.0) < 0.03
+    assert 7000 < np.abs(audio[4000:28000]).max() < 9000
     text = describe(video)
     assert (
         "h264" in text
@@ -72,10 +73,10 @@ def test_frames_and_sound_come_back(tmp_path):
 
 def test_released_rate_and_names_that_a_shell_would_read(tmp_path):
     folder = tmp_path / "a 'quoted' \"folder\""
-    sound = tmp_path / "-ключ $(touch x).wav"
-    write_tone(sound, 0.8)
+    audio = tmp_path / "-ключ $(touch x).wav"
+    write_tone(audio, 0.8)
     video = folder / "-out; ünï %d.mp4"
-    write_video(video, ramp(50), 62.5, sound)
+    write_video(video, ramp(50), 62.5, audio)
     assert "62.50 fps" in describe(video)
     capture = cv2.VideoCapture(str(video))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 50
@@ -91,16 +92,16 @@ def test_odd_sizes_repeat_the_last_row_and_column(tmp_path):
     assert read_frames(tmp_path / "video.mp4", 48, 34).shape[0] == 10
 
 
-def test_short_sound_goes_on_in_silence(tmp_path):
+def test_short_audio_is_padded_with_silence(tmp_path):
     write_tone(tmp_path / "tone.wav", 0.1)
     write_video(tmp_path / "v.mp4", ramp(8), FPS, tmp_path / "tone.wav", least_seconds=0.32)
-    sound = read_audio(tmp_path / "v.mp4")
-    assert abs(len(sound) / SAMPLE_RATE - 0.32) < 0.03
-    assert np.abs(sound[-1600:]).max() < 100
+    audio = read_audio(tmp_path / "v.mp4")
+    assert abs(len(audio) / SAMPLE_RATE - 0.32) < 0.03
+    assert np.abs(audio[-1600:]).max() < 100
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_what_stops_the_frames_leaves_nothing(tmp_path, error):
+def test_an_error_among_the_frames_leaves_no_file(tmp_path, error):
     write_tone(tmp_path / "tone.wav", 1.0)
 
     def stopped():
@@ -124,8 +125,8 @@ def test_a_video_that_fails_leaves_the_old_one(tmp_path):
         write_video(video, iter(()), FPS, tmp_path / "tone.wav")
 
 
-def test_sound_that_is_none_is_one_line(tmp_path):
-    (tmp_path / "text.wav").write_text("not a sound\n" * 100)
+def test_unreadable_audio_is_one_line(tmp_path):
+    (tmp_path / "text.wav").write_text("not a audio\n" * 100)
     with pytest.raises(InputError, match="video cannot be written") as caught:
         write_video(tmp_path / "video.mp4", ramp(500), FPS, tmp_path / "text.wav")
     assert "\n" not in str(caught.value)
