@@ -1,8 +1,8 @@
-"""Files of weights, read without trusting them.
+"""Weight files and pickled arrays, read without executing anything in them.
 
-A `.pth` or `.pickle` file is a program that a plain unpickler runs. Here only tensors, arrays and
-plain containers are built; a pickled optimizer, which the published image-translation checkpoint
-carries, is read past without being built; anything else is refused by name.
+A `.pth` or `.pickle` file is a program for a plain unpickler. Here only tensors, arrays and plain
+containers are built. A pickled optimizer, which the published image-translation checkpoint
+contains, is skipped without being built; anything else is refused by name.
 """
 
 import json
@@ -30,38 +30,35 @@ OPTIMIZER_CLASSES = (
     "torch.optim.sgd.SGD",
     "torch.optim.rmsprop.RMSprop",
 )
-"""Classes whose pickled objects are read past."""
+"""Classes whose pickled objects are skipped."""
 
 DROPPED_PREFIX = "comb_mlp."
-"""Weights of the published speaker-aware checkpoint that belong to no network."""
+"""Weights in the published speaker-aware checkpoint that belong to no network."""
 
 PARALLEL_PREFIX = "module."
-"""What a network wrapped in DataParallel puts before its names."""
+"""Prefix of names in checkpoints of networks wrapped in DataParallel."""
 
 CONFIG_KEY = "config"
 FLOAT16_MAX = 65504.0
 
 
 class SkippedObject:
-    """Stands where a pickled optimizer was, and keeps nothing of it."""
+    """Placeholder for a pickled optimizer."""
 
     def __new__(cls, *_ignored: Any) -> "SkippedObject":
         return super().__new__(cls)
 
     def __setstate__(self, state: Any) -> None:
-        """Forget the state."""
+        """Ignore the state."""
 
 
 def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
     """Read a `.pth` file of either PyTorch format, or a `.safetensors` file.
 
-    Args:
-        path: the file. Nothing that it contains is executed.
-
     Returns:
-        What was stored, as nested dicts of CPU tensors and plain values without optimizers, and
-        the network's config, empty where the file brings none. Tensors of a `.pth` file may be
-        mapped from it rather than read, so copy them before the file goes away.
+        The contents as nested dicts of CPU tensors and plain values, without optimizers, and the
+        network's config, empty if the file has none. Tensors of a `.pth` file may be mapped from
+        it rather than read, so copy them before the file is removed.
 
     Raises:
         InputError: absent, empty, truncated, not a checkpoint, or asking for more than data.
@@ -81,12 +78,12 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
 
 
 def checkpoint_part(checkpoint: dict, name: str, path: str | os.PathLike) -> dict:
-    """The weights stored under a name ('model', 'model_g_face_id', 'G'), as the release does.
+    """Select the weights stored under a name ('model', 'model_g_face_id', 'G').
 
-    A checkpoint that is nothing but tensors, as the embedded ones are, is the part itself.
+    A checkpoint that holds only tensors, as the embedded ones do, is returned itself.
 
     Raises:
-        InputError: no such part; the message names what there is.
+        InputError: no such entry; the message names the existing ones.
     """
     part = checkpoint.get(name)
     if isinstance(part, dict):
@@ -203,14 +200,14 @@ def read_pickle(path: str | os.PathLike) -> Any:
 
 
 class RefusedGlobal(pickle.UnpicklingError):
-    """A pickle asks for a function or class that is not data; the argument is its name."""
+    """A pickle refers to a function or class that is not data; the argument is its name."""
 
 
 class ArrayUnpickler(pickle.Unpickler):
-    """Builds NumPy arrays and plain containers, and nothing else."""
+    """Unpickler that builds NumPy arrays and plain containers only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Called for every name that the pickle mentions; an allow-list answers."""
+        """Resolve a name in the pickle through the allow-list."""
         module = module.replace("numpy._core", "numpy.core")
         try:
             return ARRAY_GLOBALS[f"{module}.{name}"]
@@ -219,7 +216,7 @@ class ArrayUnpickler(pickle.Unpickler):
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How pickle protocol 2 stores the bytes of an array."""
+    """Decode the bytes of an array as pickle protocol 2 stores them."""
     if encoding != "latin1":
         raise RefusedGlobal(f"_codecs.encode to {encoding}")
     return text.encode("latin1")
@@ -233,11 +230,11 @@ ARRAY_GLOBALS = {
     "numpy.core.numeric._frombuffer": np.core.numeric._frombuffer,
     "_codecs.encode": _latin1,
 }
-"""What a pickled array mentions, in every protocol. None of it runs code that the file brings."""
+"""Names that pickled arrays refer to, in every protocol. None of them executes foreign code."""
 
 
 def _empty_dict(*_default_factory: Any) -> dict:
-    """What a pickled defaultdict becomes: optimizers keep their state in one."""
+    """Replacement for a pickled defaultdict, in which optimizers keep their state."""
     return {}
 
 
@@ -252,20 +249,20 @@ def _read_pth(path: Path) -> Any:
         if zipped and not zipfile.is_zipfile(path):
             raise ValueError("its end is missing")
         with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damage draws advice about pickle protocols
-            # Mapping leaves an optimizer's gigabyte on the disk.
+            warnings.simplefilter("ignore")  # damaged files cause advice about pickle protocols
+            # Mapping keeps an optimizer's gigabyte out of memory.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:  # damaged bytes can raise anything
         named = re.search(r"GLOBAL (\S+)", str(error))
         refused = isinstance(error, pickle.UnpicklingError) and named
-        asked = named.group(1) if refused else _asked_by_plain_pickle(path)
-        if asked:
-            raise _refusal(path, asked) from None
+        name = named.group(1) if refused else _refused_in_plain_pickle(path)
+        if name:
+            raise _refusal(path, name) from None
         raise InputError(f"{path}: not a PyTorch checkpoint, or damaged: {_line(error)}") from None
 
 
-def _asked_by_plain_pickle(path: Path) -> str | None:
-    """What is not data in a pickle that PyTorch's reader does not even understand."""
+def _refused_in_plain_pickle(path: Path) -> str | None:
+    """Name that is not data in a pickle of a kind that PyTorch does not read."""
     try:
         with path.open("rb") as file:
             ArrayUnpickler(file).load()
@@ -298,7 +295,7 @@ def _require_content(path: Path) -> None:
 
 
 def _require_plain(content: Any, path: Path) -> None:
-    """Refuse arrays of objects and unhoped-for types, without recursion."""
+    """Refuse arrays of objects and other types, without recursion."""
     seen = set()
     waiting = [content]
     while waiting:
@@ -307,7 +304,7 @@ def _require_plain(content: Any, path: Path) -> None:
             continue
         if isinstance(value, np.ndarray):
             if value.dtype.hasobject:
-                raise InputError(f"{path}: an array of objects, where numbers are wanted")
+                raise InputError(f"{path}: an array of objects, expected numbers")
         elif type(value) in (dict, list, tuple, set):
             if id(value) not in seen:
                 seen.add(id(value))
@@ -315,17 +312,17 @@ def _require_plain(content: Any, path: Path) -> None:
                 if isinstance(value, dict):
                     waiting.extend(value.values())
         else:
-            raise InputError(f"{path}: a {type(value).__name__}, where arrays are wanted")
+            raise InputError(f"{path}: a {type(value).__name__}, expected arrays")
 
 
-def _refusal(path: Path, asked: str) -> InputError:
+def _refusal(path: Path, name: str) -> InputError:
     return InputError(
-        f"{path}: refused, because it asks for '{asked}', which is not data; nothing in it was run"
+        f"{path}: refused, because it refers to '{name}', which is not data; nothing in it was executed"
     )
 
 
 def _named(names: list[str]) -> str:
-    """The first few of many names, in one line."""
+    """The first few of many names, on one line."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more
 
@@ -333,7 +330,7 @@ def _named(names: list[str]) -> str:
 def _line(error: Exception) -> str:
     """The first sentence of a library's message, or the error's name; at most 100 characters."""
     text = str(error).strip()
-    # PyTorch wraps its reason in advice that must not be followed here.
+    # PyTorch surrounds its reason with advice that must not be followed here.
     reason = re.search(r"WeightsUnpickler error: *(.*)", text)
     first = (reason.group(1) if reason else text).partition("\n")[0].partition(". ")[0]
     return first[:100].rstrip(" .,") if " " in first else type(error).__name__

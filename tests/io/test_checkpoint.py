@@ -15,7 +15,6 @@ from src.io import checkpoint as checkpoints
 from src.models.config import ContentConfig, TranslationConfig, stored_config
 from src.models.content import ContentBranch
 from src.models.image_translation import ResUnetGenerator
-from src.models.loading import load_speaker_embeddings
 
 
 class Malice:
@@ -48,7 +47,7 @@ def test_malicious_checkpoint_is_refused_by_name_and_runs_nothing(tmp_path, zipp
     path = tmp_path / "ckpt.pth"
     content = {"G": {"w": torch.zeros(2)}, "opt": Malice(target)}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
-    assert "system" in refuses(path) and "nothing in it was run" in refuses(path)
+    assert "system" in refuses(path) and "nothing in it was executed" in refuses(path)
     assert not target.exists()
     # The same file does harm where it is trusted, so the test tests something.
     torch.load(path, weights_only=False)
@@ -62,7 +61,7 @@ def test_malicious_plain_pickle_is_refused_and_runs_nothing(tmp_path, protocol, 
     path = tmp_path / f"emb{suffix}"
     path.write_bytes(pickle.dumps({"somebody": Malice(target)}, protocol))
     plain = suffix == ".pickle"
-    reader = load_speaker_embeddings if plain else checkpoints.read_checkpoint
+    reader = checkpoints.read_pickle if plain else checkpoints.read_checkpoint
     assert "system" in refuses(path, reader)
     assert not target.exists()
 
@@ -246,9 +245,9 @@ def test_embeddings_and_dumps_come_back(tmp_path, protocol):
     embedding = np.linspace(0, 1, 256, dtype=np.float32)
     path = tmp_path / "emb.pickle"
     path.write_bytes(pickle.dumps({"somebody": embedding, "other": embedding[None]}, protocol))
-    read = load_speaker_embeddings(path)
+    read = checkpoints.read_pickle(path)
     assert list(read) == ["somebody", "other"]
-    np.testing.assert_array_equal(read["other"], embedding)
+    np.testing.assert_array_equal(read["other"], embedding[None])
     path = tmp_path / "autovc_retrain_mel_train_au.pickle"
     dump = [(np.random.rand(5, 80), (0, "clip", embedding)), (np.float32(3), (1, b"x", None))]
     path.write_bytes(pickle.dumps(dump, protocol))
@@ -257,11 +256,7 @@ def test_embeddings_and_dumps_come_back(tmp_path, protocol):
     assert first[1][:2] == (0, "clip") and second[0] == np.float32(3)
 
 
-def test_what_is_not_an_embedding_is_refused(tmp_path):
+def test_arrays_of_objects_are_refused(tmp_path):
     path = tmp_path / "emb.pickle"
-    path.write_bytes(pickle.dumps({"somebody": np.zeros(3)}))
-    assert "somebody" in refuses(path, load_speaker_embeddings)
-    path.write_bytes(pickle.dumps([1, 2]))
-    assert "not a dict" in refuses(path, load_speaker_embeddings)
     path.write_bytes(pickle.dumps(np.array([{}], dtype=object)))
     assert "objects" in refuses(path, checkpoints.read_pickle)
