@@ -7,8 +7,6 @@ frame is ``HOP_LENGTH`` samples, and predicted landmarks have ``FRAME_RATE`` fra
 from __future__ import annotations
 
 import contextlib
-import functools
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,28 +22,13 @@ FRAME_RATE = SAMPLE_RATE / HOP_LENGTH  # audio frames, and so landmark frames, a
 FULL_SCALE = 32768  # |int16| at 0 dBFS
 
 
-@functools.cache
-def ffmpeg_path() -> str:
-    """Path of the ffmpeg program: the system's own, else the one inside ``imageio-ffmpeg``.
-
-    Raises:
-        RuntimeError: neither exists.
-    """
-    system = shutil.which("ffmpeg")
-    if system:
-        return system
-    import imageio_ffmpeg
-
-    return imageio_ffmpeg.get_ffmpeg_exe()
-
-
 AudioSource = str | Path | tuple[np.ndarray, int]
 """A file with audio, or samples (N,) or (N, channels), integers or floats in ±1, and their rate."""
 
 
 @contextlib.contextmanager
 def audio_file(source: AudioSource) -> Iterator[Path]:
-    """The path of an audio source; samples lie in a temporary WAV file meanwhile."""
+    """Yield the path of an audio source; samples are written to a temporary WAV file."""
     if not isinstance(source, tuple):
         yield Path(source)
         return

@@ -317,7 +317,8 @@ def _require_plain(content: Any, path: Path) -> None:
 
 def _refusal(path: Path, name: str) -> InputError:
     return InputError(
-        f"{path}: refused, because it refers to '{name}', which is not data; nothing in it was executed"
+        f"{path}: refused, because it refers to '{name}', which is not data; nothing in it was "
+        "executed"
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -169,11 +168,11 @@ def load_image_translation(path: Path, device: torch.device | str) -> ResUnetGen
     return network.eval().requires_grad_(False).to(device)
 
 
-def load_speaker_embeddings(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Read speaker embeddings, float32 (256,), by name from the published `emb.pickle`.
+def load_speaker_embeddings(path: Path) -> dict[str, np.ndarray]:
+    """Read the published `emb.pickle`: name to speaker embedding, float32 (256,).
 
     Raises:
-        InputError: the file is absent or damaged, or no such dict, or has no such name.
+        InputError: the file is absent or damaged, or no such dict.
     """
     contents = read_pickle(path)
     if not isinstance(contents, dict) or not contents:
