@@ -9,7 +9,6 @@ from src.face.geometry import central_lip_distance
 from src.face.topology import (
     INNER_LIP_PAIRS,
     INNER_LIPS,
-    INNER_MOUTH_CORNERS,
     JAW,
     LOWER_INNER_LIP,
     MOUTH_CORNERS,
@@ -48,10 +47,7 @@ class MouthLine:
         right, left = landmarks[list(MOUTH_CORNERS)]
         middle = (right + left) / 2
         self.axes = dataclasses.replace(axes, origin=middle, unit=1.0)
-        between = [(landmarks[a] + landmarks[b]) / 2 for a, b in INNER_LIP_PAIRS]
-        inner_right, inner_left = landmarks[list(INNER_MOUTH_CORNERS)]
-        line = [right, inner_right, *between, inner_left, left]
-        line = self.axes.local(np.array(line))
+        line = self.axes.local(np.array([right, *inner_line(landmarks), left]))
         self.line = line[np.argsort(line[:, 0], kind="stable")]
 
     def lower_weight(self, points: np.ndarray, softness: float) -> np.ndarray:
@@ -62,6 +58,11 @@ class MouthLine:
         # Beyond the corners there are no two lips: one side blends into the other.
         beyond = np.maximum(np.abs(x) - 0.47 * self.width, 0)
         return smoothstep(0.5 + 0.5 * (y - line) / (softness + 0.8 * beyond)).astype(np.float32)
+
+
+def inner_line(landmarks: np.ndarray) -> np.ndarray:
+    """The line (5, 2) midway between the inner lips of landmarks (68, 2)."""
+    return (landmarks[UPPER_INNER_LIP] + landmarks[LOWER_INNER_LIP[::-1]]) / 2
 
 
 class Lips:
@@ -130,9 +131,7 @@ class Lips:
     def _find_parting(self) -> None:
         """Move the inner lips of a closed mouth to the dark line where they part."""
         rest, down = self.rest, self.axes.down
-        between = [(rest[a] + rest[b]) / 2 for a, b in INNER_LIP_PAIRS]
-        right, left = rest[list(INNER_MOUTH_CORNERS)]
-        middle = curve(np.array([right, *between, left]), 8)
+        middle = curve(inner_line(rest), 8)
         reach = 0.055 * self.axes.unit
         offsets = np.linspace(-reach, reach, 23)
         places = middle[:, None] + offsets[:, None] * down

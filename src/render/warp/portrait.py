@@ -230,7 +230,7 @@ def delaunay_edges(points: np.ndarray) -> np.ndarray:
         triangles = Delaunay(points).simplices
     except QhullError:
         return np.empty((0, 2), int)
-    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    edges = triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
     return np.unique(np.sort(edges, 1), axis=0)
 
 
@@ -238,7 +238,8 @@ def undo_head_pose(points: np.ndarray, follow: np.ndarray, undo: np.ndarray) -> 
     """Points (N, 2) of a frame without the head's motion, as far as they follow it.
 
     Args:
-        follow: (N, 2) weights of `HeadFollow`.
+        points: (N, 2) pixels.
+        follow: (N, 2) weights of `HeadFollow` at the points.
         undo: affine map from the frame's head pose to the portrait's.
     """
     return points + follow * (apply(undo, points) - points)
