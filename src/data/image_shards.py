@@ -7,7 +7,7 @@ that the head may move and the square may be shifted. All images of a clip show 
 
 from __future__ import annotations
 
-import itertools
+import collections
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -117,10 +117,11 @@ def frames_per_clip(speakers: dict[str, str], most: int = SPEAKER_FRAMES) -> dic
         speakers: by clip name.
         most: frames of a speaker; of one with too many clips, evenly spaced ones are taken.
     """
+    by_speaker = collections.defaultdict(list)
+    for name, speaker in sorted(speakers.items()):
+        by_speaker[speaker].append(name)
     chosen = {}
-    by_speaker = itertools.groupby(sorted(speakers, key=lambda name: speakers[name]), speakers.get)
-    for _, group in by_speaker:
-        names = sorted(group)
+    for names in by_speaker.values():
         count = min(len(names), max(1, most // LEAST_FRAMES))
         indices = np.linspace(0, len(names) - 1, count).round().astype(int)
         chosen |= {names[index]: max(LEAST_FRAMES, most // count) for index in indices}

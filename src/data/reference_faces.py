@@ -26,7 +26,7 @@ class ReferenceFaces:
     static_faces: np.ndarray  # (S, 68, 3) registered, one per training speaker
 
 
-def measure_reference_faces(root: Path, held_out: HeldOut) -> ReferenceFaces:
+def measure_reference_faces(root: Path, held_out: HeldOut) -> None:
     """Measure the reference faces on the tracked training clips and write them.
 
     Raises:
@@ -52,7 +52,6 @@ def measure_reference_faces(root: Path, held_out: HeldOut) -> ReferenceFaces:
     lip_weights = fit_lip_weights(np.concatenate(displacements))
     faces = ReferenceFaces(standard, lip_weights, np.stack(static_faces))
     write_arrays(root / "dump" / "faces.npz", **vars(faces))
-    return faces
 
 
 def load_reference_faces(root: Path) -> ReferenceFaces:

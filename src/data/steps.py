@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,6 @@ from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
 from src.face import detectors
 from src.io.files import read_text, write_arrays
-
-CLIP_STAGES = ("track", "offset", "analyse")
 
 _log = logging.getLogger(__name__)
 
@@ -41,32 +39,18 @@ def prepare_all(settings: Preparation) -> None:
     settings = dataclasses.replace(settings, dump_file_name=None)
     if settings.whole:
         choose_converter(settings)  # a wrong checkpoint is an error before hours of work
-    process_clips(settings, CLIP_STAGES)
+    process_clips(settings, ("track", "offset", "analyse"))
     if settings.whole:
-        for step in (report, measure_faces, analyse, dump_content, dump_speaker, pack_faces):
-            step(settings)
-
-
-def analyse_voices(settings: Preparation) -> None:
-    """Analyse recordings for the training of AutoVC."""
-    analysis.analyse_recordings(settings.speech, settings.root_dir, settings.jobs)
-
-
-def track(settings: Preparation) -> None:
-    """Track the faces of videos."""
-    process_clips(settings, ("track",))
+        clips.write_report(settings.root_dir, held_out(settings))
+        for step in ("faces", "analyse", "content", "speaker", "pictures"):
+            STEPS[step](settings)
 
 
 def measure_offsets(settings: Preparation) -> None:
     """Measure the audio-visual offsets of clips."""
     process_clips(settings, ("offset",))
     if settings.whole:
-        report(settings)
-
-
-def report(settings: Preparation) -> None:
-    """Write the table of clips."""
-    clips.write_report(settings.root_dir, held_out(settings))
+        clips.write_report(settings.root_dir, held_out(settings))
 
 
 def synthesise(settings: Preparation) -> None:
@@ -78,43 +62,23 @@ def synthesise(settings: Preparation) -> None:
     synthesis.synthesise(settings.synthetic, texts, settings.root_dir)
 
 
-def measure_faces(settings: Preparation) -> None:
-    """Measure the reference faces of the training clips."""
-    measure_reference_faces(settings.root_dir, held_out(settings))
-
-
 def analyse(settings: Preparation) -> None:
-    """Analyse the audio of synthetic speech and of clips."""
+    """Analyse the audio of synthetic speech and of tracked clips."""
     analysis.analyse_synthetic(settings.root_dir, settings.jobs)
     process_clips(dataclasses.replace(settings, videos=()), ("analyse",))
 
 
-def dump_content(settings: Preparation) -> None:
-    """Write the dumps of the content branch."""
-    write_dumps(settings, held_out(settings), head_motion=False)
-
-
-def dump_speaker(settings: Preparation) -> None:
-    """Write the dumps of the speaker-aware branch."""
-    write_dumps(settings, held_out(settings), head_motion=True)
-
-
-def pack_faces(settings: Preparation) -> None:
-    """Pack the faces of clips and stills for the training of image translation."""
-    image_shards.pack_faces(settings, held_out(settings))
-
-
-STEPS = {
+STEPS: dict[str, Callable[[Preparation], None]] = {
     "all": prepare_all,
-    "voices": analyse_voices,
-    "clips": track,
+    "voices": lambda s: analysis.analyse_recordings(s.speech, s.root_dir, s.jobs),
+    "clips": lambda s: process_clips(s, ("track",)),
     "offsets": measure_offsets,
     "synthetic": synthesise,
-    "faces": measure_faces,
+    "faces": lambda s: measure_reference_faces(s.root_dir, held_out(s)),
     "analyse": analyse,
-    "content": dump_content,
-    "speaker": dump_speaker,
-    "pictures": pack_faces,
+    "content": lambda s: write_dumps(s, held_out(s), head_motion=False),
+    "speaker": lambda s: write_dumps(s, held_out(s), head_motion=True),
+    "pictures": lambda s: image_shards.pack_faces(s, held_out(s)),
 }
 
 
@@ -131,7 +95,7 @@ def process_clips(settings: Preparation, stages: Sequence[str]) -> None:
     Clips are those of ``settings.videos``; without any, those that are tracked already.
 
     Args:
-        stages: of `CLIP_STAGES`.
+        stages: of track, offset and analyse.
 
     Raises:
         InputError: there are no videos to track, two clips have the same name, or the detector
