@@ -85,6 +85,8 @@ def train(
         settings = replace(settings, adversarial_weight=0.0, matching_weight=0.0)
     if not network.config.mends:
         settings = replace(settings, alpha_weight=0.0)
+    writing = settings.write and parallel.rank() == 0
+    kept_every = settings.ckpt_epoch_freq * epoch  # steps
     bfloat16 = settings.bfloat16 or device.type == "cuda"
     rng = np.random.default_rng(settings.seed)
     maker = PairMaker(images, settings.num_frames, network.config.mends, window=settings.window)
@@ -95,11 +97,10 @@ def train(
     ) -> Iterator[tuple[loop.TrainedNetwork, loop.Losses]]:
         drawn, portraits, warped, truth = map(to_float, tensors[:4])
         predicted, alpha = predict(network, drawn, portraits, warped, bfloat16)
-        if settings.write and settings.jpg_freq and done % settings.jpg_freq == 0:
+        if writing and settings.jpg_freq and done % settings.jpg_freq == 0:
             columns = [portraits, warped, predicted.detach(), truth, drawn]
             write_sheet(settings.log_folder / f"step_{done:06d}.jpg", columns)
-        kept_every = settings.ckpt_epoch_freq * epoch
-        if settings.write and kept_every and done and done % kept_every == 0:
+        if writing and kept_every and done and done % kept_every == 0:
             path = settings.checkpoint_folder / f"ckpt_{done:06d}.pth"
             state = average.module.state_dict()
             checkpoints.save_checkpoint(path, G=state, config=network.config)
@@ -108,12 +109,12 @@ def train(
             alpha,
             truth,
             drawn,
-            tensors[4],
-            settings.mouth_weight,
-            settings.eye_weight,
-            bfloat16,
-            vgg,
-            discriminators,
+            landmarks=tensors[4],
+            mouth_weight=settings.mouth_weight,
+            eye_weight=settings.eye_weight,
+            bfloat16=bfloat16,
+            vgg=vgg,
+            discriminators=discriminators,
         )
         ramp = (done / settings.steps - ALPHA_START) / (ALPHA_FULL - ALPHA_START)
         weight = settings.alpha_weight * min(max(ramp, 0.0), 1.0)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from src.errors import InputError
 from src.face.topology import LANDMARK_COUNT
 from src.models.autovc import AutoVC
 from src.models.config import AutoVCConfig
@@ -49,6 +50,9 @@ def test_losses_are_weighted_and_those_without_weight_are_not_computed():
     losses = {"one": lambda batch: batch, "none": lambda batch: 1 / 0}
     settings = SimpleNamespace(one_weight=3.0, none_weight=0.0)
     assert weighted_losses(losses, settings, torch.tensor(2.0)) == {"one": 6.0}
+    settings.one_weight = 0.0
+    with pytest.raises(InputError, match="no loss has a weight above 0: one, none"):
+        weighted_losses(losses, settings, torch.tensor(2.0))
 
 
 def test_a_shut_mouth_weighs_ten_times_as_much_as_the_rest_of_the_face():

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from src.errors import InputError
+
 
 def weighted_losses(
     losses: Mapping[str, Callable[[Any], torch.Tensor]], settings: Any, batch: Any
@@ -22,6 +24,11 @@ def weighted_losses(
         losses: functions of the batch, by name.
         settings: has the weight of each loss as the attribute ``name_weight``.
         batch: argument of the functions.
+
+    Raises:
+        InputError: all weights are 0.
     """
     weights = {name: getattr(settings, f"{name}_weight") for name in losses}
+    if not any(weights.values()):
+        raise InputError(f"no loss has a weight above 0: {', '.join(losses)}")
     return {name: weight * losses[name](batch) for name, weight in weights.items() if weight}
