@@ -157,9 +157,9 @@ def animate(
 
     log.info("predicting landmarks")
     motion = replace(motion, amp_lip_y=motion.amp_lip_y * character.lip_gain)
-    predicted = method.predict_landmarks(
-        speech, character.face, models.motion, motion, speaker_embedding
-    )
+    if speaker_embedding is not None:
+        speech = replace(speech, speaker_embedding=speaker_embedding)
+    predicted = method.predict_landmarks(speech, character.face, models.motion, motion)
     landmarks = character.finish(predicted)
     if intermediates is not None:
         intermediates["landmarks_predicted"] = predicted

@@ -14,7 +14,6 @@ import numpy as np
 from src.data.clips import VIDEO_RATE
 from src.face.geometry import inner_lip_gap, normalise
 from src.face.registration import register, static_face
-from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
 
 if TYPE_CHECKING:
@@ -104,9 +103,5 @@ def _predicted_gap(landmarks: np.ndarray, wav: np.ndarray, networks: MotionModel
     content = standardise(converted, networks.mel_mean, networks.mel_std)
     at_rest = static_face(register(landmarks, networks.standard_face))
     portrait, _, _ = normalise(at_rest, networks.standard_face[:, 2])
-    displacements = content_output(
-        networks.content_branch,
-        windows(content, networks.content_branch.config.window_lead),
-        portrait,
-    )
-    return inner_lip_gap(displacements.reshape(-1, LANDMARK_COUNT, 3))
+    speech = windows(content, networks.content_branch.config.window_lead)
+    return inner_lip_gap(content_output(networks.content_branch, speech, portrait))

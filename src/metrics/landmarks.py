@@ -215,7 +215,7 @@ def evaluate_speakers(
             counts[speaker] += 1
             if counts[speaker] <= MAX_VOICES:
                 voice = replace(example, embedding=embedding)
-                moved = example.still + predictions.head_displacement(voice, models, amp_pos)
+                moved = example.still + amp_pos * predictions.head_displacement(voice, models)
                 tracks.append(HeadTrack(moved, example.still, FRAME_RATE))
                 speakers.append(speaker)
         if len(counts) > 1 and max(counts.values()) > 1:  # there are pairs of both kinds

@@ -163,14 +163,14 @@ def predict_landmarks(
     portrait, _, _ = normalise(example.still, models.standard_face[:, 2])
     speech = windows(example.content, models.content_branch.config.window_lead)
     lips = content_output(models.content_branch, speech, portrait)
-    head = head_displacement(example, models, 1.0) if posed else np.float32(0)
-    raw = example.still + lips.reshape(-1, LANDMARK_COUNT, 3).astype(np.float64) + head
+    head = head_displacement(example, models) if posed else np.float32(0)
+    raw = example.still + lips.astype(np.float64) + head
     lips = amplify_lips(calibrate(lips), motion)
     animated = smooth_joined(combine(example.still, motion.amp_pos * head, lips))
     return raw, animated.astype(np.float64)
 
 
-def head_displacement(example: Example, models: MotionModels, amplitude: float) -> np.ndarray:
+def head_displacement(example: Example, models: MotionModels) -> np.ndarray:
     """Displacement (T, 68, 3) of a clip by the speaker-aware branch."""
     speech = windows(example.content, models.speaker_branch.config.window_lead)
-    return speaker_displacement(models.speaker_branch, speech, example.embedding, amplitude)
+    return speaker_displacement(models.speaker_branch, speech, example.embedding)

@@ -1,5 +1,7 @@
 """Blinks: how often the eyes close, and how the lids move."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from src.face.topology import EYELID_PAIRS
@@ -25,26 +27,25 @@ UPPER_LID_TRAVEL = 0.75
 """Fraction of the opening that the upper lid travels; the lower lid travels the rest."""
 
 
-def blink_frames(length: int, seed: int) -> list[int]:
-    """Frames at which the eyes are closed, for blinks that end within `length` frames."""
-    generator = np.random.default_rng(seed)
+def blink_frames(length: int, draw: Callable[[int, int], int]) -> list[int]:
+    """Frames at which the eyes are closed, for blinks that end within `length` frames.
+
+    Args:
+        length: frames of the recording.
+        draw: random generator's method that draws an integer from [low, high).
+    """
     frames = []
     frame = FIRST_BLINK
-    while frame < length - OPENING - HELD:
+    while frame < length - OPENING:
         frames.append(frame)
-        frame += PAUSE + int(generator.integers(*RANDOM_PAUSE))
+        frame += PAUSE + int(draw(*RANDOM_PAUSE))
     return frames
 
 
 def add_blinks(landmarks: np.ndarray, closures: list[int]) -> np.ndarray:
-    """Close and open the lids around the given frames, following the moving head.
+    """Close the lids of landmarks (T, 68, 3), following the moving head; a new array.
 
-    Args:
-        landmarks: (T, 68, 3) in any unit.
-        closures: frames at which the lids have met; they stay closed for `HELD` frames.
-
-    Returns:
-        (T, 68, 3), a new array of the same dtype.
+    At the frames in `closures` the lids have met; they stay closed for `HELD` frames.
     """
     closed = np.zeros(len(landmarks), np.float32)
     closing = raised_cosine(CLOSING + 1)[1:]
@@ -53,9 +54,9 @@ def add_blinks(landmarks: np.ndarray, closures: list[int]) -> np.ndarray:
     for frame in closures:
         start = frame - CLOSING + 1
         closed[start : start + len(blink)] = blink
+    upper, lower = np.transpose(EYELID_PAIRS)
+    gap = (landmarks[:, lower] - landmarks[:, upper]) * closed[:, None, None]
     blinking = np.array(landmarks)
-    for upper, lower in EYELID_PAIRS:
-        gap = (landmarks[:, lower] - landmarks[:, upper]) * closed[:, None]
-        blinking[:, upper] += UPPER_LID_TRAVEL * gap
-        blinking[:, lower] -= (1 - UPPER_LID_TRAVEL) * gap
+    blinking[:, upper] += UPPER_LID_TRAVEL * gap
+    blinking[:, lower] -= (1 - UPPER_LID_TRAVEL) * gap
     return blinking

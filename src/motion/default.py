@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.face.geometry import inner_lip_gap
-from src.face.topology import LANDMARK_COUNT, LIP_FOLLOWERS, LIPS, SIDE_LIP_PAIRS
-from src.motion.blinks import add_blinks, blink_frames
+from src.face.topology import LIP_FOLLOWERS, LIPS, SIDE_LIP_PAIRS
+from src.motion.blinks import HELD, add_blinks, blink_frames
 from src.motion.displacement import (
     SPEAKER_SMOOTHING,
     close_lips,
@@ -26,8 +26,6 @@ from src.motion.smoothing import smooth, smooth_final, smooth_joined
 from src.speech.features import windows as windows_of
 
 if TYPE_CHECKING:
-    import torch
-
     from src.models.loading import MotionModels
     from src.models.speaker_aware import SpeakerBranch
     from src.speech.features import SpeechFeatures
@@ -44,11 +42,7 @@ PARTING_SIDE = 0.5
 
 
 def predict_landmarks(
-    speech: SpeechFeatures,
-    face: np.ndarray,
-    models: MotionModels,
-    settings: MotionSettings,
-    speaker_embedding: np.ndarray | None = None,
+    speech: SpeechFeatures, face: np.ndarray, models: MotionModels, settings: MotionSettings
 ) -> np.ndarray:
     """Moving landmarks of a recording.
 
@@ -57,75 +51,45 @@ def predict_landmarks(
         face: (68, 3) normalised still face.
         models: content and speaker-aware branch.
         settings: amplitudes.
-        speaker_embedding: (256,) in place of the recording's own.
 
     Returns:
         (T, 68, 3) float32 normalised landmarks at 62.5 frames a second.
     """
-    embedding = speech.speaker_embedding if speaker_embedding is None else speaker_embedding
     content, speaker = models.content_branch, models.speaker_branch
     content_windows = windows_of(speech.content, content.config.window_lead)
+    lips = amplify_lips(calibrate(content_output(content, content_windows, face)), settings)
     speaker_windows = windows_of(speech.content, speaker.config.window_lead)
-    return smooth_joined(
-        combine(
-            face,
-            speaker_displacement(speaker, speaker_windows, embedding, settings.amp_pos),
-            content_displacement(content, content_windows, face, settings),
-        )
-    )
+    head = speaker_displacement(speaker, speaker_windows, speech.speaker_embedding)
+    return smooth_joined(combine(face, settings.amp_pos * head, lips))
 
 
-def content_displacement(
-    branch: torch.nn.Module, windows: np.ndarray, face: np.ndarray, settings: MotionSettings
-) -> np.ndarray:
-    """Calibrated and amplified displacement by the content branch.
+def calibrate(displacement: np.ndarray) -> np.ndarray:
+    """Subtract from (T, 68, 3) the rest position: the mean of the frames with the lips closest.
 
-    Args:
-        branch: the content branch in eval mode.
-        windows: (T, 18, 80) standardised features.
-        face: (68, 3) normalised still face.
-
-    Returns:
-        (T, 68, 3) float32 in normalised coordinates.
+    They are `REST_FRACTION` of all. The release takes the smaller half of each coordinate by
+    itself, which for the upper lip, whose y is smallest when it is raised, is the open mouth.
     """
-    return amplify_lips(calibrate(content_output(branch, windows, face)), settings)
+    count = max(int(REST_FRACTION * len(displacement)), 1)
+    at_rest = np.argsort(inner_lip_gap(displacement))[:count]
+    return displacement - displacement[at_rest].mean(axis=0)
 
 
 def amplify_lips(displacement: np.ndarray, settings: MotionSettings) -> np.ndarray:
-    """Displacements (T, 204) as (T, 68, 3) with the lips amplified; a view, changed in place."""
-    displacement = displacement.reshape(-1, LANDMARK_COUNT, 3)
+    """Amplify the lips of displacements (T, 68, 3) in place; returns them."""
     displacement[:, LIPS, 0] *= settings.amp_lip_x
     displacement[:, LIPS, 1] *= settings.amp_lip_y
     return displacement
 
 
-def calibrate(displacement: np.ndarray) -> np.ndarray:
-    """Subtract the rest position: the mean of the frames with the mouth most closed.
-
-    They are `REST_FRACTION` of all. The release takes the smaller half of each coordinate by
-    itself, which for the upper lip, whose y is smallest when it is raised, is the open mouth.
-
-    Args:
-        displacement: (T, 204).
-
-    Returns:
-        (T, 204), dtype kept.
-    """
-    count = max(int(REST_FRACTION * len(displacement)), 1)
-    gap = inner_lip_gap(displacement.reshape(-1, LANDMARK_COUNT, 3))
-    return displacement - displacement[np.argsort(gap)[:count]].mean(axis=0)
-
-
 def speaker_displacement(
-    branch: SpeakerBranch, windows: np.ndarray, embedding: np.ndarray, amp_pos: float
+    branch: SpeakerBranch, windows: np.ndarray, embedding: np.ndarray
 ) -> np.ndarray:
     """Smoothed displacement of the whole face by the speaker-aware branch, lips kept together.
 
     Args:
-        branch: the speaker-aware branch in eval mode.
+        branch: in eval mode.
         windows: (T, 18, 80) standardised features.
         embedding: (256,) speaker embedding of unit length.
-        amp_pos: factor on the displacement.
 
     Returns:
         (T, 68, 3) float32 in normalised coordinates.
@@ -133,7 +97,7 @@ def speaker_displacement(
     # Mirrored at both ends, so that the head neither starts nor stops with a jerk.
     order = np.pad(np.arange(len(windows)), MIRRORED, mode="symmetric")
     output = speaker_output(branch, windows, embedding, order)
-    return amp_pos * close_lips(smooth(output, *SPEAKER_SMOOTHING)[MIRRORED:-MIRRORED])
+    return close_lips(smooth(output, *SPEAKER_SMOOTHING)[MIRRORED:-MIRRORED])
 
 
 def combine(face: np.ndarray, speaker: np.ndarray, content: np.ndarray) -> np.ndarray:
@@ -144,13 +108,10 @@ def combine(face: np.ndarray, speaker: np.ndarray, content: np.ndarray) -> np.nd
 
 
 def part_lips(landmarks: np.ndarray) -> None:
-    """Let inner lip points that have crossed meet halfway, in place.
+    """Let inner lip points of (T, 68, 3) that have crossed meet halfway, in place; y down.
 
     The outer lips follow, so that each lip keeps its thickness; the correction grows from zero with
     the crossing, so nothing jumps.
-
-    Args:
-        landmarks: (T, 68, 3), y down.
     """
     for (upper, lower), followers in LIP_FOLLOWERS.items():
         half = 0.5 * np.maximum(landmarks[:, upper, 1] - landmarks[:, lower, 1], 0)
@@ -163,14 +124,11 @@ def part_lips(landmarks: np.ndarray) -> None:
 
 
 def finish_portrait(landmarks: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Smooth a portrait's landmarks, then let it blink, so that blinks stay sharp.
-
-    Args:
-        landmarks: (T, 68, 3) pixels.
-        seed: of the pauses between blinks.
+    """Smooth a portrait's landmarks (T, 68, 3), then let it blink, so that blinks stay sharp.
 
     Returns:
         (T, 68, 3) landmarks with blinks, and the final ones: the same array here.
     """
-    blinking = add_blinks(smooth_final(landmarks), blink_frames(len(landmarks), seed))
+    closures = blink_frames(len(landmarks) - HELD, np.random.default_rng(seed).integers)
+    blinking = add_blinks(smooth_final(landmarks), closures)
     return blinking, blinking

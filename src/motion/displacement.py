@@ -1,8 +1,4 @@
-"""The two branches run over a whole recording: windows of speech features to displacements.
-
-Both the default method and the release's (`src.motion.default`, `src.motion.released`) build on
-these functions.
-"""
+"""The two branches run over a whole recording: windows of speech features to displacements."""
 
 from __future__ import annotations
 
@@ -31,21 +27,21 @@ def content_output(branch: torch.nn.Module, windows: np.ndarray, face: np.ndarra
     """Output of the content branch, neither calibrated nor amplified.
 
     Args:
-        branch: the content branch in eval mode.
-        windows: (T, 18, 80) standardised features; a view will do.
+        branch: in eval mode.
+        windows: (T, 18, 80) standardised features.
         face: (68, 3) normalised still face.
 
     Returns:
-        (T, 204) float32 displacements in normalised coordinates.
+        (T, 68, 3) float32 displacements in normalised coordinates.
     """
     device = next(branch.parameters()).device
-    static = _tensor(np.asarray(face).reshape(1, -1), device)
+    still = torch.tensor(face, dtype=torch.float32, device=device).reshape(1, -1)
     batches = []
     with torch.inference_mode():
         for start in range(0, len(windows), BATCH):
-            batch = _tensor(windows[start : start + BATCH], device)
-            batches.append(branch(batch, static).cpu().numpy())
-    return np.concatenate(batches)
+            batch = torch.tensor(windows[start : start + BATCH], dtype=torch.float32, device=device)
+            batches.append(branch(batch, still).cpu().numpy())
+    return np.concatenate(batches).reshape(-1, LANDMARK_COUNT, 3)
 
 
 def speaker_output(
@@ -54,31 +50,26 @@ def speaker_output(
     """Output of the speaker-aware branch for windows in a given order, in blended sequences.
 
     Args:
-        branch: the speaker-aware branch in eval mode.
-        windows: (T, 18, 80) standardised features; a view will do.
+        branch: in eval mode.
+        windows: (T, 18, 80) standardised features.
         embedding: (256,) speaker embedding of unit length.
         order: (N,) indices of windows.
 
     Returns:
-        (N, 204) float32 displacements in normalised coordinates.
+        (N, 68, 3) float32 displacements in normalised coordinates.
     """
     device = next(branch.parameters()).device
-    speaker = EMBEDDING_GAIN * _tensor(np.asarray(embedding).reshape(1, -1), device)
+    speaker = EMBEDDING_GAIN * torch.tensor(embedding, dtype=torch.float32, device=device)[None]
     output = np.zeros((len(order), 3 * LANDMARK_COUNT), np.float32)
     for piece, weight in blended_segments(len(order), branch.config.max_length):
         with torch.inference_mode():
-            sequence = branch(_tensor(windows[order[piece]], device), speaker)[0].cpu().numpy()
-        output[piece] += weight[:, None] * sequence
-    return output
+            sequence = torch.tensor(windows[order[piece]], dtype=torch.float32, device=device)
+            output[piece] += weight[:, None] * branch(sequence, speaker)[0].cpu().numpy()
+    return output.reshape(-1, LANDMARK_COUNT, 3)
 
 
 def close_lips(displacement: np.ndarray) -> np.ndarray:
-    """Bring facing lip points of displacements (T, 204) together by `MOUTH_CLOSING`.
-
-    Returns:
-        (T, 68, 3), a view of the input, which is changed.
-    """
-    displacement = displacement.reshape(-1, LANDMARK_COUNT, 3)
+    """Bring facing lip points of displacements (T, 68, 3) together, in place; returns them."""
     for upper, lower in OUTER_LIP_PAIRS + INNER_LIP_PAIRS:
         middle = 0.5 * (displacement[:, upper] + displacement[:, lower])
         for point in (upper, lower):
@@ -98,12 +89,11 @@ def blended_segments(length: int, longest: int) -> list[tuple[slice, np.ndarray]
     """
     if length <= longest:
         return [(slice(0, length), np.ones(length, np.float32))]
-    overlap = max(min(OVERLAP, longest // 4), 1)
+    overlap = min(OVERLAP, longest // 4)
     count = -(-(length - overlap) // (longest - overlap))
-    starts = np.linspace(0, length - longest, count).round().astype(int)
     pieces = []
     total = np.zeros(length, np.float32)
-    for index, start in enumerate(starts):
+    for index, start in enumerate(np.linspace(0, length - longest, count).round().astype(int)):
         weight = np.ones(longest, np.float32)
         if index > 0:
             weight[:overlap] = raised_cosine(overlap)
@@ -114,8 +104,3 @@ def blended_segments(length: int, longest: int) -> list[tuple[slice, np.ndarray]
         pieces.append((piece, weight))
     # Rounded starts overlap by more than is blended, and three at a time in a short recording.
     return [(piece, weight / total[piece]) for piece, weight in pieces]
-
-
-def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """A float32 tensor with memory of its own: views of sliding windows cannot be shared."""
-    return torch.from_numpy(np.array(values, np.float32, order="C")).to(device)

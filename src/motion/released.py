@@ -13,7 +13,7 @@ import numpy as np
 from src.face.geometry import inner_lip_area
 from src.face.topology import EYELID_PAIRS, INNER_LIP_PAIRS
 from src.models.dimensions import WINDOW
-from src.motion.blinks import CLOSING, FIRST_BLINK, OPENING, PAUSE, RANDOM_PAUSE, UPPER_LID_TRAVEL
+from src.motion.blinks import CLOSING, OPENING, UPPER_LID_TRAVEL, blink_frames
 from src.motion.default import amplify_lips
 from src.motion.displacement import (
     SPEAKER_SMOOTHING,
@@ -26,8 +26,6 @@ from src.motion.smoothing import smooth, smooth_final, smooth_joined
 from src.speech.features import windows as windows_of
 
 if TYPE_CHECKING:
-    import torch
-
     from src.models.loading import MotionModels
     from src.models.speaker_aware import SpeakerBranch
     from src.speech.features import SpeechFeatures
@@ -49,11 +47,7 @@ EYE_NARROWING = 0.05
 
 
 def predict_landmarks(
-    speech: SpeechFeatures,
-    face: np.ndarray,
-    models: MotionModels,
-    settings: MotionSettings,
-    speaker_embedding: np.ndarray | None = None,
+    speech: SpeechFeatures, face: np.ndarray, models: MotionModels, settings: MotionSettings
 ) -> np.ndarray:
     """Moving landmarks of a recording; the arguments of `src.motion.default.predict_landmarks`.
 
@@ -62,52 +56,39 @@ def predict_landmarks(
         and less a rest of under 10.
     """
     count = max(1, len(speech.content) - WINDOW)
-    embedding = speech.speaker_embedding if speaker_embedding is None else speaker_embedding
     content, speaker = models.content_branch, models.speaker_branch
-    heads = speaker_displacement(
-        speaker,
-        windows_of(speech.content, speaker.config.window_lead)[:count],
-        embedding,
-        settings.amp_pos,
-    )
-    lips = content_displacement(
-        content, windows_of(speech.content, content.config.window_lead)[:count], face, settings
-    )
-    landmarks = np.asarray(face, np.float32) + heads + lips
-    for piece in segments(len(landmarks)):
+    content_windows = windows_of(speech.content, content.config.window_lead)[:count]
+    output = content_output(content, content_windows, face)
+    lips = np.concatenate([calibrate(output[piece]) for piece in segments(count)])
+    speaker_windows = windows_of(speech.content, speaker.config.window_lead)[:count]
+    head = speaker_displacement(speaker, speaker_windows, speech.speaker_embedding)
+    lips = amplify_lips(lips, settings)
+    landmarks = np.asarray(face, np.float32) + settings.amp_pos * head + lips
+    for piece in segments(count):
         part_lips(landmarks[piece])
     return smooth_joined(landmarks)
 
 
-def content_displacement(
-    branch: torch.nn.Module, windows: np.ndarray, face: np.ndarray, settings: MotionSettings
-) -> np.ndarray:
-    """Displacement (T', 68, 3) by the content branch, each segment calibrated by itself."""
-    output = content_output(branch, windows, face)
-    pieces = [calibrate(output[piece]) for piece in segments(len(output))]
-    return amplify_lips(np.concatenate(pieces), settings)
-
-
 def calibrate(displacement: np.ndarray) -> np.ndarray:
-    """Subtract from each coordinate of (T, 204) the mean of its smaller half over time."""
+    """Subtract from each coordinate of (T, 68, 3) the mean of its smaller half over time."""
     half = max(len(displacement) // 2, 1)
     smaller = np.partition(displacement, half - 1, axis=0)[:half]
     return displacement - smaller.mean(axis=0)
 
 
 def speaker_displacement(
-    branch: SpeakerBranch, windows: np.ndarray, embedding: np.ndarray, amp_pos: float
+    branch: SpeakerBranch, windows: np.ndarray, embedding: np.ndarray
 ) -> np.ndarray:
     """Displacement (T', 68, 3) by the speaker-aware branch, each segment smoothed by itself."""
     smoothed = []
     for piece in segments(len(windows)):
-        # The release asks for fewer frames than there are, so one is always left out.
-        window = min(piece.stop - piece.start - 1, SPEAKER_SMOOTHING[0])
-        # The published network takes a whole segment at once; a smaller one may not.
+        # A trained network may take shorter sequences than the release's segments.
         order = np.arange(piece.start, piece.stop)
         output = speaker_output(branch, windows, embedding, order)
-        smoothed.append(smooth(output, window, SPEAKER_SMOOTHING[1]))
-    return amp_pos * close_lips(np.concatenate(smoothed))
+        window, degree = SPEAKER_SMOOTHING
+        # The release asks for fewer frames than there are, so one is always left out.
+        smoothed.append(smooth(output, min(len(order) - 1, window), degree))
+    return close_lips(np.concatenate(smoothed))
 
 
 def segments(length: int) -> list[slice]:
@@ -136,40 +117,22 @@ def part_lips(landmarks: np.ndarray) -> None:
             current[outer, 1] = current[inner, 1] + (before[outer, 1] - before[inner, 1])
 
 
-def blink_frames(length: int, seed: int) -> list[int]:
-    """Frames at which the eyes are closed, for blinks that end within `length` frames."""
-    generator = np.random.RandomState(seed)  # the stream of np.random.seed
-    frames = []
-    frame = FIRST_BLINK
-    while frame < length - OPENING:
-        frames.append(frame)
-        frame += PAUSE + int(generator.randint(*RANDOM_PAUSE))
-    return frames
-
-
 def add_blinks(landmarks: np.ndarray, closures: list[int]) -> np.ndarray:
-    """Narrow the eyes of every frame, and blink around the given frames.
+    """Narrow the eyes of landmarks (T, 68, 3), and blink; a new array.
 
-    The lids travel between their positions in three frames, so they lag behind a moving head.
-
-    Args:
-        landmarks: (T, 68, 3) in any unit.
-        closures: frames at which the lids meet.
-
-    Returns:
-        (T, 68, 3), a new array of the same dtype.
+    At the frames in `closures` the lids meet. Before and after, they travel straight from and to
+    their positions in two other frames, so they lag behind a moving head.
     """
+    upper, lower = np.transpose(EYELID_PAIRS)
+    lids = np.concatenate([upper, lower])
+    gap = landmarks[:, lower] - landmarks[:, upper]
     blinking = np.array(landmarks)
-    for upper, lower in EYELID_PAIRS:
-        gap = landmarks[:, lower] - landmarks[:, upper]
-        blinking[:, upper] += EYE_NARROWING * gap
-        blinking[:, lower] -= EYE_NARROWING * gap
+    blinking[:, upper] += EYE_NARROWING * gap
+    blinking[:, lower] -= EYE_NARROWING * gap
     for frame in closures:
-        for upper, lower in EYELID_PAIRS:
-            gap = blinking[frame, lower] - blinking[frame, upper]
-            blinking[frame, upper] += UPPER_LID_TRAVEL * gap
-            blinking[frame, lower] = blinking[frame, upper]
-        lids = [point for pair in EYELID_PAIRS for point in pair]
+        gap = blinking[frame, lower] - blinking[frame, upper]
+        blinking[frame, upper] += UPPER_LID_TRAVEL * gap
+        blinking[frame, lower] = blinking[frame, upper]
         closed = blinking[frame, lids]
         before = blinking[frame - CLOSING, lids]
         after = blinking[frame + OPENING, lids]
@@ -183,14 +146,11 @@ def add_blinks(landmarks: np.ndarray, closures: list[int]) -> np.ndarray:
 
 
 def finish_portrait(landmarks: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Let a portrait blink, then smooth everything, which blunts the blinks.
-
-    Args:
-        landmarks: (T, 68, 3) pixels.
-        seed: of the pauses between blinks.
+    """Let a portrait's landmarks (T, 68, 3) blink, then smooth everything, which blunts the blinks.
 
     Returns:
         (T, 68, 3) landmarks with blinks, and the final, smoothed ones.
     """
-    blinking = add_blinks(landmarks, blink_frames(len(landmarks), seed))
+    generator = np.random.RandomState(seed)  # the stream of np.random.seed
+    blinking = add_blinks(landmarks, blink_frames(len(landmarks), generator.randint))
     return blinking, smooth_final(blinking)

@@ -12,15 +12,10 @@ FINAL_LIP_SMOOTHING = (5, 3)
 
 
 def smooth(values: np.ndarray, window: int, order: int) -> np.ndarray:
-    """Savitzky-Golay filter along the first axis.
+    """Savitzky-Golay filter of values (T, ...) along the first axis; shape and dtype are kept.
 
-    Args:
-        values: (T, ...) in any unit.
-        window: frames; reduced to the largest odd number that T allows.
-        order: of the polynomial.
-
-    Returns:
-        The shape and dtype of `values`; a copy where T is too short to fit the polynomial.
+    The window is reduced to the largest odd number that T allows. Where T is too short to fit the
+    polynomial, the result is a copy.
     """
     window = min(window, len(values))
     window -= window % 2 == 0
@@ -48,7 +43,5 @@ def smooth_final(
 
 
 def raised_cosine(length: int) -> np.ndarray:
-    """(length,) float32 ramp from 0 to 1 with flat ends; 0.5 where length is 1."""
-    if length < 2:
-        return np.full(length, 0.5, np.float32)
+    """(length,) float32 ramp from 0 to 1 with flat ends."""
     return (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, length))).astype(np.float32)

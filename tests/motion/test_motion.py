@@ -132,10 +132,15 @@ def test_calibration_of_a_long_voice_does_not_depend_on_where_a_segment_ends(
     face = pipeline["landmarks_normalised"]
     speech = windows(long_speech(features, 1200))
     settings = MotionSettings()
-    whole = default.content_displacement(small.content_branch, speech, face, settings)
+
+    def lips(windows: np.ndarray) -> np.ndarray:
+        moves = displacement.content_output(small.content_branch, windows, face)
+        return default.amplify_lips(default.calibrate(moves), settings)
+
+    whole = lips(speech)
     raw = whole - whole[0]
     for batch in (slice(0, 512), slice(700, 1200)):
-        part = default.content_displacement(small.content_branch, speech[batch], face, settings)
+        part = lips(speech[batch])
         np.testing.assert_allclose(part - part[0], raw[batch] - raw[batch][0], atol=1e-5)
 
 
@@ -144,24 +149,24 @@ def test_amplifiers_act_on_what_they_name(small, features, pipeline):
     face = pipeline["landmarks_normalised"]
     speech = windows(features)
 
+    moves = default.calibrate(displacement.content_output(small.content_branch, speech, face))
+
     def lips(x: float, y: float) -> np.ndarray:
-        settings = MotionSettings(amp_lip_x=x, amp_lip_y=y)
-        return default.content_displacement(small.content_branch, speech, face, settings)
+        return default.amplify_lips(moves.copy(), MotionSettings(amp_lip_x=x, amp_lip_y=y))
 
     one, more = lips(1, 1), lips(3, 0.5)
     np.testing.assert_allclose(more[:, 48:, 0], 3 * one[:, 48:, 0], rtol=1e-6)
     np.testing.assert_allclose(more[:, 48:, 1], 0.5 * one[:, 48:, 1], rtol=1e-6)
     np.testing.assert_array_equal(more[:, :48], one[:, :48])
-    still = default.speaker_displacement(
-        small.speaker_branch, speech, pipeline["speaker_embedding"], 0
-    )
-    assert not still.any()
+    still, half, full = (predict(small, features, pipeline, amp_pos=a) for a in (0, 0.5, 1))
+    np.testing.assert_allclose((full - still)[:, :27], 2 * (half - still)[:, :27], atol=1e-5)
+    assert np.ptp(still[:, 17:27], axis=0).max() < np.ptp(full[:, 17:27], axis=0).max()
 
 
 @needs_parity
 def test_speaker_branch_moves_the_head_but_not_the_lips_apart(small, features, pipeline):
     embedding = pipeline["speaker_embedding"]
-    moved = default.speaker_displacement(small.speaker_branch, windows(features), embedding, 0.5)
+    moved = default.speaker_displacement(small.speaker_branch, windows(features), embedding)
     for upper, lower in topology.OUTER_LIP_PAIRS + topology.INNER_LIP_PAIRS:
         gap = np.abs(moved[:, upper] - moved[:, lower]).max()
         assert gap < 0.02 * np.abs(moved).max()  # a hundredth of at most twice the motion
@@ -209,8 +214,8 @@ def test_smooth_keeps_cubics_and_takes_any_length():
 
 
 def test_released_blinks_follow_the_seed():
-    assert released.blink_frames(500, 0) == [30, 164, 301, 444]
-    assert released.blink_frames(45, 0) == []
+    frames = [blinks.blink_frames(n, np.random.RandomState(0).randint) for n in (500, 45)]
+    assert frames == [[30, 164, 301, 444], []]
 
 
 def test_blinks_close_fully_follow_the_head_and_leave_the_global_generator_alone():
@@ -220,8 +225,11 @@ def test_blinks_close_fully_follow_the_head_and_leave_the_global_generator_alone
     face[:, [lower for _, lower in topology.EYELID_PAIRS], 1] = 8
     np.random.seed(5)
     state = np.random.get_state()[1].copy()
-    shut = blinks.blink_frames(length, seed=3)
-    assert shut == blinks.blink_frames(length, seed=3) != blinks.blink_frames(length, seed=4)
+    shut, again, others = (
+        blinks.blink_frames(length - blinks.HELD, np.random.default_rng(seed).integers)
+        for seed in (3, 3, 4)
+    )
+    assert shut == again != others
     assert np.array_equal(np.random.get_state()[1], state)
     assert shut[0] == 30 and all(90 <= b - a < 150 for a, b in zip(shut, shut[1:], strict=False))
     blinking = blinks.add_blinks(face, shut)
@@ -262,21 +270,21 @@ def test_rest_is_the_closed_mouth_also_for_the_upper_lip():
     opened = np.where(np.arange(40) % 4 == 0, 0.1, 0.0)
     moves[:, 65:68, 1] = 0.3 + opened[:, None]
     moves[:, 61:64, 1] = 0.3 - opened[:, None]
-    calibrated = default.calibrate(moves.reshape(40, -1)).reshape(40, 68, 3)
+    calibrated = default.calibrate(moves)
     assert np.abs(calibrated[1]).max() < 1e-6
     assert calibrated[0, 66, 1] == pytest.approx(0.1, abs=1e-6)
     assert calibrated[0, 62, 1] == pytest.approx(-0.1, abs=1e-6)
-    release = released.calibrate(moves.reshape(40, -1)).reshape(40, 68, 3)
+    release = released.calibrate(moves)
     assert release[1, 62, 1] > 0.04  # the upper lip hangs down where the mouth is closed
 
 
 def test_rest_is_the_mean_of_two_fifths_of_the_frames_and_of_one_where_there_are_few():
     moves = np.zeros((10, 68, 3), np.float32)
     moves[:, 65:68, 1] = np.array([0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.6, 0.4, 0.5, 1.0])[:, None]
-    calibrated = default.calibrate(moves.reshape(10, -1)).reshape(10, 68, 3)
+    calibrated = default.calibrate(moves)
     # The four least gaps are 0.1, 0.2, 0.3 and 0.4.
     assert calibrated[:, 66, 1] == pytest.approx(moves[:, 66, 1] - 0.25, abs=1e-6)
-    two = default.calibrate(moves[:2].reshape(2, -1)).reshape(2, 68, 3)
+    two = default.calibrate(moves[:2])
     assert two[:, 66, 1] == pytest.approx([0.8, 0.0], abs=1e-6)
 
 
@@ -293,8 +301,8 @@ def test_released_method_with_a_network_of_short_sequences():
         )
     ).eval()
     speech = np.random.default_rng(0).normal(size=(530, 18, 80)).astype(np.float32)
-    moved = released.speaker_displacement(network, speech, np.ones(256) / 16, 0.5)
+    moved = released.speaker_displacement(network, speech, np.ones(256) / 16)
     assert moved.shape == (530, 68, 3) and np.isfinite(moved).all()
     # The rest that the release drops is dropped here, too.
-    short = released.speaker_displacement(network, speech[:515], np.ones(256) / 16, 0.5)
+    short = released.speaker_displacement(network, speech[:515], np.ones(256) / 16)
     assert short.shape == (512, 68, 3)
