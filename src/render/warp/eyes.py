@@ -107,14 +107,15 @@ class Eyelids:
         closing = np.clip((lid - lid_rest) / _FULL_CLOSING, 0, 1)
         brow = height(now.brow, x) + 0.10
 
-        shifts = (
-            np.where(
-                y < 0.5 * (lid + low),
-                _upper_shift(y, lid, lid_rest, brow, closing),
-                _lower_shift(y, low, low_rest, closing),
-            ),
-            _ball_shift(y, lid, lid_rest, low, low_rest),
-        )
+        # Sources relative to y. Below the eye the skin is stretched down to the cheek.
+        cheek = np.maximum(low, low_rest) + 0.45
+        along = np.clip((cheek - y) / np.maximum(cheek - low, 1e-3), 0, 1)
+        lower = (low_rest - low + 0.05 * closing) * along
+        upper = _upper_shift(y, lid, lid_rest, brow, closing)
+        # The eyeball rests, unless the eye opens wider and stretches it.
+        up = np.clip(lid_rest / np.minimum(lid, -1e-3), 0, 1)
+        under = np.clip(low_rest / np.maximum(low, 1e-3), 0, 1)
+        shifts = np.where(y < 0.5 * (lid + low), upper, lower), y * (np.where(y < 0, up, under) - 1)
         down = (rest.axes.down * rest.axes.unit).astype(np.float32)
         skin, ball = (
             sample(self.image, source[place] + shift[..., None] * down, cv2.INTER_CUBIC)
@@ -168,21 +169,3 @@ def _upper_shift(
     shift = top + length_rest * along - np.clip(y, top, np.maximum(lid, top))
     # A little higher than the edge found, lest the eye's own pixels hang on the lashes.
     return shift - 0.025 * closing * along
-
-
-def _lower_shift(
-    y: np.ndarray, low: np.ndarray, low_rest: np.ndarray, closing: np.ndarray
-) -> np.ndarray:
-    """Source of the skin below the eye, relative to y."""
-    cheek = np.maximum(low, low_rest) + 0.45
-    along = np.clip((cheek - y) / np.maximum(cheek - low, 1e-3), 0, 1)
-    return (low_rest - low + 0.05 * closing) * along
-
-
-def _ball_shift(
-    y: np.ndarray, lid: np.ndarray, lid_rest: np.ndarray, low: np.ndarray, low_rest: np.ndarray
-) -> np.ndarray:
-    """Source of the eyeball, relative to y: it rests, unless the eye opens wider."""
-    up = np.clip(lid_rest / np.minimum(lid, -1e-3), 0, 1)
-    down = np.clip(low_rest / np.maximum(low, 1e-3), 0, 1)
-    return y * (np.where(y < 0, up, down) - 1.0)

@@ -127,12 +127,16 @@ class MouthInside:
         )
         self.back = (dark * (0.60 + 0.65 * depth) + 0.10 * lip * depth).astype(np.float32)
         # The tongue, behind the lower teeth.
-        alpha = np.exp(-(((x / 0.30) ** 2) ** 1.5) - np.clip((0.0 - y) / 0.06, 0, 9) ** 2)
+        opacity = np.exp(-(((x / 0.30) ** 2) ** 1.5) - np.clip((0.0 - y) / 0.06, 0, 9) ** 2)
         light = np.clip(1.05 - 0.9 * np.abs(y - 0.08) - 0.5 * x * x, 0.3, 1.0)
         groove = 1 - 0.16 * np.exp(-((x / 0.02) ** 2))
-        tongue = np.dstack([flesh * light[..., None] * groove[..., None], alpha * 0.92])
+        tongue = flesh * light[..., None] * groove[..., None]
+        tongue = np.dstack([tongue, opacity * 0.92]).astype(np.float32)
         lower = teeth_layer(0.80 * teeth, draw_teeth(unit, LOWER_CROWNS, upper=False))
-        self.lower = over(lower, tongue.astype(np.float32))
+        behind = tongue[..., 3:] * (1 - lower[..., 3:])
+        alpha = lower[..., 3:] + behind
+        colour = lower[..., :3] * lower[..., 3:] + tongue[..., :3] * behind
+        self.lower = np.dstack([colour / np.maximum(alpha, 1e-4), alpha]).astype(np.float32)
 
     def render(
         self,
@@ -167,10 +171,3 @@ class MouthInside:
             return inside
         high = cv2.warpAffine(self.upper, upper, size)
         return inside + (high[..., :3] * (0.34 + 0.66 * light) - inside) * high[..., 3:]
-
-
-def over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Composite of two straight-alpha layers (H, W, 4), alpha 0-1."""
-    alpha = top[..., 3:] + bottom[..., 3:] * (1 - top[..., 3:])
-    colour = top[..., :3] * top[..., 3:] + bottom[..., :3] * bottom[..., 3:] * (1 - top[..., 3:])
-    return np.dstack([colour / np.maximum(alpha, 1e-4), alpha]).astype(np.float32)
