@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from src.animate import animate, listen, load_models  # noqa: E402  (not a package)
 from src.data.synthesis import random_sentences, speak_flite  # noqa: E402
 from src.io.audio import SAMPLE_RATE  # noqa: E402
-from src.metrics.open_shut import interpolated_extremes, open_shut_auc  # noqa: E402
+from src.metrics.open_shut import auc, interpolated_extremes  # noqa: E402
 from src.motion.settings import MotionSettings  # noqa: E402
 from src.puppets.files import find_image, read_puppet  # noqa: E402
 
@@ -62,9 +62,9 @@ def main() -> None:
             closures += smallest
         vowel = np.median(vowels)
         closed = np.mean(np.array(closures) < 0.1 * vowel)
-        auc = open_shut_auc(vowels, closures)
+        score = auc(vowels, closures)
         print(
-            f"{puppet.name:15} {auc:6.3f}   {vowel / mouth:4.0%} of mouth   "
+            f"{puppet.name:15} {score:6.3f}   {vowel / mouth:4.0%} of mouth   "
             f"{np.median(closures) / vowel:5.1%} of that   {closed:4.0%} of them",
             flush=True,
         )

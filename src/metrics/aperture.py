@@ -6,7 +6,6 @@ import numpy as np
 
 from src.face.geometry import central_lip_distance, central_lip_gap
 from src.face.topology import OUTER_EYE_CORNERS
-from src.metrics.cases import LipGap
 
 MEASURE_RATE = 25.0
 """Frames per second at which motion is compared."""
@@ -33,15 +32,15 @@ def _eye_distance(points: np.ndarray) -> np.ndarray:
     return np.linalg.norm(points[..., left, :] - points[..., right, :], axis=-1)
 
 
-def aperture_correlation(predicted: np.ndarray, reference: np.ndarray, lag: int = MAX_LAG) -> float:
-    """Pearson correlation of two tracks (T,) at their best lag of up to ``lag`` frames.
+def aperture_correlation(predicted: np.ndarray, reference: np.ndarray) -> float:
+    """Pearson correlation of two tracks (T,) at their best lag of up to `MAX_LAG` frames.
 
     Frames where either is NaN (no face found) do not count. NaN where a track is constant.
     """
     frames = min(len(predicted), len(reference))
     predicted, reference = predicted[:frames], reference[:frames]
     best = -np.inf
-    for shift in range(-lag, lag + 1):
+    for shift in range(-MAX_LAG, MAX_LAG + 1):
         a = predicted[max(0, shift) : frames + min(0, shift)]
         b = reference[max(0, -shift) : frames + min(0, -shift)]
         known = np.isfinite(a) & np.isfinite(b)
@@ -50,12 +49,16 @@ def aperture_correlation(predicted: np.ndarray, reference: np.ndarray, lag: int 
     return best if np.isfinite(best) else float("nan")
 
 
-def correlation(case: LipGap) -> float | None:
-    """`aperture_correlation` with the ground truth, 0 for lips that do not move."""
-    if case.reference is None:
-        return None
-    predicted = resample(case.gap, case.rate, len(case.reference))
-    return float(np.nan_to_num(aperture_correlation(predicted, case.reference)))
+def correlation(gap: np.ndarray, rate: float, reference: np.ndarray) -> float:
+    """`aperture_correlation` of a gap (T,) at any rate, 0 for lips that do not move.
+
+    Args:
+        gap: in any unit, NaN where no face was found.
+        rate: frames per second of the gap.
+        reference: (T',) of the ground truth at `MEASURE_RATE`.
+    """
+    predicted = resample(gap, rate, len(reference))
+    return float(np.nan_to_num(aperture_correlation(predicted, reference)))
 
 
 def resample(gap: np.ndarray, rate: float, frames: int) -> np.ndarray:

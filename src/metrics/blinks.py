@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from src.face.topology import EYE_CORNERS, EYELID_PAIRS
-from src.metrics.cases import VideoTrack
+from src.metrics.aperture import MEASURE_RATE
 
 BLINK_DEPTH = 0.6
 """A blink is a dip of the eyes' openness below this fraction of its median. It leaves 0.1 to 0.45
@@ -27,19 +27,19 @@ def eye_openness(landmarks: np.ndarray) -> np.ndarray:
     return gaps.mean(-1) / widths.mean(-1)
 
 
-def count_blinks(openness: np.ndarray, rate: float) -> int:
-    """Number of short deep dips in the eyes' openness (T,) at ``rate`` frames per second."""
+def blinks(landmarks: np.ndarray) -> tuple[int, float]:
+    """Number of blinks, and duration in seconds.
+
+    Args:
+        landmarks: (T, 68, 3) found in a video at `MEASURE_RATE`, NaN where there is no face.
+    """
+    openness, seconds = eye_openness(landmarks), len(landmarks) / MEASURE_RATE
     if not np.isfinite(openness).any():
-        return 0
+        return 0, seconds
     shut = openness < BLINK_DEPTH * np.nanmedian(openness)  # False where it is NaN
     edges = np.flatnonzero(np.diff(np.concatenate([[False], shut, [False]]).astype(int)))
     durations = edges[1::2] - edges[::2]
-    return int((durations <= MAX_BLINK * rate).sum())
-
-
-def blinks(case: VideoTrack) -> tuple[int, float]:
-    """Number of blinks and duration in seconds."""
-    return count_blinks(eye_openness(case.landmarks), case.rate), case.seconds
+    return int((durations <= MAX_BLINK * MEASURE_RATE).sum()), seconds
 
 
 def blink_rate(values: list[tuple[int, float]]) -> float:

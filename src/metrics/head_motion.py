@@ -5,35 +5,53 @@ from __future__ import annotations
 import numpy as np
 
 from src.face.geometry import jaw_width
+from src.face.pose import head_angles, head_pose
 from src.face.topology import NOSE_TIP, OUTER_EYE_CORNERS
-from src.metrics.cases import HeadTrack, VideoTrack
+from src.io.audio import FRAME_RATE
 from src.metrics.landmark_error import mean_distance
 
-
-def spread(case: HeadTrack, curve: str) -> float:
-    """Standard deviation over time of one of `HeadTrack.curves`, in its unit."""
-    return float(np.sqrt(case.curves[curve].var(0).sum()))
-
-
-def speed(case: HeadTrack, curve: str) -> float:
-    """Mean absolute change per second of one of `HeadTrack.curves`."""
-    values = case.curves[curve]
-    return case.rate * mean_distance(values[1:], values[:-1])
+Curves = dict[str, np.ndarray]
+"""Position of the nose (T, 2) in percent of the face's width; yaw, pitch, roll (T, 1) in degrees.
+"""
 
 
-def nose_spread(case: VideoTrack) -> float:
-    """Standard deviation of the tip of the nose, percent of the jaw's width; NaN without a face."""
-    points = case.landmarks[case.detected, :, :2]
-    if not len(points):
-        return float("nan")
+def head_curves(landmarks: np.ndarray, still: np.ndarray) -> Curves:
+    """Motion of landmarks (T, 68, 3) at `FRAME_RATE`, whose face at rest is (68, 3)."""
+    angles = head_angles(head_pose(landmarks, still)[0])
+    yaw, pitch, roll = np.unwrap(angles, period=360, axis=0).T[..., None]
+    nose = landmarks[:, NOSE_TIP, :2] / (jaw_width(still) / 100)
+    return {"nose": nose, "yaw": yaw, "pitch": pitch, "roll": roll}
+
+
+def spread(curves: Curves, name: str) -> float:
+    """Standard deviation over time of a curve, in its unit."""
+    return float(np.sqrt(curves[name].var(0).sum()))
+
+
+def speed(curves: Curves, name: str) -> float:
+    """Mean absolute change per second of a curve."""
+    return FRAME_RATE * mean_distance(curves[name][1:], curves[name][:-1])
+
+
+def nose_spread(landmarks: np.ndarray) -> float:
+    """Standard deviation of the tip of the nose, percent of the jaw's width; NaN without a face.
+
+    Args:
+        landmarks: (T, 68, 3) found in a video, NaN where there is no face.
+    """
+    points = _detected(landmarks)
     return 100 * float(np.sqrt(points[:, NOSE_TIP].var(0).sum()) / jaw_width(points).mean())
 
 
-def roll_spread(case: VideoTrack) -> float:
-    """Standard deviation of the angle of the line between the eyes, degrees; NaN without a face."""
-    points = case.landmarks[case.detected, :, :2]
-    if not len(points):
-        return float("nan")
+def roll_spread(landmarks: np.ndarray) -> float:
+    """Standard deviation of the angle of the line between the eyes, degrees; as `nose_spread`."""
     right, left = OUTER_EYE_CORNERS
+    points = _detected(landmarks)
     across = points[:, left] - points[:, right]
     return float(np.degrees(np.arctan2(across[:, 1], across[:, 0])).std())
+
+
+def _detected(landmarks: np.ndarray) -> np.ndarray:
+    """x and y of the frames with a face; those of the first frame, NaN, where there is none."""
+    detected = np.isfinite(landmarks).all((1, 2))
+    return (landmarks[detected] if detected.any() else landmarks[:1])[..., :2]

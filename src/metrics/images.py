@@ -7,20 +7,19 @@ best values that the metrics can have.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src.command_line import progress
-from src.face.detection import track_landmarks
-from src.metrics.cases import ImageRun
-from src.metrics.clips import TrackedClip, frames_at, held_out_clips, portrait_frame
+from src.metrics.clips import detected, found_landmarks, held_out_clips
+from src.metrics.image_quality import ImageRun
 from src.metrics.registry import finite_mean, measure, pool
 from src.metrics.report import Report
-from src.render.renderer import make_renderer
+from src.render.renderer import RENDERERS, make_renderer
 
 if TYPE_CHECKING:
     from src.animate import Models
@@ -31,66 +30,62 @@ RUN = 3
 
 TRUTH = "ground truth"
 
-_NO_FACE = np.full((68, 3), np.nan)
 
-
-def run_frames(clip: TrackedClip, every: int) -> list[int]:
+def run_frames(landmarks: np.ndarray, every: int) -> list[int]:
     """Indices of the frames to be measured, in runs of `RUN` that show a face throughout.
 
     Args:
+        landmarks: (T, 68, 3) of a clip, NaN where no face was found.
         every: frames from the start of a run to that of the next, at least `RUN`.
     """
-    detected = np.isfinite(clip.landmarks).all((1, 2))
-    starts = range(0, len(detected) - RUN + 1, max(RUN, every))
-    runs = (range(start, start + RUN) for start in starts)
-    return [index for run in runs if detected[run.start : run.stop].all() for index in run]
+    found = detected(landmarks)
+    starts = range(0, len(found) - RUN + 1, max(RUN, every))
+    return [
+        index
+        for start in starts
+        if found[start : start + RUN].all()
+        for index in range(start, start + RUN)
+    ]
 
 
 def evaluate_images(
-    settings: EvaluationSettings,
-    renderers: Iterable[str],
-    models: Models,
-    weights: Path | None,
-) -> Report:
+    settings: EvaluationSettings, models: Models, renderer: str, report: Report
+) -> None:
     """Evaluate renderers on the clips of held-out speakers.
 
     Args:
-        renderers: keys of `src.render.renderer.RENDERERS`.
+        settings: clips, and the distance of the frames.
         models: with the image-translation network, for the renderers that need it.
-        weights: name the network in the report.
+        renderer: key of `RENDERERS`, "auto" for all of them.
+        report: gets the tables.
 
     Raises:
         InputError: there is no clip, a clip's video is missing or has too few frames.
     """
-    clips = list(held_out_clips(settings, lambda clip: run_frames(clip, settings.every)))
+    clips = list(held_out_clips(settings, lambda c: run_frames(c["landmarks"], settings.every)))
     rows: dict[str, list[dict[str, float]]] = defaultdict(list)
-    figures, table = [], []
+    table, figures = {}, []
     for clip in progress(clips, len(clips), "clips to evaluate"):
-        source = portrait_frame(clip.landmarks)
-        indices = run_frames(clip, settings.every)
+        indices = run_frames(clip.landmarks, settings.every)
         landmarks = clip.landmarks[indices]
-        portrait = next(frames_at(clip, [source])).copy()
-        for name in (*renderers, TRUTH):
-            reference = frames_at(clip, indices)
+        portrait, still = clip.portrait()
+        for name in (*(RENDERERS if renderer == "auto" else (renderer,)), TRUTH):
+            frames = clip.frames_at(indices)
             if name == TRUTH:
-                pairs = ((frame, frame) for frame in reference)
+                pairs = ((frame, frame) for frame in frames)
             else:
-                still, network = clip.landmarks[source], models.image_translation
-                renderer = make_renderer(name, portrait, still, network, models.device)
-                adapted = np.stack([renderer.adapt_landmarks(face) for face in landmarks])
-                pairs = zip(reference, renderer.frames(adapted), strict=True)
+                network = models.image_translation
+                painter = make_renderer(name, portrait, still, network, models.device)
+                adapted = np.stack([painter.adapt_landmarks(face) for face in landmarks])
+                pairs = zip(frames, painter.frames(adapted), strict=True)
             values = compare(pairs, landmarks)
             rows[name].append(values)
-            table.append(((clip.name, str(len(indices)), name), values))
+            table[f"{clip.name}, {len(indices)} frames, {name}"] = values
             facts = {"clip": clip.name, "speaker": clip.speaker, "renderer": name}
             figures.append({**facts, "frames": len(indices), "metrics": values})
-    means = {name: pool(values) for name, values in rows.items()}
-    report = Report({"weights": weights and str(weights), "means": means, "clips": figures})
-    if weights:
-        report.paragraphs.append(f"unet: {weights}")
-    report.add_table("Means over the clips", means.items(), (ImageRun,), ("renderer",))
-    report.add_table("Each clip", table, (ImageRun,), ("clip", "frames", "renderer"))
-    return report
+    report.figures |= {"means": pool(rows), "clips": figures}
+    report.add_table("Means over the clips", report.figures["means"], "images")
+    report.add_table("Each clip", table, "images")
 
 
 def compare(
@@ -103,30 +98,12 @@ def compare(
         landmarks: (T, 68, 3) of the references.
     """
     values: dict[str, list[float]] = defaultdict(list)
-    for run in image_runs(pairs, landmarks):
-        for name, numbers in measure(run).items():
+    pairs, again = itertools.tee(pairs)
+    found = found_landmarks(generated for _, generated in again)
+    frames = zip(pairs, landmarks, found, strict=True)
+    while run := list(itertools.islice(frames, RUN)):
+        images, points, redetected = zip(*run, strict=True)
+        case = ImageRun(images, np.array(points), np.array(redetected))
+        for name, numbers in measure("images", case).items():
             values[name] += numbers
     return {name: finite_mean(numbers) for name, numbers in values.items()}
-
-
-def image_runs(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]], landmarks: np.ndarray
-) -> Iterator[ImageRun]:
-    """Cut frames into runs, finding the face in the generated ones; arguments as for `compare`."""
-    reference: list[np.ndarray] = []
-    generated: list[np.ndarray] = []
-    detected: list[np.ndarray] = []
-
-    def frames() -> Iterator[np.ndarray]:
-        for pair in pairs:
-            reference.append(pair[0])
-            generated.append(pair[1])
-            yield pair[1]
-
-    for number, points in enumerate(track_landmarks(frames()), 1):
-        detected.append(_NO_FACE if points is None else points)
-        if number % RUN == 0:
-            track = landmarks[number - RUN : number]
-            yield ImageRun(reference[:], generated[:], track, np.array(detected))
-            for kept in (reference, generated, detected):
-                kept.clear()

@@ -1,13 +1,16 @@
-"""Errors of predicted landmarks: the paper's metrics (section 6)."""
+"""Errors of predicted landmarks: the paper's metrics (section 6).
+
+Landmarks are (T, 68, 3), predicted and ground truth of the same clip in the same unit; the face at
+rest is (68, 3).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from src.face.geometry import inner_lip_area
+from src.face.geometry import inner_lip_area, jaw_width, mouth_width
 from src.face.pose import head_pose, rotation_angle
 from src.face.topology import JAW, LOWER_LIP
-from src.metrics.cases import HeadMotion, LipMotion
 
 JAW_AND_LOWER_LIP = [*range(JAW.start, JAW.stop), *LOWER_LIP]
 
@@ -18,53 +21,47 @@ def mean_distance(first: np.ndarray, second: np.ndarray) -> float:
     return float(distances.mean()) if len(distances) else float("nan")
 
 
-def velocity_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean distance of the differences of consecutive frames (T, ..., D)."""
-    return mean_distance(np.diff(first, axis=0), np.diff(second, axis=0))
+def d_ll(predicted: np.ndarray, reference: np.ndarray) -> float:
+    """D-LL: distance of the points of jaw and lower lip, percent of the mouth's largest width."""
+    percent = mouth_width(reference).max() / 100
+    return mean_distance(predicted[:, JAW_AND_LOWER_LIP], reference[:, JAW_AND_LOWER_LIP]) / percent
 
 
-def d_ll(case: LipMotion) -> float:
-    """D-LL: distance of the points of jaw and lower lip, percent of the mouth's width."""
-    tracks = (track[:, JAW_AND_LOWER_LIP] for track in (case.predicted, case.reference))
-    return mean_distance(*tracks) / case.percent
+def d_vl(predicted: np.ndarray, reference: np.ndarray) -> float:
+    """D-VL: `d_ll` of the differences of consecutive frames."""
+    percent = mouth_width(reference).max() / 100
+    tracks = (track[:, JAW_AND_LOWER_LIP] for track in (predicted, reference))
+    return mean_distance(*(np.diff(track, axis=0) for track in tracks)) / percent
 
 
-def d_vl(case: LipMotion) -> float:
-    """D-VL: distance of the velocities of jaw and lower lip, percent of the mouth's width."""
-    tracks = (track[:, JAW_AND_LOWER_LIP] for track in (case.predicted, case.reference))
-    return velocity_distance(*tracks) / case.percent
-
-
-def d_a(case: LipMotion) -> float:
+def d_a(predicted: np.ndarray, reference: np.ndarray) -> float:
     """D-A: difference of the area between the inner lips, percent of the largest.
 
     Crossed lips have no area. NaN where the ground truth's mouth never opens.
     """
-    tracks = (case.predicted, case.reference)
-    predicted, reference = (np.maximum(inner_lip_area(track), 0) for track in tracks)
-    largest = reference.max()
-    return 100 * float(np.abs(predicted - reference).mean() / largest if largest > 0 else np.nan)
+    areas = [np.maximum(inner_lip_area(track), 0) for track in (predicted, reference)]
+    largest = areas[1].max()
+    return 100 * float(np.abs(areas[0] - areas[1]).mean() / largest if largest > 0 else np.nan)
 
 
-def d_l(case: HeadMotion) -> float:
-    """D-L: distance of all points, percent of the face's width."""
-    return mean_distance(case.predicted, case.reference) / case.percent
+def d_l(predicted: np.ndarray, reference: np.ndarray) -> float:
+    """D-L: distance of all points, percent of the face's mean width."""
+    return mean_distance(predicted, reference) / (jaw_width(reference).mean() / 100)
 
 
-def d_v(case: HeadMotion) -> float:
-    """D-V: distance of the velocities of all points, percent of the face's width."""
-    return velocity_distance(case.predicted, case.reference) / case.percent
+def d_v(predicted: np.ndarray, reference: np.ndarray) -> float:
+    """D-V: `d_l` of the differences of consecutive frames."""
+    velocities = (np.diff(track, axis=0) for track in (predicted, reference))
+    return mean_distance(*velocities) / (jaw_width(reference).mean() / 100)
 
 
-def d_rot(case: HeadMotion) -> float:
+def d_rot(predicted: np.ndarray, reference: np.ndarray, still: np.ndarray) -> float:
     """D-Rot: angle between the rotations of the head, degrees."""
-    tracks = (case.predicted, case.reference)
-    rotations = (head_pose(track, case.still)[0] for track in tracks)
+    rotations = (head_pose(track, still)[0] for track in (predicted, reference))
     return float(rotation_angle(*rotations).mean())
 
 
-def d_pos(case: HeadMotion) -> float:
-    """D-Pos: distance of the positions of the head, percent of the face's width."""
-    tracks = (case.predicted, case.reference)
-    positions = (head_pose(track, case.still)[1] for track in tracks)
-    return mean_distance(*positions) / case.percent
+def d_pos(predicted: np.ndarray, reference: np.ndarray, still: np.ndarray) -> float:
+    """D-Pos: distance of the positions of the head, percent of the face's mean width."""
+    positions = (head_pose(track, still)[1] for track in (predicted, reference))
+    return mean_distance(*positions) / (jaw_width(reference).mean() / 100)

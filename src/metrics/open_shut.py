@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from src.data.lip_shapes import BILABIALS
 from src.data.synthesis import Phones
 from src.metrics.aperture import MEASURE_RATE
-from src.metrics.cases import LipGap
 
 OPEN_VOWELS = ("aa", "ae", "ah", "ao", "aw", "ay")
 
@@ -49,25 +49,18 @@ def interpolated_extremes(gap: np.ndarray, rate: float, phones: Phones) -> Extre
     return phone_extremes(np.interp(times, np.arange(len(gap)), gap), PHONE_RATE, phones)
 
 
-def open_shut_auc(opened: list[float], shut: list[float]) -> float:
-    """Probability that an open vowel's largest gap exceeds a bilabial's smallest; ties count half.
+def auc(larger: ArrayLike, smaller: ArrayLike) -> float:
+    """Probability that a number of the one list exceeds one of the other; ties count half.
 
     NaN where one of the lists is empty.
     """
-    if not opened or not shut:
+    if not len(larger) or not len(smaller):
         return float("nan")
-    largest, smallest = np.asarray(opened)[:, None], np.asarray(shut)[None]
-    return float(np.mean((largest > smallest) + 0.5 * (largest == smallest)))
-
-
-def extremes(case: LipGap) -> Extremes | None:
-    """`interpolated_extremes` of speech whose phones are known."""
-    if case.phones is None:
-        return None
-    return interpolated_extremes(case.gap, case.rate, case.phones)
+    first, second = np.asarray(larger)[:, None], np.asarray(smaller)
+    return float(np.mean((first > second) + 0.5 * (first == second)))
 
 
 def pooled_auc(values: list[Extremes]) -> float:
-    """`open_shut_auc` over the phones of all sentences together."""
+    """`auc` of open vowels over p, b and m, those of all sentences together."""
     opened, shut = ([gap for value in values for gap in value[kind]] for kind in (0, 1))
-    return open_shut_auc(opened, shut)
+    return auc(opened, shut)

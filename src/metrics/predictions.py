@@ -1,15 +1,20 @@
-"""Predictions of the networks for the clips of a split, as landmarks.
+"""Predictions for the clips of a split, as landmarks: by networks, and by baselines without any.
 
 Clips come from two dumps, both as `src.data.dumps` describes them. In that of the content branch
 every frame is registered with the standard face: it shows lips. In that of the speaker-aware branch
 clips are registered as a whole: it shows heads ("posed" below). Predicted displacements are added
 to each clip's own face at rest.
+
+The baselines are linear in the clip's log mel energy:
+
+  static    the clip's face at rest
+  loudness  fitted to the training clips
+  mean      mean displacement of the training clips, the same in every frame
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,26 +40,31 @@ if TYPE_CHECKING:
     from src.models.loading import MotionModels
     from src.motion.settings import MotionSettings
 
-_log = logging.getLogger(__name__)
+Baselines = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Name to slope and intercept (204,): displacement = slope * energy + intercept."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A clip to be evaluated on."""
+    """A clip to be evaluated on, or to fit baselines to."""
 
-    name: str
-    speaker: str
+    clip: Clip
+    spectrum: dict[str, np.ndarray] | None  # kept by main_prepare_data.py
     reference: np.ndarray  # (T, 68, 3) ground truth
     still: np.ndarray  # (68, 3) at rest; in the clip's mean pose where it has head motion
     energy: np.ndarray  # (T,) log10 of the mel energy
-    content: np.ndarray  # (T, 80) standardised features
-    embedding: np.ndarray  # (256,) speaker embedding
+
+    @property
+    def name(self) -> str:
+        return clip_name(self.clip)
+
+    @property
+    def speaker(self) -> str:
+        return speaker_name(self.clip)
 
 
 def find_runs(root: Path, names: tuple[str, ...]) -> dict[str, Path]:
     """Checkpoints of trainings under ``<root>/ckpt``, by the kind of network that each holds.
-
-    Of a training, it is ``ckpt_best.pth``, or else the newest checkpoint.
 
     Raises:
         InputError: a training has none, or none of a network from audio to landmarks, or two
@@ -62,12 +72,10 @@ def find_runs(root: Path, names: tuple[str, ...]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for name in names:
-        folder = root / "ckpt" / name
-        paths = sorted(folder.glob("ckpt_*.pth"), key=lambda path: path.stat().st_mtime)
-        if not paths:
-            raise InputError(f"{folder}: no checkpoint of a training (ckpt_*.pth)")
-        best = folder / "ckpt_best.pth"
-        path = best if best in paths else paths[-1]
+        files = [root / "ckpt" / name / f"ckpt_{which}.pth" for which in ("best", "last")]
+        path = next((path for path in files if path.is_file()), None)
+        if path is None:
+            raise InputError(f"{files[0].parent}: no {files[0].name} or {files[1].name}")
         contents, _ = read_checkpoint(path)
         kinds = [kind for kind in MOTION_NETWORKS if NETWORKS[kind].key in contents]
         if len(kinds) != 1:
@@ -78,19 +86,19 @@ def find_runs(root: Path, names: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def clip_name(name: str) -> str:
+def clip_name(clip: Clip) -> str:
     """The clip of ``speaker/clip+copy``, a name in a dump."""
-    return name.split("/")[-1].split("+")[0]
+    return clip.name.split("/")[-1].split("+")[0]
 
 
-def speaker_name(name: str) -> str:
+def speaker_name(clip: Clip) -> str:
     """The speaker of ``speaker/clip+copy``; a published name stands for itself."""
-    return name.split("/")[0]
+    return clip.name.split("/")[0]
 
 
-def is_augmented(name: str) -> bool:
-    """Whether a training clip is a copy with a changed voice."""
-    return not name.endswith("+0") and "+" in name
+def originals(clips: list[Clip]) -> list[Clip]:
+    """Clips without the copies with a changed voice."""
+    return [clip for clip in clips if clip.name.endswith("+0") or "+" not in clip.name]
 
 
 def mel_energy(features: np.ndarray) -> np.ndarray:
@@ -99,58 +107,34 @@ def mel_energy(features: np.ndarray) -> np.ndarray:
     return np.log10(power.sum(-1))
 
 
-def with_rest(landmarks: np.ndarray, posed: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks (T, 204) as (T, 68, 3), and their face at rest (68, 3).
+def read_example(clip: Clip, root: Path, posed: bool) -> Example:
+    """A clip with its face at rest and its energy, that of the dump's features without a spectrum.
 
     Args:
-        posed: the head moves, so the face is taken in the clip's mean pose.
+        clip: of a dump.
+        root: whose folder analysed has the clips' spectra.
+        posed: the head moves, so the face at rest is taken in the clip's mean pose.
     """
-    track = np.asarray(landmarks, np.float64).reshape(-1, LANDMARK_COUNT, 3)
-    return track, static_face(register(track, track.mean(0)) if posed else track)
+    path = root / "analysed" / f"{clip_name(clip)}.npz"
+    names = ("mel", "f0_bins", "embedding_normalised")
+    spectrum = read_arrays(path, names) if path.is_file() else None
+    energy = mel_energy(spectrum["mel"] if spectrum else clip.features)[: len(clip.landmarks)]
+    track = np.asarray(clip.landmarks[: len(energy)], np.float64).reshape(-1, LANDMARK_COUNT, 3)
+    still = static_face(register(track, track.mean(0)) if posed else track)
+    return Example(clip, spectrum, track, still, energy)
 
 
-def read_analysis(clip: Clip, analysed: Path) -> dict[str, np.ndarray] | None:
-    """Log-mel, F0 bins and speaker embedding of a clip, where main_prepare_data.py kept them."""
-    path = analysed / f"{clip_name(clip.name)}.npz"
-    if not path.is_file():
-        return None
-    return read_arrays(path, ("mel", "f0_bins", "embedding_normalised"))
+def content_features(example: Example, models: MotionModels) -> np.ndarray:
+    """Standardised features (T, 80) that the networks get.
 
-
-def read_examples(
-    clips: list[Clip], models: MotionModels, analysed: Path, posed: bool
-) -> Iterator[Example]:
-    """The clips of a split with the features that the networks get.
-
-    Where ``analysed`` has a clip's spectrum, the loaded AutoVC converts it; else the dump's own
-    features are taken, which must come from the same AutoVC.
+    The loaded AutoVC converts the clip's spectrum. Without one the dump's own features are taken,
+    which must come from the same AutoVC.
     """
-    without_spectrum = 0
-    for clip in clips:
-        if is_augmented(clip.name):
-            continue
-        spectrum = read_analysis(clip, analysed)
-        if spectrum:
-            mel, bins = spectrum["mel"], spectrum["f0_bins"]
-            source, target = spectrum["embedding_normalised"], models.target_embedding
-            features = convert_voice(models.autovc, mel, bins, source, target)
-            energy = mel_energy(mel)
-        else:
-            features, energy = clip.features, mel_energy(clip.features)
-            without_spectrum += 1
-        frames = min(len(features), len(clip.landmarks))
-        reference, still = with_rest(clip.landmarks[:frames], posed)
-        yield Example(
-            clip_name(clip.name),
-            speaker_name(clip.name),
-            reference,
-            still,
-            energy[:frames],
-            standardise(features[:frames], models.mel_mean, models.mel_std),
-            np.asarray(clip.embedding, np.float32),
-        )
-    if without_spectrum:
-        _log.info("%d clips are not in %s: the dump's features run", without_spectrum, analysed)
+    features = example.clip.features
+    if spectrum := example.spectrum:
+        mel, bins, source = (spectrum[name] for name in ("mel", "f0_bins", "embedding_normalised"))
+        features = convert_voice(models.autovc, mel, bins, source, models.target_embedding)
+    return standardise(features[: len(example.reference)], models.mel_mean, models.mel_std)
 
 
 def predict_landmarks(
@@ -160,17 +144,67 @@ def predict_landmarks(
 
     The former are neither calibrated nor amplified, the latter are smoothed as well.
     """
+    content = content_features(example, models)
     portrait, _, _ = normalise(example.still, models.standard_face[:, 2])
-    speech = windows(example.content, models.content_branch.config.window_lead)
+    speech = windows(content, models.content_branch.config.window_lead)
     lips = content_output(models.content_branch, speech, portrait)
-    head = head_displacement(example, models) if posed else np.float32(0)
+    head = np.float32(0)
+    if posed:
+        head = head_displacement(content, np.float32(example.clip.embedding), models)
     raw = example.still + lips.astype(np.float64) + head
     lips = amplify_lips(calibrate(lips), motion)
     animated = smooth_joined(combine(example.still, motion.amp_pos * head, lips))
     return raw, animated.astype(np.float64)
 
 
-def head_displacement(example: Example, models: MotionModels) -> np.ndarray:
-    """Displacement (T, 68, 3) of a clip by the speaker-aware branch."""
-    speech = windows(example.content, models.speaker_branch.config.window_lead)
-    return speaker_displacement(models.speaker_branch, speech, example.embedding)
+def head_displacement(
+    content: np.ndarray, embedding: np.ndarray, models: MotionModels
+) -> np.ndarray:
+    """Displacement (T, 68, 3) by the speaker-aware branch, of features (T, 80) and a speaker."""
+    speech = windows(content, models.speaker_branch.config.window_lead)
+    return speaker_displacement(models.speaker_branch, speech, embedding)
+
+
+def fit_baselines(clips: list[Clip], root: Path, posed: bool, synthetic: set[str]) -> Baselines:
+    """Fit the baselines to training clips.
+
+    Training speakers have equal weight, whatever the length of their clips; augmented copies are
+    left out.
+
+    Args:
+        clips: of a training dump.
+        root: as for `read_example`.
+        posed: the clips have head motion.
+        synthetic: names of clips that are left out, unless there are no others.
+
+    Raises:
+        InputError: there is no clip.
+    """
+    clips = originals(clips)
+    clips = [clip for clip in clips if clip_name(clip) not in synthetic] or clips
+    if not clips:
+        raise InputError("the training dump has no clips to fit the baselines to")
+    frames = Counter()
+    for clip in clips:
+        frames[speaker_name(clip)] += len(clip.features)
+    gram, moments = np.zeros((2, 2)), np.zeros((2, 3 * LANDMARK_COUNT))
+    for clip in clips:
+        example = read_example(clip, root, posed)
+        columns = np.stack([np.ones_like(example.energy), example.energy])
+        displacements = (example.reference - example.still).reshape(len(example.energy), -1)
+        weight = 1 / (len(frames) * frames[example.speaker])
+        gram += weight * columns @ columns.T
+        moments += weight * columns @ displacements
+    intercept, slope = np.linalg.lstsq(gram, moments, rcond=None)[0]
+    none = np.zeros_like(slope)
+    return {
+        "static": (none, none),
+        "loudness": (slope, intercept),
+        "mean": (none, moments[0] / gram[0, 0]),
+    }
+
+
+def baseline_landmarks(example: Example, slope: np.ndarray, intercept: np.ndarray) -> np.ndarray:
+    """Landmarks (T, 68, 3) as a baseline predicts them."""
+    displacement = example.energy[:, None] * slope + intercept
+    return example.still + displacement.reshape(-1, LANDMARK_COUNT, 3)

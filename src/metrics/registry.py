@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from src.metrics import aperture, blinks, image_quality, landmark_error, open_shut
-from src.metrics.cases import HeadMotion, HeadTrack, ImageRun, LipGap, LipMotion, VideoTrack
-from src.metrics.head_motion import nose_spread, roll_spread, speed, spread
-from src.metrics.speaker_separation import SpeakerTracks, difference, separation_auc
+from src.metrics import (
+    aperture,
+    blinks,
+    head_motion,
+    image_quality,
+    landmark_error,
+    open_shut,
+    speaker_separation,
+)
 
 
 def finite_mean(values: list[float]) -> float:
@@ -24,76 +29,67 @@ def finite_mean(values: list[float]) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric, the cases that it measures, and how it is printed."""
+    """A metric, and how it is printed."""
 
-    function: Callable[[Any], Any]
-    """Takes a case and returns its value, or None where the case lacks what is needed."""
-    case: type
-    """Class of the case."""
+    function: Callable[..., Any]
+    case: str
+    """Kind of case that it measures. All metrics of a kind take the same arguments."""
     unit: str = ""
     decimals: int = 2
     pool: Callable[[list], float] = finite_mean
     """Makes one number of the values of many cases."""
 
 
+spread, speed = head_motion.spread, head_motion.speed
+
 METRICS: dict[str, Metric] = {
-    "D-LL": Metric(landmark_error.d_ll, LipMotion, "%"),
-    "D-VL": Metric(landmark_error.d_vl, LipMotion, "%"),
-    "D-A": Metric(landmark_error.d_a, LipMotion, "%"),
-    "correlation": Metric(aperture.correlation, LipGap, decimals=3),
-    "AUC": Metric(open_shut.extremes, LipGap, decimals=3, pool=open_shut.pooled_auc),
-    "D-L": Metric(landmark_error.d_l, HeadMotion, "%"),
-    "D-V": Metric(landmark_error.d_v, HeadMotion, "%"),
-    "D-Rot": Metric(landmark_error.d_rot, HeadMotion, "°"),
-    "D-Pos": Metric(landmark_error.d_pos, HeadMotion, "%"),
-    "spread of nose": Metric(partial(spread, curve="nose"), HeadTrack, "%"),
-    "spread of yaw": Metric(partial(spread, curve="yaw"), HeadTrack, "°"),
-    "spread of pitch": Metric(partial(spread, curve="pitch"), HeadTrack, "°"),
-    "spread of roll": Metric(partial(spread, curve="roll"), HeadTrack, "°"),
-    "speed of nose": Metric(partial(speed, curve="nose"), HeadTrack, "%"),
-    "speed of yaw": Metric(partial(speed, curve="yaw"), HeadTrack, "°"),
-    "speed of pitch": Metric(partial(speed, curve="pitch"), HeadTrack, "°"),
-    "speed of roll": Metric(partial(speed, curve="roll"), HeadTrack, "°"),
-    "nose, one speaker": Metric(partial(difference, of="nose"), SpeakerTracks, "%"),
-    "nose, two speakers": Metric(partial(difference, of="nose", pair=1), SpeakerTracks, "%"),
-    "nose, AUC": Metric(partial(separation_auc, of="nose"), SpeakerTracks, decimals=3),
-    "statistics, one speaker": Metric(partial(difference, of="statistics"), SpeakerTracks, "ratio"),
-    "statistics, two speakers": Metric(
-        partial(difference, of="statistics", pair=1), SpeakerTracks, "ratio"
-    ),
-    "statistics, AUC": Metric(partial(separation_auc, of="statistics"), SpeakerTracks, decimals=3),
-    "nose": Metric(nose_spread, VideoTrack, "% of jaw"),
-    "roll": Metric(roll_spread, VideoTrack, "°"),
-    "blinks": Metric(blinks.blinks, VideoTrack, "per minute", 1, blinks.blink_rate),
-    "PSNR": Metric(image_quality.face_psnr, ImageRun, "dB"),
-    "SSIM": Metric(image_quality.face_ssim, ImageRun, decimals=4),
-    "mouth PSNR": Metric(image_quality.mouth_psnr, ImageRun, "dB"),
-    "lips": Metric(image_quality.lip_error, ImageRun, "% of jaw"),
-    "mouth sharpness": Metric(image_quality.mouth_sharpness, ImageRun),
-    "flicker": Metric(image_quality.flicker, ImageRun),
+    "D-LL": Metric(landmark_error.d_ll, "lips", "%"),
+    "D-VL": Metric(landmark_error.d_vl, "lips", "%"),
+    "D-A": Metric(landmark_error.d_a, "lips", "%"),
+    "correlation": Metric(aperture.correlation, "gap", decimals=3),
+    "AUC": Metric(open_shut.interpolated_extremes, "phones", "", 3, open_shut.pooled_auc),
+    "D-L": Metric(landmark_error.d_l, "face", "%"),
+    "D-V": Metric(landmark_error.d_v, "face", "%"),
+    "D-Rot": Metric(landmark_error.d_rot, "pose", "°"),
+    "D-Pos": Metric(landmark_error.d_pos, "pose", "%"),
+    "spread of nose": Metric(partial(spread, name="nose"), "head", "%"),
+    "spread of yaw": Metric(partial(spread, name="yaw"), "head", "°"),
+    "spread of pitch": Metric(partial(spread, name="pitch"), "head", "°"),
+    "spread of roll": Metric(partial(spread, name="roll"), "head", "°"),
+    "speed of nose": Metric(partial(speed, name="nose"), "head", "%"),
+    "speed of yaw": Metric(partial(speed, name="yaw"), "head", "°"),
+    "speed of pitch": Metric(partial(speed, name="pitch"), "head", "°"),
+    "speed of roll": Metric(partial(speed, name="roll"), "head", "°"),
+    "statistics, one speaker": Metric(speaker_separation.one_speaker, "speakers", "ratio"),
+    "statistics, two speakers": Metric(speaker_separation.two_speakers, "speakers", "ratio"),
+    "statistics, AUC": Metric(speaker_separation.separation_auc, "speakers", decimals=3),
+    "nose": Metric(head_motion.nose_spread, "video", "% of jaw"),
+    "roll": Metric(head_motion.roll_spread, "video", "°"),
+    "blinks": Metric(blinks.blinks, "video", "per minute", 1, blinks.blink_rate),
+    "PSNR": Metric(image_quality.face_psnr, "images", "dB"),
+    "SSIM": Metric(image_quality.face_ssim, "images", decimals=4),
+    "mouth PSNR": Metric(image_quality.mouth_psnr, "images", "dB"),
+    "lips": Metric(image_quality.lip_error, "images", "% of jaw"),
+    "mouth sharpness": Metric(image_quality.mouth_sharpness, "images"),
+    "flicker": Metric(image_quality.flicker, "images"),
 }
 """Name to metric, in the order of the tables' columns."""
 
 
-def measure(case: Any) -> dict[str, Any]:
-    """The values of all metrics that measure this kind of case."""
-    values = {
-        name: metric.function(case)
-        for name, metric in METRICS.items()
-        if isinstance(case, metric.case)
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def pool(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """One number for each metric from the values of many cases."""
+def measure(case: str, *arguments: Any) -> dict[str, Any]:
+    """The values of all metrics of a kind of case."""
     return {
-        name: metric.pool(values)
-        for name, metric in METRICS.items()
-        if (values := [row[name] for row in rows if name in row])
+        name: metric.function(*arguments) for name, metric in METRICS.items() if metric.case == case
     }
 
 
-def numbers(values: dict[str, Any]) -> dict[str, float]:
-    """The values of a case that are numbers, without those that only pooling makes one of."""
-    return {name: value for name, value in values.items() if METRICS[name].pool is finite_mean}
+def pool(rows: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, float]]:
+    """One number for each metric of each row, from the values of the row's cases."""
+    return {
+        label: {
+            name: metric.pool(values)
+            for name, metric in METRICS.items()
+            if (values := [case[name] for case in cases if name in case])
+        }
+        for label, cases in rows.items()
+    }

@@ -7,15 +7,22 @@ from pathlib import Path
 
 from src.options import option
 
+MEASURES = ("landmarks", "videos", "images")
+
+MAX_SENTENCES = 30
+"""Sentences of each synthetic voice that are evaluated."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
-    """Data to evaluate on."""
+    """What to evaluate, on which data."""
 
     root: Path = option(help="folder that main_prepare_data.py has filled", name="root_dir")
-    max_sentences: int = option(
-        30, "sentences of a synthetic voice", name="most_synthetic", least=1
+    measure: str | None = option(
+        None, "what to evaluate (videos with --videos, else landmarks)", choices=MEASURES
     )
+    out_dir: Path | None = option(None, "folder of the report (see above)")
+    names: tuple[str, ...] = option((), "trainings under ROOT/ckpt", name="name")
     splits: tuple[str, ...] = option(
         ("test",), "landmarks: one split or both together", name="split", choices=("test", "val")
     )
@@ -32,5 +39,5 @@ class EvaluationSettings:
         None, "videos: portrait of the voices (examples/grace_hopper.jpg)", metavar="FILE"
     )
     ceiling: bool = option(False, "videos: also render the ground truth's motion")
-    fresh: bool = option(False, "videos: render again what is there already")
     every: int = option(9, "images: frames from one run of three to the next", least=1)
+    threads: int = option(0, "CPU threads, 0 for all", least=0, most=1024)

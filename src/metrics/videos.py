@@ -28,20 +28,14 @@ from src.face.detection import detect_landmarks
 from src.face.registration import similarity
 from src.face.topology import LANDMARK_COUNT, RIGID_POINTS
 from src.io.audio import FRAME_RATE, SAMPLE_RATE
-from src.io.files import read_array, read_text, write_text
+from src.io.files import read_arrays, write_arrays
 from src.io.image import flatten, read_image
 from src.io.video import read_frames
 from src.metrics.aperture import MEASURE_RATE, aperture
-from src.metrics.cases import LipGap, VideoTrack
-from src.metrics.clips import (
-    detected_landmarks,
-    frames_at,
-    held_out_clips,
-    overlap,
-    portrait_frame,
-)
-from src.metrics.registry import measure, numbers, pool
+from src.metrics.clips import TrackedClip, detected, found_landmarks, held_out_clips
+from src.metrics.registry import measure, pool
 from src.metrics.report import Report
+from src.metrics.settings import MAX_SENTENCES
 from src.render.renderer import make_renderer
 
 if TYPE_CHECKING:
@@ -79,12 +73,18 @@ def clip_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
     Raises:
         InputError: as for `held_out_clips`.
     """
-    for clip in held_out_clips(settings, lambda clip: clip.synced):
-        frames, samples = overlap(len(clip.landmarks), len(clip.wav), clip.offset)
-        index = portrait_frame(clip.landmarks)
-        portrait = next(frames_at(clip, [index])).copy()
-        wav, reference, still = clip.wav[samples], clip.landmarks[frames], clip.landmarks[index]
-        yield VideoCase(clip.name, clip.speaker, portrait, wav, reference, still)
+    for clip in held_out_clips(settings, lambda known: known["synced"]):
+        (image, still), (reference, wav) = clip.portrait(), synchronised(clip)
+        yield VideoCase(clip.name, clip.speaker, image, wav, reference, still)
+
+
+def synchronised(clip: TrackedClip) -> tuple[np.ndarray, np.ndarray]:
+    """The landmarks and the samples of a clip that belong together, of equal duration."""
+    lead = round(clip.offset * MEASURE_RATE)
+    hop = round(SAMPLE_RATE / MEASURE_RATE)
+    landmarks, wav = clip.landmarks[max(0, -lead) :], clip.wav[max(0, lead) * hop :]
+    frames = min(len(landmarks), len(wav) // hop)
+    return landmarks[:frames], wav[: frames * hop]
 
 
 def speech_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
@@ -100,7 +100,7 @@ def speech_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
         voices = tuple(name for name in names if held_out.split_of(name) == "test")
     image = flatten(read_image(settings.portrait or PORTRAIT)) if voices else None
     for voice in voices:
-        paths = sorted(folder.glob(f"{voice}_*.npz"))[: settings.max_sentences]
+        paths = sorted(folder.glob(f"{voice}_*.npz"))[:MAX_SENTENCES]
         if not paths:
             raise InputError(f"{folder}: no speech of the voice {voice}")
         for path in paths:
@@ -115,12 +115,14 @@ def evaluate_videos(
     render: RenderSettings,
     folder: Path,
     checkpoints: list[Path],
-) -> Report:
+    report: Report,
+) -> None:
     """Render and evaluate the videos of held-out speakers and voices.
 
     Args:
         folder: gets the videos. Those in it are used again if they were rendered from the same.
         checkpoints: that the user named.
+        report: gets the tables.
 
     Raises:
         InputError: there is nothing to evaluate, or an input is missing or cannot be used.
@@ -133,27 +135,20 @@ def evaluate_videos(
     faces = load_reference_faces(settings.root) if settings.ceiling else None
     results = []
     for case in progress(cases, len(cases), "videos to evaluate"):
-        video, landmarks, note = (
-            folder / f"{case.name}{suffix}" for suffix in (".mp4", ".npy", ".txt")
-        )
+        video, kept = folder / f"{case.name}.mp4", folder / f"{case.name}.npz"
         inputs = digest.encode() + case.portrait.tobytes() + case.wav.tobytes()
         stamp = hashlib.sha256(inputs).hexdigest()
-        done = all(path.is_file() for path in (video, landmarks, note))
-        if settings.fresh or not (done and read_text(note) == stamp):
-            note.unlink(missing_ok=True)
-            arrays: dict[str, np.ndarray] = {}
+        arrays = read_arrays(kept) if video.is_file() and kept.is_file() else {}
+        if str(arrays.get("stamp")) != stamp:
+            kept.unlink(missing_ok=True)
             audio = (case.wav, SAMPLE_RATE)
-            rendering = animate(case.portrait, audio, models, motion, render, intermediates=arrays)
-            rendering.write(video)
-            np.save(landmarks, arrays["landmarks_final"])
-            write_text(note, stamp)
-        found = detected_landmarks(read_frames(video, MEASURE_RATE))
+            animate(case.portrait, audio, models, motion, render, intermediates=arrays).write(video)
+            write_arrays(kept, stamp=np.array(stamp), landmarks_final=arrays["landmarks_final"])
+        found = landmarks_in(read_frames(video, MEASURE_RATE))
         ceiling = ceiling_landmarks(case, faces) if faces else None
-        rendered = read_array(landmarks, (None, LANDMARK_COUNT, 3))
-        results.append(evaluate_case(case, found, rendered, ceiling))
-    report = make_report(results)
+        results.append(evaluate_case(case, found, arrays["landmarks_final"], ceiling))
     report.figures["settings"] = {**vars(motion), **vars(render)}
-    return report
+    add_results(report, results)
 
 
 def digest_of(settings: list[Any], checkpoints: list[Path]) -> str:
@@ -164,6 +159,11 @@ def digest_of(settings: list[Any], checkpoints: list[Path]) -> str:
         if path.is_file():
             digest.update(str(path).encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def landmarks_in(frames: Iterator[np.ndarray]) -> np.ndarray:
+    """Landmarks (T, 68, 3) of the face in the frames of a video, NaN where none is found."""
+    return np.array(list(found_landmarks(frames))).reshape(-1, LANDMARK_COUNT, 3)
 
 
 def evaluate_case(
@@ -185,34 +185,34 @@ def evaluate_case(
     gaps["loudness"] = loudness_curve(case.wav), MEASURE_RATE
     if ceiling is not None:
         gaps["ceiling"] = aperture(ceiling), MEASURE_RATE
-    track = VideoTrack(found, MEASURE_RATE)
-    result = {
+    lips = {source: {} for source in gaps}
+    motion = {"clips" if case.phones is None else "speech": measure("video", found)}
+    for source, (gap, rate) in gaps.items():
+        if case.reference is not None:
+            lips[source] |= measure("gap", gap, rate, aperture(case.reference))
+        if case.phones is not None:
+            lips[source] |= measure("phones", gap, rate, case.phones)
+    if case.reference is not None:
+        motion[TRUTH] = measure("video", case.reference)
+    return {
         "name": case.name,
         "speaker": case.speaker,
-        "seconds": track.seconds,
-        "face found": float(track.detected.mean()) if len(found) else 0.0,
+        "seconds": len(found) / MEASURE_RATE,
+        "face found": float(detected(found).mean()),
+        "lips": lips,
+        "motion": motion,
     }
-    reference = None if case.reference is None else aperture(case.reference)
-    result["lips"] = {
-        source: measure(LipGap(gap, rate, reference, case.phones))
-        for source, (gap, rate) in gaps.items()
-    }
-    result["motion"] = {"clips" if case.phones is None else "speech": measure(track)}
-    if case.reference is not None:
-        result["motion"][TRUTH] = measure(VideoTrack(case.reference, MEASURE_RATE))
-    return result
 
 
-def make_report(results: list[dict[str, Any]]) -> Report:
-    """Pool the metrics of all cases and write them into tables."""
-    figures = {}
+def add_results(report: Report, results: list[dict[str, Any]]) -> None:
+    """Pool the metrics of all cases and add them to a report."""
+    report.figures["cases"] = results
     for part in ("lips", "motion"):
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for result in results:
             for label, values in result[part].items():
                 rows[label].append(values)
-        figures[part] = {label: pool(values) for label, values in rows.items()}
-    report = Report({**figures, "cases": results})
+        report.figures[part] = pool(rows)
     clips, speech = ([r for r in results if kind in r["motion"]] for kind in ("clips", "speech"))
     title = f"Lips, {len(clips)} clips"
     if speech:
@@ -221,19 +221,14 @@ def make_report(results: list[dict[str, Any]]) -> Report:
         found = np.mean([result["face found"] for result in speech])
         counts = f"{len(speech)} sentences, {opened} open vowels, {shut} p b m"
         title += f"; AUC: voice {voices}, {counts}, face found in {found:.0%} of the frames"
-    report.add_table(title, figures["lips"].items(), (LipGap,))
-    title = "Head and eyes, as found in the videos"
-    report.add_table(title, figures["motion"].items(), (VideoTrack,))
-    rows = [
-        (
-            (result["name"], f"{result['seconds']:.1f}", f"{result['face found']:.0%}", source),
-            numbers(values),
-        )
+    report.add_table(title, report.figures["lips"], "gap", "phones")
+    report.add_table("Head and eyes, as found in the videos", report.figures["motion"], "video")
+    rows = {
+        f"{result['name']}, {source}": values
         for result in clips
         for source, values in result["lips"].items()
-    ]
-    report.add_table("Lips of each clip", rows, (LipGap,), ("", "seconds", "face found", "source"))
-    return report
+    }
+    report.add_table("Lips of each clip", rows, "gap")
 
 
 def loudness_curve(wav: np.ndarray) -> np.ndarray:
@@ -271,4 +266,4 @@ def ceiling_landmarks(case: VideoCase, faces: ReferenceFaces | None) -> np.ndarr
         displacement = mouth_motion(case.phones, frames, MEASURE_RATE) @ faces.lip_weights
         scale, rotation, _ = similarity(faces.standard_face[RIGID_POINTS], still[RIGID_POINTS])
         wanted = still + scale * (displacement.reshape(-1, LANDMARK_COUNT, 3) @ rotation)
-    return detected_landmarks(make_renderer("warp", case.portrait, still).frames(wanted))
+    return landmarks_in(make_renderer("warp", case.portrait, still).frames(wanted))

@@ -15,7 +15,7 @@ from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH, central_lip_ga
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
 from src.metrics.aperture import MEASURE_RATE, aperture, aperture_correlation
-from src.metrics.open_shut import open_shut_auc, phone_extremes
+from src.metrics.open_shut import auc, phone_extremes
 from src.models.content import ContentBranch
 from src.training import loop, parallel, tensorboard
 from src.training.corpus import Corpus, clip_probabilities, frames_needed, noise
@@ -225,5 +225,5 @@ def validate(
             correlations.append(aperture_correlation(gap[frames], truth[frames]))
     return {
         "correlation": float(np.nanmean(correlations)) if correlations else float("nan"),
-        "auc": open_shut_auc(opened, shut),
+        "auc": auc(opened, shut),
     }

@@ -1,9 +1,8 @@
-"""Portraits are chosen from clips, and video and audio are aligned."""
+"""Portraits are chosen from clips."""
 
 import numpy as np
-import pytest
 
-from src.metrics.clips import overlap, portrait_frame
+from src.metrics.clips import portrait_frame
 from tests.metrics.faces import open_eyes, simple_face
 
 
@@ -17,21 +16,3 @@ def test_portrait_is_frontal_awake_and_shut():
     track[6, 65:68, 1] -= 8  # the one
     track[7] = np.nan
     assert portrait_frame(track) == 6
-    with pytest.raises(ValueError, match="no frame shows a face"):
-        portrait_frame(track[7:])
-
-
-@pytest.mark.parametrize(
-    ("offset", "frames", "samples"),
-    [
-        (0.0, slice(0, 25), slice(0, 16000)),
-        (0.08, slice(0, 23), slice(1280, 16000)),  # the video leads: its audio comes later
-        (-0.12, slice(3, 25), slice(0, 14080)),
-    ],
-)
-def test_audio_and_video_are_aligned(offset, frames, samples):
-    assert overlap(25, 16000, offset) == (frames, samples)
-
-
-def test_short_audio_limits_the_frames():
-    assert overlap(25, 6500, 0.0) == (slice(0, 10), slice(0, 6400))

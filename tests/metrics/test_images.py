@@ -114,4 +114,4 @@ def test_what_is_missing_is_named(root, tmp_path):
     ):
         settings = EvaluationSettings(root=root, videos=(videos,), speakers=(speaker,))
         with pytest.raises(InputError, match=message):
-            list(held_out_clips(settings, lambda clip: images.run_frames(clip, 3)))
+            list(held_out_clips(settings, lambda clip: images.run_frames(clip["landmarks"], 3)))

@@ -1,18 +1,15 @@
-"""The evaluation of landmarks: tables, figures and a plot of two splits."""
+"""The evaluation of landmarks: tables and figures of two splits."""
 
 import dataclasses
 import json
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 import main_evaluate
 from src.data import dumps
-from src.errors import InputError
 from src.io.files import atomic_write, write_arrays
-from src.metrics import predictions
 from src.models.config import ContentConfig, SpeakerConfig
 from src.models.content import ContentBranch
 from src.models.dimensions import MEL_BANDS
@@ -67,7 +64,7 @@ def root(tmp_path_factory):
     return folder
 
 
-def test_the_command_writes_table_figures_and_plot(root, tmp_path, capsys):
+def test_the_command_writes_tables_and_figures(root, tmp_path, capsys):
     arguments = ["--root_dir", root, "--name", "lips", "head", "--out_dir", tmp_path]
     assert main_evaluate.main([str(one) for one in arguments]) == 0
     printed = capsys.readouterr().out
@@ -90,9 +87,7 @@ def test_the_command_writes_table_figures_and_plot(root, tmp_path, capsys):
     # The head nods by 0.05, and the face is 1.6 wide.
     spread = figures["heads"]["ground truth"]["spread of nose"]
     assert spread == pytest.approx(100 * 0.05 / 1.6 * np.sin(np.arange(80) / 20).std(), rel=0.01)
-    assert figures["speakers"]["clips"]["voices"] == 4
-    plot = cv2.imread(str(tmp_path / "landmarks.png"))
-    assert plot.shape[1] > 1000 and plot.std() > 10
+    assert list(figures["speakers"]) == ["clips, 4 voices of 3 speakers"]
 
 
 def test_one_dump_is_enough(root, tmp_path, capsys):
@@ -108,7 +103,7 @@ def test_two_splits_are_evaluated_together(root, tmp_path, capsys):
     for splits in (("test",), ("val",), ("val", "test")):
         arguments = ["--root_dir", root, "--out_dir", tmp_path, "--split", *splits]
         assert main_evaluate.main([str(one) for one in arguments]) == 0
-        assert f"Landmarks of {' and '.join(splits)}," in capsys.readouterr().out
+        assert f"Landmarks of {' and '.join(splits)}." in capsys.readouterr().out
         found[splits] = json.loads((tmp_path / "landmarks.json").read_text())
     both = found["val", "test"]
     assert both["splits"] == ["val", "test"]
@@ -128,7 +123,7 @@ def test_two_splits_of_which_one_is_absent_are_not_evaluated_as_two(root, tmp_pa
     assert main_evaluate.main([str(one) for one in arguments]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
     absent = tmp_path / "dump" / "autovc_retrain_mel_val_au.pickle"
-    assert message == f"{absent}: absent, while the dump of the other split is there"
+    assert message.startswith(f"{absent}: ")
     assert not (tmp_path / "log").exists()
 
 
@@ -139,7 +134,7 @@ def refusal(capsys, *arguments) -> str:
 
 def test_bad_trainings_end_in_one_line(root, tmp_path, capsys):
     message = refusal(capsys, "--root_dir", root, "--name", "nothing")
-    assert message == f"{root / 'ckpt' / 'nothing'}: no checkpoint of a training (ckpt_*.pth)\n"
+    assert message == f"{root / 'ckpt' / 'nothing'}: no ckpt_best.pth or ckpt_last.pth\n"
     message = refusal(capsys, "--root_dir", root, "--name", "lips", "lips")
     assert "are both content networks" in message
     message = refusal(capsys, "--root_dir", root, "--load_a2l_C_name", tmp_path / "x.pth")
@@ -147,20 +142,3 @@ def test_bad_trainings_end_in_one_line(root, tmp_path, capsys):
     message = refusal(capsys, "--root_dir", tmp_path)
     assert "main_prepare_data.py writes them" in message
     assert not (tmp_path / "log").exists()
-
-
-def test_the_best_checkpoint_of_a_training_counts(root, tmp_path):
-    for name in ("ckpt_best.pth", "ckpt_e_3.pth"):
-        target = tmp_path / "ckpt" / "run" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((root / "ckpt" / "head" / "ckpt_last.pth").read_bytes())
-    found = predictions.find_runs(tmp_path, ["run"])
-    assert found == {"speaker": tmp_path / "ckpt" / "run" / "ckpt_best.pth"}
-
-
-def test_a_training_of_something_else_is_refused(tmp_path):
-    path = tmp_path / "ckpt" / "run" / "ckpt_1.pth"
-    path.parent.mkdir(parents=True)
-    torch.save({"other": {"weight": torch.zeros(2)}}, path)
-    with pytest.raises(InputError, match="not AutoVC, a content or a speaker-aware branch"):
-        predictions.find_runs(tmp_path, ["run"])

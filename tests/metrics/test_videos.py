@@ -14,10 +14,11 @@ from src.face.detection import detect_landmarks
 from src.face.topology import EYELID_PAIRS
 from src.io.audio import SAMPLE_RATE
 from src.io.video import read_frames, write_video
-from src.metrics import clips, videos
+from src.metrics import videos
 from src.metrics.aperture import aperture, aperture_correlation
-from src.metrics.cases import VideoTrack
+from src.metrics.clips import TrackedClip
 from src.metrics.registry import measure
+from src.metrics.report import Report
 from src.metrics.settings import EvaluationSettings
 from src.render.warp.portrait import WarpRenderer
 from tests.metrics.faces import open_eyes, simple_face
@@ -51,7 +52,7 @@ def speaking(hopper, tmp_path_factory):
 
 
 def redetected(path: Path) -> np.ndarray:
-    return clips.detected_landmarks(read_frames(path, 25.0))
+    return videos.landmarks_in(read_frames(path, 25.0))
 
 
 def test_what_was_rendered_is_found_again(speaking):
@@ -59,8 +60,8 @@ def test_what_was_rendered_is_found_again(speaking):
     found = redetected(path)
     assert found.shape == reference.shape
     assert np.isfinite(found).all()
-    assert aperture_correlation(aperture(found), aperture(reference), 0) > 0.97
-    motion, expected = (measure(VideoTrack(track, 25.0)) for track in (found, reference))
+    assert aperture_correlation(aperture(found), aperture(reference)) > 0.97
+    motion, expected = (measure("video", track) for track in (found, reference))
     assert motion["blinks"] == expected["blinks"] == (1, 2.4)
     assert motion["nose"] == pytest.approx(expected["nose"], rel=0.2)
     assert motion["roll"] < 0.5
@@ -68,7 +69,7 @@ def test_what_was_rendered_is_found_again(speaking):
 
 def test_no_face_is_nan():
     empty = np.full((120, 160, 3), 90, np.uint8)
-    found = clips.detected_landmarks([empty] * 3)
+    found = videos.landmarks_in([empty] * 3)
     assert found.shape == (3, 68, 3)
     assert np.isnan(found).all()
 
@@ -103,6 +104,22 @@ def settings(root, speaking):
     return EvaluationSettings(root=root, videos=(speaking[0].parent,))
 
 
+@pytest.mark.parametrize(
+    ("offset", "samples", "frames", "heard"),
+    [
+        (0.0, 16000, slice(0, 25), slice(0, 16000)),
+        (0.08, 16000, slice(0, 23), slice(1280, 16000)),  # the audio comes later
+        (-0.12, 16000, slice(3, 25), slice(0, 14080)),
+        (0.0, 6500, slice(0, 10), slice(0, 6400)),
+    ],
+)
+def test_audio_and_video_are_aligned(offset, samples, frames, heard):
+    track, wav = np.arange(25), np.arange(samples)
+    clip = TrackedClip("talk", "grace", Path("talk.mp4"), track, wav, offset)
+    found = videos.synchronised(clip)
+    assert np.array_equal(found[0], track[frames]) and np.array_equal(found[1], wav[heard])
+
+
 @pytest.fixture(scope="module")
 def case(settings):
     (case,) = videos.clip_cases(settings)
@@ -125,7 +142,8 @@ def test_a_perfect_and_a_motionless_video(case):
     still = np.repeat(case.reference[:1], len(case.reference), 0)
     motionless = videos.evaluate_case(case, still)
     assert motionless["lips"]["video"]["correlation"] == 0
-    report = videos.make_report([perfect, motionless])
+    report = Report({})
+    videos.add_results(report, [perfect, motionless])
     assert report.figures["lips"]["video"]["correlation"] == pytest.approx(0.5)
 
 
@@ -146,7 +164,9 @@ def test_speech_is_measured_by_its_phones(settings):
     opened, shut = found["lips"]["video"]["AUC"]
     assert opened == pytest.approx([12 / 60])
     assert shut == pytest.approx([0.0, 0.0])
-    assert videos.make_report([found]).figures["lips"]["video"]["AUC"] == 1.0
+    report = Report({})
+    videos.add_results(report, [found])
+    assert report.figures["lips"]["video"]["AUC"] == 1.0
 
 
 def test_the_ceiling_is_high(case):
@@ -189,16 +209,11 @@ def test_bad_input_ends_in_one_line(root, tmp_path, capsys):
     assert message == f"{root / 'synthetic'}: no speech of the voice nobody\n"
     message = refusal(capsys, *options, "--portrait", nowhere)
     assert message.startswith(f"{nowhere}: no such")
+    message = refusal(capsys, "--root_dir", root, "--measure", "images")
+    assert message == "--videos none given: no video of the tracked clip dubbed\n"
     (tmp_path / "file").write_text("")
     message = refusal(capsys, *options, "--out_dir", tmp_path / "file" / "folder")
     assert "cannot be written" in message
-
-
-def test_the_former_name_of_images_is_accepted():
-    arguments = ["--root_dir=x", "--videos", "v", "--measure", "pictures"]
-    assert main_evaluate.parse(arguments).measure == "images"
-    with pytest.raises(SystemExit):
-        main_evaluate.parse(["--root_dir=x", "--measure", "images"])
 
 
 def test_whole_command(root, speaking, tmp_path, capsys):
@@ -221,7 +236,8 @@ def test_whole_command(root, speaking, tmp_path, capsys):
     # Again: a video is used again, unless it was rendered from something else.
     before = (folder / "talk.mp4").stat().st_mtime_ns
     other = (folder / "robot_00000.mp4").stat().st_mtime_ns
-    (folder / "robot_00000.txt").write_text("something else")
+    with np.load(folder / "robot_00000.npz") as kept:
+        np.savez(folder / "robot_00000.npz", **{**kept, "stamp": np.array("something else")})
     assert main_evaluate.main(arguments) == 0
     assert (folder / "videos.md").read_text() == table
     assert (folder / "talk.mp4").stat().st_mtime_ns == before

@@ -1,12 +1,15 @@
-"""The baselines find what was put into the training clips."""
+"""The baselines find what was put into the training clips, and trainings are found by name."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from src.data import dumps
+from src.errors import InputError
 from src.face.topology import LANDMARK_COUNT
-from src.metrics.baselines import fit_baselines
-from src.metrics.predictions import mel_energy
+from src.metrics.predictions import find_runs, fit_baselines, mel_energy
 from src.models.dimensions import MEL_BANDS
 from tests.metrics.faces import irregular_face
 
@@ -43,8 +46,29 @@ def test_the_loudness_line_is_found_and_speakers_have_equal_weight(tmp_path):
         lips = row.landmarks.reshape(-1, LANDMARK_COUNT, 3)
         lips[:, 65:68, 1] += np.array(energies)[:, None] - 1
     found = fit_baselines(rows, tmp_path, False, {"r"})
-    assert found.slope[index] == pytest.approx(2, abs=1e-4)
-    assert found.intercept[index] == pytest.approx(-2, abs=1e-4)
+    slope, intercept = found["loudness"]
+    assert slope[index] == pytest.approx(2, abs=1e-4)
+    assert intercept[index] == pytest.approx(-2, abs=1e-4)
     mean_a = 2 * np.mean(np.array(one) - 1)
     mean_b = 2 * np.mean(np.array(two) - 1)
-    assert found.mean[index] == pytest.approx((mean_a + mean_b) / 2, abs=1e-4)
+    assert found["mean"][1][index] == pytest.approx((mean_a + mean_b) / 2, abs=1e-4)
+
+
+def save_run(root: Path, name: str, key: str) -> Path:
+    path = root / "ckpt" / "run" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({key: {"weight": torch.zeros(2)}}, path)
+    return path
+
+
+def test_the_best_checkpoint_of_a_training_counts(tmp_path):
+    last = save_run(tmp_path, "ckpt_last.pth", "G")
+    assert find_runs(tmp_path, ("run",)) == {"speaker": last}
+    best = save_run(tmp_path, "ckpt_best.pth", "G")
+    assert find_runs(tmp_path, ("run",)) == {"speaker": best}
+
+
+def test_a_training_of_something_else_is_refused(tmp_path):
+    save_run(tmp_path, "ckpt_last.pth", "other")
+    with pytest.raises(InputError, match="not AutoVC, a content or a speaker-aware branch"):
+        find_runs(tmp_path, ("run",))
