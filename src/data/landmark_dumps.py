@@ -25,7 +25,7 @@ from src.data.synthesis import read_utterance, utterance_paths
 from src.data.tracking import align
 from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
-from src.face.registration import HeadPoses, head_poses, register, register_clip
+from src.face.registration import HeadPoses, head_poses, register
 from src.io.audio import FRAME_RATE, HOP_LENGTH
 from src.io.files import atomic_write, read_arrays
 
@@ -108,7 +108,7 @@ def clip_passages(root: Path, standard_face: np.ndarray, head_motion: bool) -> I
         if clip_problem(clip) or not (head_motion or clip["synced"]):
             continue
         landmarks, wav = align(clip)
-        registered = (register_clip if head_motion else register)(landmarks, standard_face)
+        registered = register(landmarks, standard_face, keep_motion=head_motion)
         flat = registered.reshape(len(registered), -1).astype(np.float32)
         yield Passage(path.stem, str(clip["speaker"]), wav, flat)
 
@@ -157,12 +157,11 @@ def write_dumps(settings: Preparation, held_out: HeldOut, head_motion: bool) -> 
         parallel_map(_convert_passage, jobs, settings.jobs), len(jobs), "converting clips"
     )
     for (split, clip, landmarks), (features, embedding) in zip(targets, converted, strict=True):
-        pose = head_poses(landmarks, faces.standard_face) if head_motion else None
         for copy, mel in enumerate(features):
             frames = min(len(mel), len(landmarks))
             clips[split].append(Clip(mel[:frames], landmarks[:frames], f"{clip}+{copy}", embedding))
-            if pose:
-                poses[split].append(pose.first(frames))
+            if head_motion:
+                poses[split].append(head_poses(landmarks[:frames], faces.standard_face))
     for split, rows in clips.items():
         write_clips(root, split, rows, name)
         if head_motion:

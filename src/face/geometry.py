@@ -38,32 +38,33 @@ WIDENED_EYES = 2.0
 
 def normalise(
     landmarks: np.ndarray, standard_depth: np.ndarray
-) -> tuple[np.ndarray, float, np.ndarray]:
-    """Bring a portrait's landmarks to normalised coordinates.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bring landmarks of portraits to normalised coordinates.
 
     Args:
-        landmarks: (68, 3) pixels; z is ignored, as detectors estimate it too roughly.
+        landmarks: (..., 68, 3) pixels; z is ignored, as detectors estimate it too roughly.
         standard_depth: (68,) depth of the standard face, which replaces it.
 
     Returns:
-        (68, 3) float64 normalised landmarks, scale (negative for an upright face) and the (2,)
-        shift in pixels that `denormalise` needs to go back.
+        (..., 68, 3) float64 normalised landmarks, and the scale (...,), negative for an upright
+        face, and shift (..., 2) in pixels that `denormalise` needs to go back.
 
     Raises:
         ValueError: not 68 finite points, or the two ends of the jaw have the same x.
     """
     points = np.asarray(landmarks, np.float64)
-    if points.shape != (LANDMARK_COUNT, 3) or not np.isfinite(points).all():
+    if points.shape[-2:] != (LANDMARK_COUNT, 3) or not np.isfinite(points).all():
         raise ValueError(f"not {LANDMARK_COUNT} finite points (x, y, z): {points.shape}")
-    right, left = points[list(JAW_ENDS), :2]
-    if right[0] == left[0]:
+    right, left = (points[..., end, :2] for end in JAW_ENDS)
+    width = right[..., 0] - left[..., 0]
+    if (width == 0).any():
         raise ValueError("the two ends of the jaw have the same x")
-    scale = NORMALISED_JAW_WIDTH / (right[0] - left[0])
+    scale = NORMALISED_JAW_WIDTH / width
     shift = -0.5 * (right + left)
     normalised = np.empty_like(points)
-    normalised[:, :2] = -(points[:, :2] + shift) * scale
-    normalised[:, 2] = DEPTH_FACTOR * np.asarray(standard_depth, np.float64)
-    return normalised, float(scale), shift
+    normalised[..., :2] = -(points[..., :2] + shift[..., None, :]) * scale[..., None, None]
+    normalised[..., 2] = DEPTH_FACTOR * np.asarray(standard_depth, np.float64)
+    return normalised, scale, shift
 
 
 def denormalise(landmarks: np.ndarray, scale: float, shift: np.ndarray) -> np.ndarray:

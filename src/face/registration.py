@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from src.face.geometry import NORMALISED_JAW_WIDTH, inner_lip_area
-from src.face.topology import JAW_ENDS, OUTER_EYE_CORNERS, RIGID_POINTS, mirror_order
+from src.face.topology import JAW_ENDS, MIRRORED, OUTER_EYE_CORNERS, RIGID_POINTS
 
-STANDARD_FACE_ROUNDS = 5
 STATIC_FRAMES = 5  # frames with the most closed mouth, whose mean is the static face
 
 
@@ -42,30 +41,21 @@ def similarity_matrix(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, translation[..., None]], -1)
 
 
-def register(landmarks: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Remove head pose and size: align each face with a reference by the points of the skull.
+def register(landmarks: np.ndarray, reference: np.ndarray, keep_motion: bool = False) -> np.ndarray:
+    """Remove head pose and size: align faces with a reference by the points of the skull.
 
     Args:
         landmarks: (..., 68, 3), x, y and z in the same unit.
         reference: (68, 3), for example the standard face.
+        keep_motion: align the mean of a clip (T, 68, 3), instead of each face.
 
     Returns:
         (..., 68, 3) float64 in the reference's coordinates. Lips, brows and jaw are free.
     """
     points = np.asarray(landmarks, np.float64)
-    scale, rotation, translation = similarity(
-        points[..., RIGID_POINTS, :], np.asarray(reference)[RIGID_POINTS]
-    )
+    rigid = (points.mean(0) if keep_motion else points)[..., RIGID_POINTS, :]
+    scale, rotation, translation = similarity(rigid, np.asarray(reference)[RIGID_POINTS])
     return scale[..., None, None] * (points @ rotation) + translation[..., None, :]
-
-
-def register_clip(track: np.ndarray, standard: np.ndarray) -> np.ndarray:
-    """Bring a clip (T, 68, 3) in pixels to normalised coordinates with its head motion kept.
-
-    The similarity that aligns the clip's mean with the standard face is applied to all frames.
-    """
-    scale, rotation, translation = similarity(track.mean(0)[RIGID_POINTS], standard[RIGID_POINTS])
-    return scale * (track @ rotation) + translation
 
 
 def standard_face(faces: np.ndarray) -> np.ndarray:
@@ -75,13 +65,12 @@ def standard_face(faces: np.ndarray) -> np.ndarray:
     scaled to the normalised jaw width and moved with the jaw's ends to the origin of x and y.
     """
     mean = _normalised(faces[0] - faces[0].mean(0))
-    order = mirror_order()
-    for _ in range(STANDARD_FACE_ROUNDS):
+    for _ in range(5):
         mean = register(faces, mean).mean(0)
-        mirrored = mean[order] * [-1.0, 1.0, 1.0]
+        mirrored = mean[MIRRORED] * [-1.0, 1.0, 1.0]
         mean = _normalised(0.5 * (mean + register(mirrored, mean)))
     # The mirror image was aligned with the mean, not with its plane of symmetry: finish exactly.
-    face = _normalised(0.5 * (mean + mean[order] * [-1.0, 1.0, 1.0]))
+    face = _normalised(0.5 * (mean + mean[MIRRORED] * [-1.0, 1.0, 1.0]))
     # Rotate about x until the outer corners of the eyes are level with the jaw's ends.
     jaw, eye = face[JAW_ENDS[0]], face[OUTER_EYE_CORNERS[0]]
     angle = np.arctan2(eye[1], eye[2] - jaw[2])
@@ -113,18 +102,9 @@ class HeadPoses(NamedTuple):
     rot_quat: np.ndarray  # (T, 4): its rotation as a unit quaternion (w, x, y, z), w >= 0
     anchor_t_shape: np.ndarray  # (T, 204): the face of each frame registered
 
-    def first(self, frames: int) -> HeadPoses:
-        """The beginning of the clip."""
-        return HeadPoses(*(array[:frames] for array in self))
-
 
 def head_poses(posed: np.ndarray, standard: np.ndarray) -> HeadPoses:
-    """Separate pose and shape of landmarks (T, 204) that move with the head.
-
-    Args:
-        posed: flattened landmarks.
-        standard: (68, 3) face with which the points of the skull are aligned.
-    """
+    """Separate pose and shape of landmarks (T, 204) by registration with a face (68, 3)."""
     from scipy.spatial.transform import Rotation
 
     track = np.asarray(posed, np.float64).reshape(len(posed), -1, 3)

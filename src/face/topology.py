@@ -83,6 +83,13 @@ LANDMARK_CURVES = (
 """(name, points, closed) of the curves that are drawn, along which points are neighbours."""
 
 
+# Eyes and lips start at one corner and go round; the mirror image starts at the other corner.
+_MIRRORED_EYES = np.r_[45:41:-1, 47:45:-1, 39:35:-1, 41:39:-1]
+_MIRRORED_LIPS = np.r_[54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]
+MIRRORED = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, _MIRRORED_EYES, _MIRRORED_LIPS]
+"""(68,) indices: `points[MIRRORED]` are the mirrored face's points in iBUG order."""
+
+
 def curve_neighbours() -> np.ndarray:
     """(68, 2) indices of the two neighbours of each point along its curve.
 
@@ -90,24 +97,6 @@ def curve_neighbours() -> np.ndarray:
     """
     neighbours = np.empty((LANDMARK_COUNT, 2), int)
     for _, curve, closed in LANDMARK_CURVES:
-        points = np.arange(curve.start, curve.stop)
-        neighbours[curve] = np.column_stack([np.roll(points, 1), np.roll(points, -1)])
-        if not closed:
-            neighbours[points[0]] = points[1]
-            neighbours[points[-1]] = points[-2]
+        points = np.pad(np.r_[curve], 1, "wrap" if closed else "reflect")
+        neighbours[curve] = np.column_stack([points[:-2], points[2:]])
     return neighbours
-
-
-def mirror_order() -> np.ndarray:
-    """(68,) indices: `points[mirror_order()]` are the mirrored face's points in iBUG order."""
-    points = np.arange(LANDMARK_COUNT)
-    order = points.copy()
-    order[JAW] = points[JAW][::-1]
-    order[RIGHT_BROW], order[LEFT_BROW] = points[LEFT_BROW][::-1], points[RIGHT_BROW][::-1]
-    order[NOSTRILS] = points[NOSTRILS][::-1]
-    # Eyes and lips start at one corner and go round; the mirror starts at the other corner.
-    swapped = [3, 2, 1, 0, 5, 4]
-    order[RIGHT_EYE], order[LEFT_EYE] = points[LEFT_EYE][swapped], points[RIGHT_EYE][swapped]
-    order[OUTER_LIPS] = np.roll(points[OUTER_LIPS][::-1], 7)
-    order[INNER_LIPS] = np.roll(points[INNER_LIPS][::-1], 5)
-    return order

@@ -11,7 +11,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from src.errors import InputError
-from src.face.geometry import DEPTH_FACTOR, NORMALISED_JAW_WIDTH, central_lip_gap
+from src.face.geometry import central_lip_gap, normalise
 from src.face.topology import LANDMARK_COUNT
 from src.io.audio import FRAME_RATE
 from src.metrics.aperture import MEASURE_RATE, aperture, aperture_correlation
@@ -160,19 +160,8 @@ def mean_depth(corpus: Corpus) -> np.ndarray:
 
 
 def as_portraits(faces: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Normalise static faces as a portrait's landmarks are: ``normalise``, for many at once.
-
-    Args:
-        faces: (N, 68, 3) in any pose.
-        depth: (68,) of the standard face.
-
-    Returns:
-        float32 (N, 204).
-    """
-    left, right = faces[:, :1], faces[:, 16:17]
-    scale = NORMALISED_JAW_WIDTH / (right[..., :1] - left[..., :1])
-    normalised = scale * (faces - 0.5 * (left + right))
-    normalised[..., 2] = DEPTH_FACTOR * depth
+    """Normalise static faces (N, 68, 3) as portraits of the standard depth (68,): (N, 204)."""
+    normalised, _, _ = normalise(faces, depth)
     return normalised.reshape(len(faces), -1).astype(np.float32)
 
 

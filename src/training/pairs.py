@@ -17,7 +17,7 @@ from src.data.image_shards import PACKED_SIZE, STILLS, PackedFaces
 from src.errors import InputError
 from src.face.geometry import jaw_width
 from src.face.registration import similarity, similarity_matrix
-from src.face.topology import LIPS, RIGID_POINTS, mirror_order
+from src.face.topology import LIPS, MIRRORED, RIGID_POINTS
 from src.models.dimensions import IMAGE_SIZE
 from src.render.landmark_image import landmark_image
 from src.render.warp.plane import LUMINANCE, apply
@@ -182,7 +182,7 @@ class PairMaker:
 
         landmarks = apply(matrix, landmarks.reshape(-1, 2)).reshape(landmarks.shape)
         if flip:
-            landmarks = landmarks[:, mirror_order()]
+            landmarks = landmarks[:, MIRRORED]
             landmarks[..., 0] = IMAGE_SIZE - 1 - landmarks[..., 0]
         left, top = self._window_corner(landmarks[0], rng)
         window = np.s_[:, top : top + self.window, left : left + self.window]

@@ -11,7 +11,7 @@ from matplotlib import cbook
 
 from src.data import dumps, image_shards
 from src.face.detection import detect_landmarks
-from src.face.topology import mirror_order
+from src.face.topology import MIRRORED
 from src.render.warp.portrait import WarpRenderer
 
 
@@ -19,8 +19,7 @@ def face() -> np.ndarray:
     """A symmetric frontal face, normalised: enough of one for geometry."""
     rng = np.random.default_rng(0)
     half = rng.uniform(-0.5, 0.5, (68, 3))
-    order = mirror_order()
-    points = 0.5 * (half + half[order] * [-1, 1, 1])
+    points = 0.5 * (half + half[MIRRORED] * [-1, 1, 1])
     points[0], points[16] = (-0.8, 0, -0.5), (0.8, 0, -0.5)
     points[36], points[45] = (-0.5, -0.1, 0.1), (0.5, -0.1, 0.1)
     return points

@@ -6,7 +6,7 @@ import pytest
 
 from src.face import registration as faces
 from src.face.registration import register, similarity_matrix
-from src.face.topology import INNER_LIPS, RIGID_POINTS
+from src.face.topology import INNER_LIPS, MIRRORED, RIGID_POINTS
 from tests.data.samples import face
 from tests.parity import PARITY, needs_parity
 
@@ -17,7 +17,7 @@ def reference() -> np.ndarray:
 
 
 def test_the_mirror_of_the_mirror_is_the_face():
-    order = faces.mirror_order()
+    order = MIRRORED
     assert np.array_equal(order[order], np.arange(68))
     assert (order[36], order[37], order[48], order[60], order[31]) == (45, 44, 54, 64, 35)
 
@@ -32,8 +32,7 @@ def test_the_standard_face_is_upright_symmetric_and_of_the_right_size():
         )
         many.append(face() @ rotation * rng.uniform(50, 200) + rng.uniform(0, 300, 3))
     standard = faces.standard_face(np.array(many))
-    order = faces.mirror_order()
-    assert np.abs(standard - standard[order] * [-1, 1, 1]).max() < 1e-9
+    assert np.abs(standard - standard[MIRRORED] * [-1, 1, 1]).max() < 1e-9
     assert standard[16, 0] - standard[0, 0] == pytest.approx(1.6)
     assert standard[36, 1] == pytest.approx(standard[0, 1], abs=1e-6)
 
@@ -41,7 +40,7 @@ def test_the_standard_face_is_upright_symmetric_and_of_the_right_size():
 def test_head_motion_survives_registering_a_whole_clip():
     shift = np.linspace(-5, 5, 30)[:, None, None] * [1.0, 0, 0]
     track = face() * 100 + shift
-    moved = faces.register_clip(track, face())
+    moved = register(track, face(), keep_motion=True)
     assert np.ptp(moved[:, 30, 0]) == pytest.approx(0.1, rel=1e-3)
     still = register(track, face())
     assert np.ptp(still[:, 30, 0]) < 1e-9
@@ -90,7 +89,7 @@ def nodding(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_registration_of_a_whole_clip_keeps_its_motion():
     track, _, standard = nodding(40)
-    registered = faces.register_clip(track, standard)
+    registered = register(track, standard, keep_motion=True)
     rigid = RIGID_POINTS
     # Its mean pose is the standard face's, as far as a mean of rotated faces can be.
     assert np.abs(registered.mean(0)[rigid] - standard[rigid]).max() < 0.02

@@ -14,7 +14,7 @@ import main_train_image_translation
 from src.data import image_shards
 from src.data.image_shards import MARGIN
 from src.errors import InputError
-from src.face.topology import LIPS, mirror_order
+from src.face.topology import LIPS, MIRRORED
 from src.models.config import TranslationConfig
 from src.models.dimensions import IMAGE_SIZE
 from src.models.image_translation import ResUnetGenerator
@@ -111,7 +111,7 @@ def test_half_of_the_pairs_are_mirrored_with_left_and_right_exchanged(root):
     assert all(pairs.landmarks[0, 0, 0] < pairs.landmarks[0, 16, 0] for pairs in makers)
     parting = [np.mean(p.targets[0, :60, :128]) - np.mean(p.targets[0, :60, 128:]) for p in makers]
     assert 5 <= sum(x > 0 for x in parting) <= 19
-    assert sorted(mirror_order()) == list(range(68))
+    assert sorted(MIRRORED) == list(range(68))
 
 
 def test_pose_distance_is_of_turns_and_nothing_else(faces):
