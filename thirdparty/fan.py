@@ -1,22 +1,25 @@
-"""The paper's landmark detector: package face-alignment, 3D, with the mirrored picture averaged in.
+"""FAN (Bulat and Tzimiropoulos 2017), the paper's landmark detector: package face-alignment.
 
-Its three weight files (about 370 MB) are not part of the package; it downloads them into torch's
-hub folder on first use.
+A detector as `src.face.detectors` describes it. Three weight files (about 370 MB) are downloaded to
+torch's hub folder on first use.
 """
+
+from __future__ import annotations
 
 import contextlib
 import functools
 import hashlib
 import io
 import logging
-import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-# Where the package gets its weights, and file names there and in torch's hub folder. The part
-# behind the last dash begins the file's sha256; it is checked before the package sees a file,
-# because that checks nothing and reads the depth network with an unrestricted unpickler.
+from thirdparty import Unavailable
+
+# The part behind the last dash begins the file's sha256. It is checked before the package sees a
+# file, because that checks nothing and reads the depth network with an unrestricted unpickler.
 WEIGHTS_URL = "https://www.adrianbulat.com/downloads/python-fan"
 WEIGHT_FILES = (
     "s3fd-619a316812.pth",
@@ -24,38 +27,18 @@ WEIGHT_FILES = (
     "depth-2a464da4ea.pth.tar",
 )
 
-# Its face box detector works on the whole picture; more than this (pixels) is only slower.
-_LONGEST_SIDE = 1024
+LARGEST_SIDE = 1024  # pixels, to which larger images are reduced; more is only slower
 
 _log = logging.getLogger(__name__)
 
 
-class Unavailable(Exception):
-    """The detector cannot run here; the message is one line that says why."""
-
-
-def weights_folder() -> Path:
-    """Where torch keeps downloaded weights (after TORCH_HOME and XDG_CACHE_HOME)."""
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
-    return Path(home).expanduser() / "hub" / "checkpoints"
-
-
-def weights_on_disk() -> bool:
+def available() -> bool:
     """Whether all three weight files have been downloaded before."""
     return all((weights_folder() / name).is_file() for name in WEIGHT_FILES)
 
 
-def detect_faces(picture: np.ndarray, device: str = "cpu") -> list[np.ndarray]:
-    """The 68 points of every face in a picture.
-
-    Args:
-        picture: (H, W, 3) uint8, BGR.
-        device: "cpu" or "cuda".
-
-    Returns:
-        (68, 3) float64 arrays: x, y in pixels of the picture, z in pixels growing towards the
-        camera, zero in its mean.
+def detect(image: np.ndarray) -> list[np.ndarray]:
+    """Detect the landmarks (68, 3) of every face in a BGR image.
 
     Raises:
         Unavailable: the package is missing, or its weights are absent and cannot be downloaded, or
@@ -63,11 +46,10 @@ def detect_faces(picture: np.ndarray, device: str = "cpu") -> list[np.ndarray]:
     """
     import cv2
 
-    scale = min(1.0, _LONGEST_SIDE / max(picture.shape[:2]))
+    scale = min(1.0, LARGEST_SIDE / max(image.shape[:2]))
     if scale < 1.0:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    aligner = _load(device)
-    found = aligner.get_landmarks_from_image(np.ascontiguousarray(picture[:, :, ::-1])) or ()
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    found = _load().get_landmarks_from_image(np.ascontiguousarray(image[:, :, ::-1])) or ()
     faces = []
     for face in found:
         points = np.asarray(face, np.float64) / scale
@@ -77,51 +59,59 @@ def detect_faces(picture: np.ndarray, device: str = "cpu") -> list[np.ndarray]:
     return faces
 
 
+def track(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray | None]:
+    """Detect the largest face in each frame on its own; arguments and exceptions as for others."""
+    for frame in frames:
+        faces = detect(frame)
+        yield max(faces, key=lambda face: np.prod(np.ptp(face[:, :2], axis=0)), default=None)
+
+
 @functools.cache
-def _load(device: str):
-    """The package's FaceAlignment object, from weights that were checked before."""
+def _load():
+    """The package's FaceAlignment object, from checked weights; averages the mirrored image in."""
     try:
         import face_alignment
     except ImportError as problem:
         raise Unavailable(f"package face-alignment cannot be imported ({problem})") from problem
     for name in WEIGHT_FILES:
         fetch_weights(name)
-    # The package prints as it goes. Its compilation needs a C++ compiler and a minute, for one
-    # picture.
+    # The package prints as it goes. Its compilation takes a C++ compiler and a minute.
     noise = io.StringIO()
     with contextlib.redirect_stderr(noise), contextlib.redirect_stdout(noise):
         return face_alignment.FaceAlignment(
-            face_alignment.LandmarksType.THREE_D, device=device, flip_input=True, compile=False
+            face_alignment.LandmarksType.THREE_D, device="cpu", flip_input=True, compile=False
         )
 
 
+def weights_folder() -> Path:
+    """Folder of downloaded weights."""
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
 def fetch_weights(name: str) -> Path:
-    """One of `WEIGHT_FILES` on the disk, downloaded where it is absent, and checked in any case.
+    """Download one of `WEIGHT_FILES` unless it is there, and check it in any case.
 
     Raises:
-        Unavailable: it cannot be downloaded, or is not the published file. What was downloaded is
-            then thrown away; what was there before stays.
+        Unavailable: it cannot be downloaded, or is not the published file.
     """
+    import torch
+
     path = weights_folder() / name
     digest = name.split(".")[0].split("-")[-1]
-    if not path.is_file():
-        _download(name, path, digest)
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
-    if not actual.startswith(digest):
-        raise Unavailable(f"{path} is not the published file, delete it to download it again")
-    return path
-
-
-def _download(name: str, path: Path, digest: str) -> None:
-    from torch.hub import download_url_to_file
-
-    _log.info("downloading %s of face-alignment to %s", name, path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # It writes beside the place and renames what has the right digest.
-        download_url_to_file(f"{WEIGHTS_URL}/{name}", str(path), digest, progress=False)
+        if not path.is_file():
+            _log.info("downloading %s of face-alignment to %s", name, path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Writes beside the path and renames what has the right digest.
+            torch.hub.download_url_to_file(f"{WEIGHTS_URL}/{name}", path, digest, progress=False)
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as problem:
         raise Unavailable(f"its weights cannot be downloaded ({problem})") from problem
     except RuntimeError as problem:
         raise Unavailable(f"the download of {name} is not the published file") from problem
+    if not actual.startswith(digest):
+        raise Unavailable(f"{path} is not the published file, delete it to download it again")
+    return path

@@ -21,6 +21,7 @@ from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
 from src.face import detectors
 from src.io.files import read_text, write_arrays
+from thirdparty import Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -121,8 +122,8 @@ def process_clips(settings: Preparation, stages: Sequence[str]) -> None:
         for number, line in enumerate(progress(done, len(jobs), "clips"), 1):
             if line:
                 _log.info("%d/%d %s", number, len(jobs), line)
-    except detectors.DetectorUnavailable as problem:
-        raise InputError(str(problem)) from None
+    except Unavailable as problem:
+        raise InputError(f"the {detector} landmark detector cannot run: {problem}") from None
 
 
 def _require_unique_names(jobs: list[tuple[Path, clips.ClipSource]]) -> None:

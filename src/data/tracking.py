@@ -36,7 +36,7 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
         unreadable, why the video cannot be read, else empty.
 
     Raises:
-        DetectorUnavailable: the detector cannot run, whatever the clip.
+        Unavailable: the detector cannot run, whatever the clip.
     """
     # Training imports this module where no detector and no Pillow are installed.
     from src.face.detection import track_landmarks
@@ -75,16 +75,10 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
 
 def count_people(frame: np.ndarray) -> int:
     """Faces in a frame (H, W, 3) that are at least half as large as the largest."""
-    from thirdparty.face_mesh import find_faces
+    from src.face.detectors.mediapipe import find_boxes
 
-    boxes = find_faces(np.ascontiguousarray(frame), FACE_SCORE)
-    people: list = []
-    for box in sorted(boxes, key=lambda box: -box.width):
-        centre = np.array([box.x + box.width / 2, box.y + box.height / 2])
-        # Two networks detect faces and place their boxes differently around the same face.
-        if all(np.abs(centre - other).max() > size / 2 for other, size in people):
-            people.append((centre, box.width))
-    return sum(size >= people[0][1] / 2 for _, size in people)
+    sides = find_boxes(np.ascontiguousarray(frame), FACE_SCORE)[:, 2]
+    return int((sides >= sides.max(initial=0) / 2).sum())
 
 
 def clean_landmarks(landmarks: np.ndarray) -> np.ndarray | None:

@@ -33,11 +33,11 @@ DISTANCE = 2.5  # cost of a width of the jaw between path and detected contour
 
 
 def fit_jaw(image: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Move the jaw's landmarks to the contour drawn near them.
+    """Move the jaw of a detected face (68, 2) in pixels to the contour drawn near it.
 
     Args:
         image: uint8 BGR(A) (H, W, 3 or 4).
-        face: (68, 2) pixels, as detected.
+        face: landmarks, which stay as they are.
 
     Returns:
         A new (68, 2) array. The jaw runs from eye level round the chin (point 8) to eye level; its
@@ -50,12 +50,8 @@ def fit_jaw(image: np.ndarray, face: np.ndarray) -> np.ndarray:
     down = np.array([-across[1], across[0]])
     jaw = CubicSpline(np.arange(17), face[JAW])(np.linspace(0, 16, 200))
     rise = width * EXTENSION * np.linspace(0, 1, 10)[1:, None] * down
-    curve = resample_curve(np.concatenate([jaw[0] - rise[::-1], jaw, jaw[-1] - rise]), NORMALS)
-    along = np.gradient(_smoothed(curve, 9), axis=0)
-    normals = np.column_stack([-along[:, 1], along[:, 0]])
-    normals /= np.linalg.norm(along, axis=1, keepdims=True)
-    if ((curve - face.mean(0)) * normals).sum() < 0:
-        normals = -normals
+    curve = _resampled(np.concatenate([jaw[0] - rise[::-1], jaw, jaw[-1] - rise]), NORMALS)
+    normals = _normals(np.gradient(_smoothed(curve, 9), axis=0))
     samples = curve[:, None] + width * JAW_REACH[:, None] * normals[:, None]
     lab = _lab(image)
     scores = np.maximum(_edge_scores(lab, samples, width), _line_scores(lab, samples, width))
@@ -67,34 +63,26 @@ def fit_jaw(image: np.ndarray, face: np.ndarray) -> np.ndarray:
     middle = NORMALS // 2
     first = max(above[above < middle], default=0)
     last = min(above[above > middle], default=NORMALS - 1)
-    contour = resample_curve(contour[first : last + 1], NORMALS)
+    contour = _resampled(contour[first : last + 1], NORMALS)
     depth = (contour - eyes) @ down
     chin = round(np.flatnonzero(depth > depth.max() - CHIN_DEPTH * width).mean())
     face[JAW] = np.concatenate(
-        [resample_curve(contour[: chin + 1], 9), resample_curve(contour[chin:], 9)[1:]]
+        [_resampled(contour[: chin + 1], 9), _resampled(contour[chin:], 9)[1:]]
     )
     return face
 
 
 def fit_inner_lips(image: np.ndarray, face: np.ndarray) -> np.ndarray:
-    """Move the inner lips of a mouth drawn without lips to its outline.
+    """Move the inner lips, with their corners, of a mouth drawn without lips to its outline.
 
     Detectors take such an outline for the outer edge of lips and place the inner edge inside it.
-
-    Args:
-        image: uint8 BGR(A) (H, W, 3 or 4).
-        face: (68, 2) pixels, as detected.
-
-    Returns:
-        A new (68, 2) array; the corners of the inner lips move, too.
+    Arguments and result are as for `fit_jaw`.
     """
     face = np.array(face, np.float64)
     width = jaw_width(face)
     lips = face[OUTER_LIPS]
-    ring = resample_curve(np.concatenate([lips, lips[:1]]), MOUTH_NORMALS + 1)[:-1]
-    along = np.roll(ring, -3, axis=0) - np.roll(ring, 3, axis=0)
-    normals = np.column_stack([along[:, 1], -along[:, 0]])
-    normals /= np.linalg.norm(along, axis=1, keepdims=True)
+    ring = _resampled(np.concatenate([lips, lips[:1]]), MOUTH_NORMALS + 1)[:-1]
+    normals = _normals(np.roll(ring, 3, axis=0) - np.roll(ring, -3, axis=0))
     samples = ring[:, None] + width * MOUTH_REACH[:, None] * normals[:, None]
     costs = DISTANCE * np.abs(MOUTH_REACH) - _edge_scores(_lab(image), samples, width)
     # Three times round, so that the middle round ends where it begins.
@@ -103,19 +91,26 @@ def fit_inner_lips(image: np.ndarray, face: np.ndarray) -> np.ndarray:
     nearest = np.linalg.norm(ring[:, None] - lips, axis=2).argmin(0)
     knots = contour[np.append(nearest, nearest[0])]
     # Twelve outer points for eight inner ones; both go round from corner to corner.
-    places = np.linspace(0, 12, 8, endpoint=False)
-    face[INNER_LIPS] = np.column_stack(
-        [np.interp(places, np.arange(13), knots[:, axis]) for axis in (0, 1)]
-    )
+    face[INNER_LIPS] = _interpolated(np.linspace(0, 12, 8, endpoint=False), np.arange(13), knots)
     return face
 
 
-def resample_curve(curve: np.ndarray, count: int) -> np.ndarray:
+def _resampled(curve: np.ndarray, count: int) -> np.ndarray:
     """Points (count, 2) at equal distances along a curve (N, 2)."""
     lengths = np.linalg.norm(np.diff(curve, axis=0), axis=1)
     position = np.concatenate([[0], np.cumsum(lengths)])
-    wanted = np.linspace(0, position[-1], count)
-    return np.column_stack([np.interp(wanted, position, curve[:, axis]) for axis in (0, 1)])
+    return _interpolated(np.linspace(0, position[-1], count), position, curve)
+
+
+def _interpolated(places: np.ndarray, position: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (M, 2) at places (M,) between points (N, 2) at positions (N,)."""
+    return np.column_stack([np.interp(places, position, axis) for axis in points.T])
+
+
+def _normals(tangents: np.ndarray) -> np.ndarray:
+    """Unit vectors at right angles to tangents (N, 2), outward where those run as the jaw's do."""
+    normals = np.column_stack([-tangents[:, 1], tangents[:, 0]])
+    return normals / np.linalg.norm(normals, axis=1, keepdims=True)
 
 
 def _lab(image: np.ndarray) -> np.ndarray:

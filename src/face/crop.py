@@ -113,6 +113,12 @@ def resample(
     )
 
 
+def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image to a size (width, height): area when it shrinks, cubic when it grows."""
+    shrinks = size[0] < image.shape[1] or size[1] < image.shape[0]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
 def pixels(image: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Whole pixels of an image from (x, y) up to, not including, another (x, y).
 

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 
 from src.errors import InputError
-from src.face.detectors import DetectorUnavailable, candidates, load
+from src.face.detectors import candidates, load
 from src.io.image import flatten
+from thirdparty import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +34,12 @@ def detect_landmarks(
     names = candidates(detector)
     for candidate in names:
         try:
-            faces = load(candidate).detect(image, name)
-        except DetectorUnavailable as problem:
+            faces = load(candidate).detect(image)
+        except Unavailable as problem:
+            reason = f"{name}: the {candidate} landmark detector cannot run: {problem}"
             if candidate == names[-1]:
-                raise InputError(f"{name}: {problem}") from problem
-            log.warning("%s; using %s", problem, names[-1])
+                raise InputError(reason) from problem
+            log.warning("%s; using %s", reason, names[-1])
             continue
         if len(faces) > 1:
             log.warning("%s: %d faces found, taking the largest", name, len(faces))
@@ -59,6 +61,6 @@ def track_landmarks(
         (68, 3) as from `detect_landmarks`, or None where there is no face.
 
     Raises:
-        DetectorUnavailable: the detector cannot run.
+        Unavailable: the detector cannot run.
     """
     return load(candidates(detector)[0]).track(frames)

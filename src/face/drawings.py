@@ -17,7 +17,7 @@ from src.errors import InputError
 from src.face.contours import fit_jaw
 from src.face.detection import detect_landmarks
 from src.face.detectors import candidates
-from src.face.topology import mirror_order
+from src.face.topology import MIRRORED
 from src.io.image import flatten
 from thirdparty import face_mesh
 
@@ -37,7 +37,7 @@ LEAST_MESH_VIEWS = 0.6
 
 VIEW_SIZE = 512  # pixels a side of a view for the mesh
 VIEW_MARGIN = 2.0  # side of such a view in sides of the face's box
-BOX_SCORE, MESH_SCORE = 0.5, 0.2  # least scores of the two detectors, 0-1
+MESH_SCORE = 0.2  # least score of the mesh, 0-1
 SAME_PLACE = 0.35  # largest distance of boxes of one face, in sides of the box
 SAME_SIZE = 1.6  # largest ratio of their sides
 
@@ -61,18 +61,17 @@ def detect_drawn_face(
         InputError: no face is found, or none on which the views agree.
     """
     image = flatten(image)
-    if candidates(detector)[0] != "mediapipe":
+    views = BOX_VIEWS if candidates(detector)[0] == "mediapipe" else ()
+    found = [_detect_boxes(image, *view) for view in views]
+    if not any(map(len, found)):  # another detector, or a face too small for these views
         return fit_jaw(image, detect_landmarks(image, detector, name)[:, :2])
-    found = [_detect_boxes(image, *view) for view in BOX_VIEWS]
-    if not any(map(len, found)):  # a face too small for these views
-        return fit_jaw(image, detect_landmarks(image, "mediapipe", name)[:, :2])
     boxes = _agreed_boxes(found)
     if len(boxes) > 1:
         log.warning("%s: %d faces found, taking the largest", name, len(boxes))
-    face = _median_face(image, max(boxes, key=lambda box: box[2])) if boxes else None
-    if face is None:
+    faces = _detect_in_views(image, max(boxes, key=lambda box: box[2])) if boxes else []
+    if len(faces) < LEAST_MESH_VIEWS * len(MESH_VIEWS):
         raise InputError(f"{name}: no face found with certainty")
-    return fit_jaw(image, face)
+    return fit_jaw(image, np.median(faces, axis=0))
 
 
 def _detect_boxes(image: np.ndarray, side: int, blur: float, border: float) -> np.ndarray:
@@ -84,11 +83,7 @@ def _detect_boxes(image: np.ndarray, side: int, blur: float, border: float) -> n
         view = cv2.GaussianBlur(view, (0, 0), blur * side)
     margin = round(border * side)
     view = cv2.copyMakeBorder(view, *[margin] * 4, cv2.BORDER_REPLICATE)
-    boxes = [
-        (box.x + box.width / 2 - margin, box.y + box.height / 2 - margin, box.width)
-        for box in face_mesh.find_faces(view, BOX_SCORE)
-    ]
-    return np.array(boxes).reshape(-1, 3) / scale
+    return (face_mesh.find_faces(view)[:, :3] - [margin, margin, 0]) / scale
 
 
 def _agreed_boxes(found: list[np.ndarray]) -> list[np.ndarray]:
@@ -98,45 +93,39 @@ def _agreed_boxes(found: list[np.ndarray]) -> list[np.ndarray]:
     agreed: list[np.ndarray] = []
     for box in boxes:
         same = _same_face(boxes, box)
-        if len(set(view[same])) >= LEAST_BOX_VIEWS * len(found):
-            mean = boxes[same].mean(0)
-            if not any(_same_face(mean[None], other)[0] for other in agreed):
-                agreed.append(mean)
+        mean = boxes[same].mean(0)
+        enough = len(set(view[same])) >= LEAST_BOX_VIEWS * len(found)
+        if enough and not any(_same_face(mean, other) for other in agreed):
+            agreed.append(mean)
     return agreed
 
 
 def _same_face(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Mask of those of the boxes (N, 3) that are of the same face as one box (3,)."""
-    distance = np.linalg.norm(boxes[:, :2] - box[:2], axis=1)
-    ratio = np.abs(np.log(boxes[:, 2] / box[2]))
+    """Mask (...,) of those of the boxes (..., 3) that are of the same face as one box (3,)."""
+    distance = np.linalg.norm(boxes[..., :2] - box[:2], axis=-1)
+    ratio = np.abs(np.log(boxes[..., 2] / box[2]))
     return (distance < SAME_PLACE * box[2]) & (ratio < np.log(SAME_SIZE))
 
 
-def _median_face(image: np.ndarray, box: np.ndarray) -> np.ndarray | None:
-    """Median landmarks (68, 2) over the views of a box; None where too few show a face."""
+def _detect_in_views(image: np.ndarray, box: np.ndarray) -> list[np.ndarray]:
+    """Landmarks (68, 2) found in the views of a box."""
     faces = []
     scale = VIEW_SIZE / (VIEW_MARGIN * box[2])
     # Blurred before it shrinks, against aliasing.
     smooth = cv2.GaussianBlur(image, (0, 0), 0.5 / scale) if scale < 0.7 else image
-    interpolation = cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
+    size, interpolation = (VIEW_SIZE, VIEW_SIZE), cv2.INTER_LINEAR if scale < 1 else cv2.INTER_CUBIC
     with face_mesh.FaceMesh(confidence=MESH_SCORE) as mesh:
         for blur, angle, stretch, mirrored in MESH_VIEWS:
-            rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-            linear = rotation * scale * np.sqrt([stretch, 1 / stretch])
+            linear = cv2.getRotationMatrix2D((0, 0), -np.degrees(angle), scale)[:, :2]
+            linear *= np.sqrt([stretch, 1 / stretch])
             if mirrored:
                 linear[0] *= -1
-            shift = (VIEW_SIZE - 1) / 2 - linear @ box[:2]
+            matrix = np.column_stack([linear, (VIEW_SIZE - 1) / 2 - linear @ box[:2]])
             view = cv2.warpAffine(
-                smooth,
-                np.column_stack([linear, shift]),
-                (VIEW_SIZE, VIEW_SIZE),
-                flags=interpolation,
-                borderMode=cv2.BORDER_REPLICATE,
+                smooth, matrix, size, flags=interpolation, borderMode=cv2.BORDER_REPLICATE
             )
             found = mesh.landmarks(cv2.GaussianBlur(view, (0, 0), blur) if blur else view)
             if found:
-                face = (found[0][:, :2] - shift) @ np.linalg.inv(linear).T
-                faces.append(face[mirror_order()] if mirrored else face)
-    if len(faces) < LEAST_MESH_VIEWS * len(MESH_VIEWS):
-        return None
-    return np.median(faces, axis=0)
+                face = cv2.transform(found[0][None, :, :2], cv2.invertAffineTransform(matrix))[0]
+                faces.append(face[MIRRORED] if mirrored else face)
+    return faces

@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from src.errors import InputError
+from src.face.crop import resize
 from src.face.detection import detect_landmarks
 from src.face.topology import JAW_ENDS
 from src.io.files import check_array, read_array
@@ -79,14 +79,9 @@ def load_portrait(
         factor = min(1.0, max_size / max(height, width))
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
     scale = np.array(size) / (width, height)
-    if size != (width, height):
-        mode = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
-        image = cv2.resize(image, size, interpolation=mode)
-    moved = np.array(landmarks, np.float64)
-    if (scale != 1).any():
-        moved[:, :2] = (moved[:, :2] + 0.5) * scale - 0.5
-        moved[:, 2] *= scale.mean()
-    return Portrait(np.ascontiguousarray(even_size(image)), moved, scale)
+    image = np.ascontiguousarray(even_size(resize(image, size)))
+    moved = (landmarks + [0.5, 0.5, 0]) * [*scale, scale.mean()] - [0.5, 0.5, 0]
+    return Portrait(image, moved, scale)
 
 
 def check_landmarks(landmarks: np.ndarray, path: str | Path, image: np.ndarray) -> None:

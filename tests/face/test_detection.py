@@ -11,8 +11,8 @@ import skimage.data
 
 from src.errors import InputError
 from src.face.detection import detect_landmarks, track_landmarks
-from src.face.detectors import CHOICES, DETECTORS, DetectorUnavailable, load
-from src.face.topology import mirror_order
+from src.face.detectors import CHOICES, DETECTORS, load
+from src.face.topology import MIRRORED
 from thirdparty import face_mesh, fan
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -50,9 +50,8 @@ def test_weights_blend_and_mirror():
     assert weights.shape == (68, 478)
     assert weights.min() >= 0
     np.testing.assert_allclose(weights.sum(axis=1), 1.0)
-    mirror = mirror_order()
-    np.testing.assert_array_equal(mirror[mirror], np.arange(68))
-    assert mirror[[0, 8, 17, 36, 39, 48, 60, 61, 67]].tolist() == [
+    np.testing.assert_array_equal(MIRRORED[MIRRORED], np.arange(68))
+    assert MIRRORED[[0, 8, 17, 36, 39, 48, 60, 61, 67]].tolist() == [
         16,
         8,
         26,
@@ -170,7 +169,7 @@ def test_nothing_on_the_terminal(astronaut, capfd):
 
 def test_fan_without_weights(astronaut, landmarks, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert not fan.weights_on_disk()
+    assert not fan.available()
     np.testing.assert_allclose(detect_landmarks(astronaut, "auto"), landmarks)
 
 
@@ -186,7 +185,7 @@ def test_fan_refuses_weights_that_are_not_the_published_ones(
     with caplog.at_level(logging.WARNING):
         assert detect_landmarks(astronaut, "auto", "a.png").shape == (68, 3)
     assert "using mediapipe" in caplog.text
-    with pytest.raises(DetectorUnavailable, match="is not the published file"):
+    with pytest.raises(fan.Unavailable, match="is not the published file"):
         next(track_landmarks(iter([astronaut]), "fan"))
 
 

@@ -1,13 +1,12 @@
-"""Landmark detectors, each a module of this package listed in `DETECTORS`.
-
-A detector's module has three functions:
+"""Landmark detectors, each a module listed in `DETECTORS` with three functions:
 
     available() -> bool                        whether it runs without downloading anything
-    detect(image, name) -> list[np.ndarray]    landmarks (68, 3) of every face in an image
+    detect(image) -> list[np.ndarray]          landmarks (68, 3) of every face in an image
     track(frames) -> Iterator[np.ndarray | None]    landmarks of the face in each frame of a video
 
 Images are uint8 BGR (H, W, 3); landmarks are float64: x and y in pixels of the image, z in pixels,
-growing towards the camera, with zero mean. `name` is what messages call the image.
+growing towards the camera, with zero mean. A detector that cannot run raises
+`thirdparty.Unavailable`.
 
 This module imports nothing heavy, so that scripts can list the detectors in their help.
 """
@@ -20,17 +19,13 @@ from types import ModuleType
 from src.errors import InputError
 
 DETECTORS = {
-    "fan": "src.face.detectors.fan",
+    "fan": "thirdparty.fan",
     "mediapipe": "src.face.detectors.mediapipe",
 }
 """Module of each detector, in the order in which "auto" prefers them."""
 
 CHOICES = ("auto", *DETECTORS)
 """Values of --landmark_detector."""
-
-
-class DetectorUnavailable(RuntimeError):
-    """A detector cannot run here; the message is one line that says why."""
 
 
 def candidates(name: str) -> list[str]:
