@@ -264,7 +264,7 @@ def puppet_character(
         method.resting_face(puppet, models.motion.standard_face[:, 2]),
         method.opening_gain(puppet),
         lambda predicted: method.finish(predicted, puppet),
-        method.renderer(puppet, background, models.device),
+        method.renderer(puppet, background),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,6 @@ from src.errors import InputError
 from src.face.geometry import denormalise, normalise
 from src.puppets.mesh import mesh_vertices
 from src.render.mesh import MeshRenderer
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -70,14 +66,7 @@ def normalised_face(
     return face, scale, shift
 
 
-def renderer(
-    puppet: Puppet,
-    background: np.ndarray | None = None,
-    device: torch.device | str | None = None,
-) -> MeshRenderer:
-    """The renderer of a puppet over a background (H, W, 3) uint8 BGR, white without one.
-
-    With a device, PyTorch samples and composites there; without one, OpenCV does it on the CPU.
-    """
+def renderer(puppet: Puppet, background: np.ndarray | None = None) -> MeshRenderer:
+    """The renderer of a puppet over a background (H, W, 3) uint8 BGR, white without one."""
     mesh = puppet.image, puppet.vertices, puppet.triangles, puppet.landmarks
-    return MeshRenderer(*mesh, background, device)
+    return MeshRenderer(*mesh, background)

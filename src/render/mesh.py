@@ -7,15 +7,11 @@ up its triangle, whose affine map gives its source in the image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from src.render.renderer import Renderer
-
-if TYPE_CHECKING:
-    import torch
 
 _SUBPIXEL_BITS = 6  # binary places of a pixel to which vertices are rasterised
 _LEAST_AREA = 1e-6  # twice the area in square pixels below which a triangle is a line
@@ -34,8 +30,6 @@ class MeshRenderer(Renderer):
         triangles: (M, 3) indices of vertices; where they overlap in a frame, later ones lie on top.
         landmarks: (68, >= 2) of the image as it is.
         background: uint8 BGR (H, W, 3) behind the image's alpha; white by default.
-        device: of PyTorch, which samples and composites to the same numbers; by default OpenCV
-            does, which is faster on a CPU.
 
     Raises:
         ValueError: shapes, indices or numbers that do not fit.
@@ -48,7 +42,6 @@ class MeshRenderer(Renderer):
         triangles: np.ndarray,
         landmarks: np.ndarray,
         background: np.ndarray | None = None,
-        device: torch.device | str | None = None,
     ) -> None:
         if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
             raise ValueError(f"an image (H, W, 3 or 4) of uint8 was expected, not {image.shape}")
@@ -68,12 +61,7 @@ class MeshRenderer(Renderer):
         self._targets = self._corners(landmarks)
         # Numbers of triangles that fit a byte can go through cv2.LUT.
         self._index = np.zeros(shape[:2], np.uint8 if len(self.triangles) < 256 else np.int16)
-        if device is None:
-            self._sample = OpenCVSampler(*layers)
-        else:
-            from src.render.mesh_torch import TorchSampler
-
-            self._sample = TorchSampler(*layers, device)
+        self._sample = OpenCVSampler(*layers)
 
     def frames(self, landmarks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Render landmarks (T, 68, >= 2), one frame at a time."""
