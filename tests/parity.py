@@ -1,4 +1,7 @@
-"""The published release's numbers, where the checkout has them, and its fillers of weights."""
+"""The published release's numbers, and the filled weights that they were computed with.
+
+`goldens` are those in the repository. Tests that need more read ../shared/parity, where it exists.
+"""
 
 import zlib
 from pathlib import Path
@@ -7,11 +10,17 @@ import numpy as np
 import pytest
 
 PARITY = Path(__file__).resolve().parents[2] / "shared" / "parity"
+GOLDENS = Path(__file__).parent / "goldens"
 needs_parity = pytest.mark.skipif(not PARITY.is_dir(), reason="needs ../shared/parity")
 
 
+def goldens(name: str) -> dict[str, np.ndarray]:
+    """The arrays of a file that `tests/goldens/make_goldens.py` made: "networks", "pipeline"."""
+    return dict(np.load(GOLDENS / f"{name}.npz"))
+
+
 def filler(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal float64 numbers that depend on a name only."""
+    """Draw standard normal float64 numbers that depend only on a name."""
     return np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape)
 
 

@@ -1,5 +1,7 @@
 """Registration of faces and whole clips."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -7,13 +9,15 @@ import pytest
 from src.face import registration as faces
 from src.face.registration import register, similarity_matrix
 from src.face.topology import INNER_LIPS, MIRRORED, RIGID_POINTS
+from src.models.loading import load_standard_face
 from tests.data.samples import face
-from tests.parity import PARITY, needs_parity
+
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
 
 
 @pytest.fixture(scope="module")
 def reference() -> np.ndarray:
-    return np.loadtxt(PARITY / "STD_FACE_LANDMARKS.txt")
+    return load_standard_face(CHECKPOINTS)
 
 
 def test_the_mirror_of_the_mirror_is_the_face():
@@ -46,7 +50,6 @@ def test_head_motion_survives_registering_a_whole_clip():
     assert np.ptp(still[:, 30, 0]) < 1e-9
 
 
-@needs_parity
 def test_register_undoes_pose_and_size_but_not_speech(reference):
     spoken = reference.copy()
     spoken[INNER_LIPS, 1] += 0.1
@@ -58,7 +61,6 @@ def test_register_undoes_pose_and_size_but_not_speech(reference):
     np.testing.assert_allclose(register(moved, reference), [spoken, spoken], atol=1e-9)
 
 
-@needs_parity
 def test_register_never_mirrors(reference):
     mirrored = reference * [-1, 1, 1]
     registered = register(mirrored, reference)

@@ -23,7 +23,7 @@ from src.models.content import ContentBranch
 from src.models.image_translation import ResUnetGenerator
 from src.models.speaker_aware import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
 from src.training.export import ensemble
-from tests.parity import PARITY, fill, filler, needs_parity
+from tests.parity import GOLDENS, fill, filler, goldens
 
 TOLERANCE = 1e-4
 OFFICIAL = {
@@ -36,7 +36,7 @@ OFFICIAL = {
 
 @pytest.fixture(scope="module")
 def expected() -> dict:
-    return dict(np.load(PARITY / "networks.npz"))
+    return goldens("networks")
 
 
 def given(name: str, *shape: int) -> torch.Tensor:
@@ -53,15 +53,13 @@ def filled(name: str) -> torch.nn.Module:
     return network
 
 
-@needs_parity
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_keys_and_shapes_are_the_published_ones(name):
-    shapes = json.loads((PARITY / "state_dicts.json").read_text())[name]
+    shapes = json.loads((GOLDENS / "state_dicts.json").read_text())[name]
     mine = {key: list(value.shape) for key, value in OFFICIAL[name]().state_dict().items()}
     assert mine == shapes
 
 
-@needs_parity
 @torch.no_grad()
 def test_autovc_as_released(expected):
     bins = np.random.default_rng(zlib.crc32(b"autovc/f0")).integers(0, 257, 64)
@@ -70,42 +68,39 @@ def test_autovc_as_released(expected):
     source, target = unit("autovc/c_org"), unit("autovc/c_trg")
     network = filled("autovc")
     first, final, code = network(mel, source, pitch, target, pitch)
-    np.testing.assert_allclose(first, expected["autovc_mel"], atol=TOLERANCE)
-    np.testing.assert_allclose(final, expected["autovc_mel_postnet"], atol=TOLERANCE)
+    np.testing.assert_allclose(first[:, ::2], expected["autovc_mel"], atol=TOLERANCE)
+    np.testing.assert_allclose(final[:, ::2], expected["autovc_mel_postnet"], atol=TOLERANCE)
     np.testing.assert_allclose(code, expected["autovc_code"], atol=TOLERANCE)
     assert torch.equal(network(mel, source), code), "without a target: the code alone"
 
 
-@needs_parity
 @torch.no_grad()
 def test_content_branch_as_released(expected):
     windows = given("content/au", 32, 18, 80)
     face = 0.5 * given("content/face_id", 1, 204)
     out = filled("content")(windows, face)
-    np.testing.assert_allclose(out, expected["content_displacement"], atol=TOLERANCE)
+    np.testing.assert_allclose(out[::2], expected["content_displacement"], atol=TOLERANCE)
 
 
-@needs_parity
 @torch.no_grad()
 def test_speaker_branch_as_released_alone_and_in_a_batch(expected):
     windows = given("content/au", 32, 18, 80)
     embedding = unit("speaker/emb") * EMBEDDING_GAIN
     network = filled("speaker")
     displacement, encoding = network(windows, embedding)
-    np.testing.assert_allclose(displacement, expected["speaker_displacement"], atol=TOLERANCE)
-    np.testing.assert_allclose(encoding, expected["speaker_encoding"], atol=TOLERANCE)
+    np.testing.assert_allclose(displacement[::2], expected["speaker_displacement"], atol=TOLERANCE)
+    np.testing.assert_allclose(encoding[::2], expected["speaker_encoding"], atol=TOLERANCE)
     batch = torch.stack([windows.flip(0), windows])
     batched, _ = network(batch, embedding.expand(2, 1, -1))
     np.testing.assert_allclose(batched[1], displacement, atol=1e-5)
 
 
-@needs_parity
 @torch.no_grad()
 def test_image_translation_as_released(expected):
     pictures = torch.sigmoid(given("image_translation/x", 1, 6, 256, 256))
     out = torch.tanh(filled("image_translation")(pictures))
     np.testing.assert_allclose(
-        out[:, :, ::4, ::4], expected["image_translation_rgb"], atol=TOLERANCE
+        out[:, :, ::8, ::8], expected["image_translation_rgb"], atol=TOLERANCE
     )
     np.testing.assert_allclose(out.mean(), expected["image_translation_mean"][0], atol=TOLERANCE)
 

@@ -1,5 +1,8 @@
 """Speech features to moving landmarks: the release's numbers, and where the default departs."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,19 +16,25 @@ from src.models.speaker_aware import SpeakerBranch
 from src.motion import blinks, default, displacement, released, smoothing
 from src.motion.settings import MotionSettings
 from src.speech.features import Recording, SpeechFeatures, windows
-from tests.parity import PARITY, fill, needs_parity
+from tests.goldens.make_goldens import STEP
+from tests.parity import PARITY, fill, goldens, needs_parity
 
 
 @pytest.fixture(scope="module")
 def pipeline() -> dict:
-    return dict(np.load(PARITY / "pipeline.npz"))
+    return goldens("pipeline")
 
 
 @pytest.fixture(scope="module")
 def features(pipeline) -> np.ndarray:
     """Standardised content features of 4.9 s of real speech."""
-    mean, deviation = np.loadtxt(PARITY / "MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt").reshape(2, 80)
-    return ((pipeline["autovc_mel"] - mean) / deviation).astype(np.float32)
+    return pipeline["features"]
+
+
+@pytest.fixture(scope="module")
+def face(pipeline) -> np.ndarray:
+    """Normalised portrait (68, 3), without depth."""
+    return np.pad(pipeline["landmarks_normalised"], ((0, 0), (0, 1)))
 
 
 def models_of(content: ContentBranch, speaker: SpeakerBranch) -> MotionModels:
@@ -63,22 +72,45 @@ def long_speech(features: np.ndarray, length: int) -> np.ndarray:
 def predict(models, features, pipeline, method=default, **settings) -> np.ndarray:
     recording = Recording(np.zeros(0, np.int16), silent=False, source="")
     speech = SpeechFeatures(features, pipeline["speaker_embedding"], recording)
-    face = pipeline["landmarks_normalised"]
+    face = np.pad(pipeline["landmarks_normalised"], ((0, 0), (0, 1)))
     return method.predict_landmarks(speech, face, models, MotionSettings(**settings))
 
 
-@needs_parity
 def test_released_method_gives_the_release_s_numbers(official, features, pipeline):
-    predicted = predict(official, features, pipeline, released)
-    np.testing.assert_allclose(predicted, pipeline["landmarks_predicted"], atol=1e-4)
-    back = float(pipeline["scale"]), pipeline["shift"]
-    pixels = denormalise(pipeline["landmarks_predicted"], *back)
-    np.testing.assert_allclose(pixels, pipeline["landmarks_denormalised"], atol=1e-3)
+    """In x and y, on which the depth acts through the content branch alone: by its bias here."""
+    content = copy.deepcopy(official.content_branch)
+    with torch.no_grad():
+        content.fc[0].bias.copy_(torch.from_numpy(pipeline["content_bias"]))
+    models = replace(official, content_branch=content)
+    predicted = predict(models, features, pipeline, released)
+    every = slice(None, None, STEP)
+    np.testing.assert_allclose(predicted[every, :, :2], pipeline["landmarks_predicted"], atol=1e-4)
+    pixels = denormalise(predicted, float(pipeline["scale"]), pipeline["shift"])
+    _, final = released.finish_portrait(pixels, seed=0)
+    np.testing.assert_allclose(final[every, :, :2], pipeline["landmarks_final"], atol=0.02)
+    np.testing.assert_allclose(final[10, :, :2], pipeline["landmarks_frame10"], atol=0.02)
+
+
+@needs_parity
+def test_released_method_gives_every_number_of_the_release(official):
+    whole = dict(np.load(PARITY / "pipeline.npz"))
+    mean, std = np.loadtxt(PARITY / "MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt").reshape(2, 80)
+    features = ((whole["autovc_mel"] - mean) / std).astype(np.float32)
+    speech = SpeechFeatures(
+        features, whole["speaker_embedding"], Recording(np.zeros(0, np.int16), False, "")
+    )
+    predicted = released.predict_landmarks(
+        speech, whole["landmarks_normalised"], official, MotionSettings()
+    )
+    np.testing.assert_allclose(predicted, whole["landmarks_predicted"], atol=1e-4)
+    back = float(whole["scale"]), whole["shift"]
+    pixels = denormalise(whole["landmarks_predicted"], *back)
+    np.testing.assert_allclose(pixels, whole["landmarks_denormalised"], atol=1e-3)
     blinking, final = released.finish_portrait(pixels, seed=0)
-    np.testing.assert_allclose(blinking, pipeline["landmarks_blinking_seed0"], atol=1e-3)
-    np.testing.assert_allclose(final, pipeline["landmarks_final"], atol=1e-3)
-    _, from_voice = released.finish_portrait(denormalise(predicted, *back), seed=0)
-    np.testing.assert_allclose(from_voice, pipeline["landmarks_final"], atol=0.02)
+    np.testing.assert_allclose(blinking, whole["landmarks_blinking_seed0"], atol=1e-3)
+    np.testing.assert_allclose(final, whole["landmarks_final"], atol=1e-3)
+    _, from_audio = released.finish_portrait(denormalise(predicted, *back), seed=0)
+    np.testing.assert_allclose(from_audio, whole["landmarks_final"], atol=0.02)
 
 
 def test_released_segments_drop_a_short_rest():
@@ -100,7 +132,6 @@ def test_blended_segments_cover_every_frame_with_weight_one(length):
     assert len(pieces) <= 1 + length // 384
 
 
-@needs_parity
 @pytest.mark.parametrize("length", [1, 2, 5, 17, 60, 287, 513, 1500])
 def test_default_gives_one_frame_for_each_audio_frame(small, features, pipeline, length):
     predicted = predict(small, long_speech(features, length), pipeline)
@@ -109,7 +140,6 @@ def test_default_gives_one_frame_for_each_audio_frame(small, features, pipeline,
     assert final.shape == (length, 68, 3) and np.isfinite(final).all()
 
 
-@needs_parity
 def test_default_has_no_seams_where_the_release_jumps(small, features, pipeline):
     speech = long_speech(features, 3 * 512)
     by_release = predict(small, speech, pipeline, released, amp_pos=1.0)
@@ -125,11 +155,7 @@ def test_default_has_no_seams_where_the_release_jumps(small, features, pipeline)
     assert seam_over_typical(by_release) > 1.5, "else the test would not see a seam"
 
 
-@needs_parity
-def test_calibration_of_a_long_voice_does_not_depend_on_where_a_segment_ends(
-    small, features, pipeline
-):
-    face = pipeline["landmarks_normalised"]
+def test_calibration_of_a_long_voice_does_not_depend_on_where_a_segment_ends(small, features, face):
     speech = windows(long_speech(features, 1200))
     settings = MotionSettings()
 
@@ -144,9 +170,7 @@ def test_calibration_of_a_long_voice_does_not_depend_on_where_a_segment_ends(
         np.testing.assert_allclose(part - part[0], raw[batch] - raw[batch][0], atol=1e-5)
 
 
-@needs_parity
-def test_amplifiers_act_on_what_they_name(small, features, pipeline):
-    face = pipeline["landmarks_normalised"]
+def test_amplifiers_act_on_what_they_name(small, features, face, pipeline):
     speech = windows(features)
 
     moves = default.calibrate(displacement.content_output(small.content_branch, speech, face))
@@ -163,7 +187,6 @@ def test_amplifiers_act_on_what_they_name(small, features, pipeline):
     assert np.ptp(still[:, 17:27], axis=0).max() < np.ptp(full[:, 17:27], axis=0).max()
 
 
-@needs_parity
 def test_speaker_branch_moves_the_head_but_not_the_lips_apart(small, features, pipeline):
     embedding = pipeline["speaker_embedding"]
     moved = default.speaker_displacement(small.speaker_branch, windows(features), embedding)
@@ -243,7 +266,6 @@ def test_blinks_close_fully_follow_the_head_and_leave_the_global_generator_alone
     assert np.abs(np.diff(gap)).max() < 0.2 * 8
 
 
-@needs_parity
 def test_eyes_close_in_the_finished_landmarks_and_only_there(small, features, pipeline):
     predicted = predict(small, features, pipeline, amp_pos=0.1)
     _, final = default.finish_portrait(predicted, seed=0)
@@ -252,7 +274,6 @@ def test_eyes_close_in_the_finished_landmarks_and_only_there(small, features, pi
         assert (gap < 0.02 * np.median(gap)).any() == blinking
 
 
-@needs_parity
 def test_ten_minutes_run_in_batches(small, features, pipeline):
     import tracemalloc
 

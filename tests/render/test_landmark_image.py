@@ -9,28 +9,26 @@ from src.render.landmark_image import (
     draw_landmarks,
     landmark_image,
 )
-from tests.parity import PARITY, needs_parity
+from tests.parity import goldens
 
 
 @pytest.fixture(scope="module")
 def pipeline() -> dict:
-    return dict(np.load(PARITY / "pipeline.npz"))
+    return goldens("pipeline")
 
 
 def test_every_curve_has_a_colour():
     assert [name for name, _, _ in LANDMARK_CURVES] == list(CURVE_COLOURS)
 
 
-@needs_parity
 def test_image_is_identical_to_the_released_one(pipeline):
-    drawn = landmark_image(pipeline["landmarks_final"][10])
+    drawn = landmark_image(pipeline["landmarks_frame10"])
     assert drawn.dtype == np.uint8
     np.testing.assert_array_equal(drawn, pipeline["landmark_image_frame10"])
 
 
-@needs_parity
 def test_overlay_keeps_the_image_and_takes_points_outside_it(pipeline):
-    landmarks = pipeline["landmarks_final"][10] + [150, 0, 0]
+    landmarks = pipeline["landmarks_frame10"] + [150, 0]
     image = np.full((256, 300, 3), 7, np.uint8)
     draw_landmarks(image, landmarks)
     drawn = landmark_image(landmarks, (256, 300))
