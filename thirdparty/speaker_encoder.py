@@ -39,9 +39,8 @@ def embed_speaker(wav: np.ndarray) -> np.ndarray:
     trimmed = preprocess_wav(samples)
     if len(trimmed) == 0:  # nothing in it passes for speech
         trimmed = samples
-    pieces = max(1, len(trimmed) // PIECE)
     embeddings = [
-        encoder.embed_utterance(trimmed[i * PIECE : (i + 1) * PIECE], rate=PARTIALS_A_SECOND)
-        for i in range(pieces)
+        encoder.embed_utterance(trimmed[start : start + PIECE], rate=PARTIALS_A_SECOND)
+        for start in range(0, max(1, len(trimmed) - PIECE + 1), PIECE)
     ]
     return np.mean(embeddings, axis=0).astype(np.float32)

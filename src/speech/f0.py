@@ -1,7 +1,5 @@
 """Fundamental frequency (F0): tracked by RAPT, quantised as in F0-conditioned AutoVC (2020)."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from src.io.audio import FULL_SCALE, HOP_LENGTH, SAMPLE_RATE
@@ -10,7 +8,6 @@ from thirdparty import rapt
 
 F0_RANGE = (100.0, 600.0)  # Hz (the release's at inference)
 UNVOICED = -1e10  # RAPT's value for unvoiced frames
-VOICED_LEVELS = F0_BINS - 1
 SPREAD = 4.0  # standard deviations on either side of the mean that the quantised range spans
 
 
@@ -23,9 +20,9 @@ def log_f0(samples: np.ndarray) -> np.ndarray:
 def normalise_f0(f0: np.ndarray) -> np.ndarray:
     """Log F0 (T,) normalised by the utterance's mean and std: voiced 0..1, ``UNVOICED`` kept."""
     voiced = f0 != UNVOICED
-    normalised = f0.astype(np.float64).copy()
+    normalised = f0.astype(np.float64)
     if voiced.any():
-        values = f0[voiced].astype(np.float64)
+        values = normalised[voiced]
         std = max(values.std(), 1e-6)  # 0 for a single voiced frame
         relative = np.clip((values - values.mean()) / std / SPREAD, -1.0, 1.0)
         normalised[voiced] = (relative + 1.0) / 2.0
@@ -35,7 +32,7 @@ def normalise_f0(f0: np.ndarray) -> np.ndarray:
 def f0_bins(normalised: np.ndarray) -> np.ndarray:
     """Quantise normalised F0 (T,): int16 (T,), 0 where unvoiced, else 1..256."""
     voiced = normalised > 0.5 * UNVOICED
-    level = np.round(np.clip(normalised, 0.0, 1.0) * (VOICED_LEVELS - 1)) + 1
+    level = np.round(np.clip(normalised, 0.0, 1.0) * (F0_BINS - 2)) + 1
     return np.where(voiced, level, 0).astype(np.int16)
 
 

@@ -8,7 +8,7 @@ published release).
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +19,12 @@ from src.speech.f0 import f0_bins, log_f0, normalise_f0
 from src.speech.loudness import SILENCE, loudness, normalise_loudness
 from src.speech.mel import log_mel, prepare_samples
 from src.speech.voice_conversion import convert_voice
+from thirdparty.speaker_encoder import embed_speaker
 
 if TYPE_CHECKING:
     from src.models.loading import MotionModels
 
 SHORTEST_RECORDING = 0.3  # seconds; a window of 18 frames is 0.29 s
-LONG_RECORDING = 60.0  # seconds; from this length on, each stage of the analysis is logged
 
 log = logging.getLogger(__name__)
 
@@ -78,54 +78,40 @@ def read_recording(source: AudioSource) -> Recording:
     """
     with audio_file(source) as path:
         samples = read_audio(path)
-    recording = Recording(samples, loudness(samples) < SILENCE, source)
+    lacking = max(0, round(SHORTEST_RECORDING * SAMPLE_RATE) - len(samples))
+    recording = Recording(np.pad(samples, (0, lacking)), loudness(samples) < SILENCE, source)
     if recording.silent:
         log.warning("%s: silence, so the lips do not move", recording.name)
-    shortest = round(SHORTEST_RECORDING * SAMPLE_RATE)
-    if len(samples) < shortest:
-        seconds = recording.seconds
-        name = recording.name
-        log.warning("%s: %.2f s of audio, padded to %.1f s", name, seconds, SHORTEST_RECORDING)
-        samples = np.pad(samples, (0, shortest - len(samples)))
-    return replace(recording, samples=samples)
+    if lacking:
+        seconds = len(samples) / SAMPLE_RATE, SHORTEST_RECORDING
+        log.warning("%s: %.2f s of audio, padded to %.1f s", recording.name, *seconds)
+    return recording
 
 
 def speech_features(
     recording: Recording, networks: MotionModels, keep: dict[str, np.ndarray] | None = None
 ) -> SpeechFeatures:
-    """Compute the inputs of the landmark networks from a recording.
+    """Compute the inputs of the landmark networks from a recording of one speaker.
 
     Args:
-        recording: of one speaker.
-        networks: the loaded audio networks; AutoVC and its statistics are used.
+        recording: the audio.
+        networks: AutoVC and its statistics are used.
         keep: if given, receives every intermediate array.
     """
-    from thirdparty.speaker_encoder import embed_speaker
-
-    def log_stage(stage: str) -> None:
-        if recording.seconds >= LONG_RECORDING:
-            log.info("speech features: %s", stage)
-
-    log_stage("speaker embedding")
     speaker_embedding = embed_speaker(recording.samples)
-    log_stage("spectrogram and F0")
     acoustic = acoustic_features(recording.samples)
-    log_stage("voice conversion")
-    converted = convert_voice(
-        networks.autovc,
-        acoustic.mel,
-        acoustic.f0_bins,
-        acoustic.embedding,
-        networks.target_embedding,
-    )
+    mel, bins, embedding = acoustic.mel, acoustic.f0_bins, acoustic.embedding
+    converted = convert_voice(networks.autovc, mel, bins, embedding, networks.target_embedding)
     if keep is not None:
-        keep["wav_normalised"] = acoustic.samples
-        keep["speaker_embedding"] = speaker_embedding
-        keep["mel"] = acoustic.mel
-        keep["f0_norm"] = acoustic.f0
-        keep["f0_bin"] = acoustic.f0_bins
-        keep["speaker_embedding_normalised_wav"] = acoustic.embedding
-        keep["autovc_mel"] = converted
+        keep |= dict(
+            wav_normalised=acoustic.samples,
+            speaker_embedding=speaker_embedding,
+            mel=mel,
+            f0_norm=acoustic.f0,
+            f0_bin=bins,
+            speaker_embedding_normalised_wav=embedding,
+            autovc_mel=converted,
+        )
     content = standardise(converted, networks.mel_mean, networks.mel_std)
     return SpeechFeatures(content, speaker_embedding, recording)
 
@@ -136,8 +122,6 @@ def acoustic_features(samples: np.ndarray) -> AcousticFeatures:
     Raises:
         ValueError: too short for the F0 tracker.
     """
-    from thirdparty.speaker_encoder import embed_speaker
-
     normalised = normalise_loudness(samples)
     prepared = prepare_samples(normalised)
     mel = log_mel(prepared)
@@ -151,16 +135,14 @@ def standardise(mel: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarra
 
 
 def windows(features: np.ndarray, lead: int = 0) -> np.ndarray:
-    """All windows of ``WINDOW`` frames, one for each frame, as a view.
+    """View (T, WINDOW, 80) of features (T, 80): a window for each frame.
+
+    The first and the last frame are repeated at the ends.
 
     Args:
         features: (T, 80).
         lead: number of frames in a window that precede the frame it stands for. The windows of
             the published networks begin at that frame: 0.
-
-    Returns:
-        (T, WINDOW, 80). The first and the last frame are repeated at the ends. The first
-        ``T - WINDOW + 1`` windows of ``lead=0``, which need no padding, are the release's.
     """
     padded = np.pad(features, ((lead, WINDOW - 1 - lead), (0, 0)), mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, WINDOW, axis=0).swapaxes(1, 2)

@@ -1,9 +1,5 @@
 """Log-mel spectrograms as AutoVC defines them (Qian et al. 2019)."""
 
-from __future__ import annotations
-
-import functools
-
 import numpy as np
 
 from src.io.audio import FULL_SCALE, HOP_LENGTH, SAMPLE_RATE
@@ -18,16 +14,6 @@ DITHER = 1e-6  # peak to peak; keeps digital silence away from log(0)
 MEL_FLOOR = 1e-5
 REFERENCE_LEVEL = 16.0  # dB
 DYNAMIC_RANGE = 100.0  # dB, mapped to 0..1
-
-
-@functools.cache
-def _mel_filters() -> np.ndarray:
-    """Slaney mel filter bank, float32 (MEL_BANDS, FFT_SIZE / 2 + 1)."""
-    import librosa
-
-    return librosa.filters.mel(
-        sr=SAMPLE_RATE, n_fft=FFT_SIZE, fmin=MEL_RANGE[0], fmax=MEL_RANGE[1], n_mels=MEL_BANDS
-    )
 
 
 def prepare_samples(samples: np.ndarray) -> np.ndarray:
@@ -51,15 +37,16 @@ def log_mel(samples: np.ndarray) -> np.ndarray:
     """Log-mel spectrogram of prepared samples (N,): float32 (T, 80), about 0..1."""
     import librosa
 
-    spectrum = librosa.stft(
-        samples.astype(np.float64),
+    mel = librosa.feature.melspectrogram(
+        y=samples,
+        sr=SAMPLE_RATE,
         n_fft=FFT_SIZE,
         hop_length=HOP_LENGTH,
-        window="hann",
-        center=True,
         pad_mode="reflect",
-        dtype=np.complex64,
+        power=1.0,
+        n_mels=MEL_BANDS,
+        fmin=MEL_RANGE[0],
+        fmax=MEL_RANGE[1],
     )
-    mel = _mel_filters() @ np.abs(spectrum)
     level = 20.0 * np.log10(np.maximum(MEL_FLOOR, mel)) - REFERENCE_LEVEL
     return ((level + DYNAMIC_RANGE) / DYNAMIC_RANGE).T.astype(np.float32)

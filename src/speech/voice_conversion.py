@@ -1,16 +1,10 @@
 """Voice conversion by AutoVC: an utterance's words in one fixed voice."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
 
 from src.models.dimensions import FRAME_MULTIPLE
 from src.speech.f0 import f0_one_hot
-
-if TYPE_CHECKING:
-    import torch
 
 CHUNK = 4096  # frames converted at a time
 
@@ -22,23 +16,20 @@ def convert_voice(
     embedding: np.ndarray,
     target_embedding: np.ndarray,
 ) -> np.ndarray:
-    """Convert an utterance to the target speaker's voice.
+    """Convert an utterance to the voice of a target speaker: log-mel, float32 (T, 80).
 
     Args:
-        generator: ``src.models.autovc.Generator`` in eval mode, on any device.
+        generator: AutoVC in eval mode, on any device.
         mel: (T, 80) log-mel.
         bins: (T,) F0 bins.
         embedding: (256,) speaker embedding of the loudness-normalised recording.
         target_embedding: (256,) speaker embedding of the target.
-
-    Returns:
-        Log-mel of the converted voice, float32 (T, 80).
     """
-    import torch
-
     device = next(generator.parameters()).device
-    source = torch.from_numpy(np.asarray(embedding, np.float32))[None].to(device)
-    target = torch.from_numpy(np.asarray(target_embedding, np.float32))[None].to(device)
+    source, target = (
+        torch.from_numpy(np.asarray(speaker, np.float32))[None].to(device)
+        for speaker in (embedding, target_embedding)
+    )
     converted = []
     with torch.inference_mode():
         for start in range(0, len(mel), CHUNK):

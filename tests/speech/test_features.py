@@ -1,14 +1,9 @@
-"""Speech features: windows, logging, and the speaker embedding against the release's numbers."""
-
-from pathlib import Path
+"""Speech features: windows, and the speaker embedding against the release's numbers."""
 
 import numpy as np
 
-from src.io.audio import SAMPLE_RATE, read_audio
-from src.speech.features import Recording, speech_features, windows
+from src.speech.features import windows
 from tests.parity import needs_parity
-
-ROOT = Path(__file__).parents[2]
 
 
 @needs_parity
@@ -28,20 +23,3 @@ def test_windows_look_ahead_as_released_and_back_with_a_lead():
     back = windows(frames, lead=11)
     assert back[20, 11, 0] == 20
     assert back[0, :12, 0].tolist() == [0.0] * 12
-
-
-def test_stages_are_logged_for_a_long_recording_only(caplog):
-    from src.models.loading import load_motion_models
-
-    networks = load_motion_models(ROOT / "examples" / "ckpt", {}, "cpu")
-    samples = read_audio(ROOT / "examples" / "welcome_slt.wav")
-    short, long = (
-        Recording(np.resize(samples, seconds * SAMPLE_RATE), False, "") for seconds in (2, 60)
-    )
-    with caplog.at_level("INFO", "src.speech.features"):
-        caplog.clear()
-        speech_features(short, networks)
-        assert not caplog.messages
-        speech_features(long, networks)
-    stages = ("speaker embedding", "spectrogram and F0", "voice conversion")
-    assert caplog.messages == [f"speech features: {stage}" for stage in stages]
