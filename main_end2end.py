@@ -18,17 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.command_line import OneLineParser, find_input, run_command
-from src.device import DeviceSettings
 from src.errors import InputError
-from src.jobs import (
-    EXAMPLES,
-    AllCheckpointSettings,
-    JobSettings,
-    analysed,
-    check_outputs,
-    plan,
-    read_speakers,
-)
+from src.jobs import EXAMPLES, JobSettings, NetworkSettings, check_outputs, plan, read_speakers
 from src.motion.settings import MotionSettings
 from src.options import add_options, from_options, option
 from src.render.settings import RenderSettings
@@ -53,10 +44,7 @@ GROUPS = {
     "input and output": PortraitJobSettings,
     "motion": MotionSettings,
     "video": RenderSettings,
-    "networks": DeviceSettings,
-    "checkpoints (where the published ones are absent, the embedded ones run)": (
-        AllCheckpointSettings
-    ),
+    "networks (where the published checkpoints are absent, the embedded ones run)": NetworkSettings,
 }
 
 
@@ -72,67 +60,55 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    settings, motion, render, device, checkpoints = (
-        from_options(options, kind) for kind in GROUPS.values()
-    )
+    settings, motion, render, networks = (from_options(options, kind) for kind in GROUPS.values())
     jpg = find_input(settings.jpg, EXAMPLES, "image")
-    paths = checkpoints.paths()
+    checkpoints = networks.checkpoints()
     jobs = plan(settings, jpg, EXAMPLES, ".npy" if settings.landmarks_only else ".mp4")
-    outputs = [job.out for job in jobs]
-    if settings.save_intermediates is not None:
-        if len(jobs) > 1:
-            raise InputError(
-                f"--save_intermediates names one file, but there are {len(jobs)} videos: "
-                "give one --wav"
-            )
-        outputs.append(settings.save_intermediates)
-    inputs = [jpg, *(job.recording for job in jobs), *paths.values()]
-    check_outputs([*inputs, *filter(None, [settings.landmarks])], outputs)
+    outputs = [out for outs in jobs.values() for out in outs.values()]
+    if settings.save_intermediates and len(outputs) > 1:
+        raise InputError("--save_intermediates names one file: give one --wav and one speaker")
+    check_outputs(
+        filter(None, [jpg, *jobs, *checkpoints.values(), settings.landmarks]),
+        filter(None, [*outputs, settings.save_intermediates]),
+    )
 
     # Everything above takes no time; from here on the large packages are needed.
     import numpy as np
 
-    from src.animate import animate, load_models, read_portrait
-    from src.io.files import atomic_write
-    from src.speech.features import read_recording
+    from src.animate import animate, listen, load_models, read_portrait
+    from src.io.files import write_array, write_arrays
 
     if settings.landmarks_only:
         render = replace(render, renderer="warp")
     speakers = read_speakers(settings.reuse_train_emb_list)
-    # Faulty inputs are reported before the long steps begin.
-    first = read_recording(jobs[0].recording)
     portrait = read_portrait(jpg, motion, render, settings.landmarks)
     models = load_models(
-        paths,
+        checkpoints,
         renderer=render.renderer,
-        device=device.device,
+        device=networks.device,
         optimise=not motion.as_released,
     )
-    intermediates: dict | None = {} if settings.save_intermediates else None
-    for job, speech in analysed(jobs, first, models, intermediates):
-        video = animate(
-            portrait,
-            speech,
-            models,
-            motion,
-            render,
-            speaker_embedding=speakers[job.speaker_id],
-            intermediates=intermediates,
-        )
-        if intermediates is not None:
-            with (
-                atomic_write(settings.save_intermediates) as partial,
-                partial.open("wb") as file,
-            ):
-                np.savez_compressed(file, **intermediates)
-            log.info("wrote %s", settings.save_intermediates)
-        if settings.landmarks_only:
-            landmarks = portrait.to_file_pixels(video.landmarks).astype(np.float32)
-            with atomic_write(job.out) as partial, partial.open("wb") as file:
-                np.save(file, landmarks)
-            log.info("wrote %s", job.out)
-        else:
-            video.write(job.out)
+    intermediates = {} if settings.save_intermediates else None
+    for recording, outs in jobs.items():
+        speech = listen(recording, models, intermediates)
+        for speaker_id, out in outs.items():
+            video = animate(
+                portrait,
+                speech,
+                models,
+                motion,
+                render,
+                speaker_embedding=speakers[speaker_id],
+                intermediates=intermediates,
+            )
+            if settings.save_intermediates:
+                write_arrays(settings.save_intermediates, **intermediates)
+            if settings.landmarks_only:
+                landmarks = portrait.to_file_pixels(video.landmarks)
+                write_array(out, landmarks.astype(np.float32))
+                log.info("wrote %s", out)
+            else:
+                video.write(out)
 
 
 if __name__ == "__main__":

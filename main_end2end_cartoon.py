@@ -18,21 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.command_line import OneLineParser, find_input, run_command
-from src.device import DeviceSettings
-from src.jobs import (
-    CheckpointSettings,
-    JobSettings,
-    analysed,
-    check_outputs,
-    plan,
-    read_speakers,
-)
+from src.jobs import JobSettings, NetworkSettings, check_outputs, plan, read_speakers
 from src.motion.settings import MotionSettings
 from src.options import add_options, from_options, option
 from src.render.settings import RenderSettings
 
 EXAMPLES_CARTOON = Path(__file__).resolve().parent / "examples_cartoon"
-NO_BACKGROUND = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +37,7 @@ class PuppetJobSettings(JobSettings):
         metavar="BACKGROUND",
     )
     inner_lip: bool = option(
-        False, "the mesh has no outer lips; told from the triangles, given or not"
+        False, "not needed: the number of vertices decides whether the mesh has outer lips"
     )
 
 
@@ -55,10 +46,9 @@ GROUPS = {
     "input and output": (PuppetJobSettings, None),
     "motion": (MotionSettings, ("amp_lip_x", "amp_lip_y", "amp_pos", "as_released")),
     "video": (RenderSettings, ("fps",)),
-    "networks": (DeviceSettings, None),
-    "checkpoints (where the published ones are absent, the embedded ones run)": (
-        CheckpointSettings,
-        None,
+    "networks (where the published checkpoints are absent, the embedded ones run)": (
+        NetworkSettings,
+        ("device", "autovc", "speaker", "content"),
     ),
 }
 
@@ -75,42 +65,43 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.puppets.files import find_background, find_image, read_background, read_puppet
+    from src.io.image import IMAGE_SUFFIXES
+    from src.puppets.files import find_background, read_background, read_puppet
 
-    settings, motion, render, device, checkpoints = (
+    settings, motion, render, networks = (
         from_options(options, kind) for kind, _ in GROUPS.values()
     )
-    jpg = find_image(settings.jpg, EXAMPLES_CARTOON)
-    paths = checkpoints.paths()
+    jpg = find_input(settings.jpg, EXAMPLES_CARTOON, "puppet", ("", *IMAGE_SUFFIXES))
+    checkpoints = networks.checkpoints()
     jobs = plan(settings, jpg, EXAMPLES_CARTOON)
-    inputs = [jpg, *(job.recording for job in jobs), *paths.values()]
-    check_outputs(inputs, [job.out for job in jobs])
+    outputs = (out for outs in jobs.values() for out in outs.values())
+    check_outputs([jpg, *jobs, *checkpoints.values()], outputs)
 
     # Everything above takes no time; from here on the large packages are needed.
-    from src.animate import animate, load_models
-    from src.speech.features import read_recording
+    from src.animate import animate, listen, load_models
 
     speakers = read_speakers(settings.reuse_train_emb_list)
-    puppet = read_puppet(jpg, settings.inner_lip)
-    background = find_background(jpg)
-    if settings.jpg_bg == NO_BACKGROUND:
-        background = None
-    elif settings.jpg_bg is not None:
-        background = find_input(settings.jpg_bg, EXAMPLES_CARTOON, "background")
-    if background is not None:
-        background = read_background(background, puppet)
-    first = read_recording(jobs[0].recording)
-    models = load_models(paths, renderer="warp", device=device.device)
-    for job, speech in analysed(jobs, first, models):
-        animate(
-            puppet,
-            speech,
-            models,
-            motion,
-            render,
-            background=background,
-            speaker_embedding=speakers[job.speaker_id],
-        ).write(job.out)
+    puppet = read_puppet(jpg)
+    if settings.jpg_bg is None:
+        path = find_background(jpg)
+    elif settings.jpg_bg == "none":
+        path = None
+    else:
+        path = find_input(settings.jpg_bg, EXAMPLES_CARTOON, "background")
+    background = None if path is None else read_background(path, puppet)
+    models = load_models(checkpoints, renderer="warp", device=networks.device)
+    for recording, outs in jobs.items():
+        speech = listen(recording, models)
+        for speaker_id, out in outs.items():
+            animate(
+                puppet,
+                speech,
+                models,
+                motion,
+                render,
+                background=background,
+                speaker_embedding=speakers[speaker_id],
+            ).write(out)
 
 
 if __name__ == "__main__":

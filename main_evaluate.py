@@ -36,9 +36,8 @@ import argparse
 import sys
 
 from src.command_line import OneLineParser, run_command
-from src.device import DeviceSettings
 from src.errors import InputError
-from src.jobs import AllCheckpointSettings
+from src.jobs import NetworkSettings
 from src.metrics.settings import EvaluationSettings
 from src.motion.settings import MotionSettings
 from src.options import add_options, from_options
@@ -48,8 +47,7 @@ GROUPS = {
     "data": (EvaluationSettings, None),
     "motion": (MotionSettings, None),
     "rendering": (RenderSettings, ("max_size", "renderer", "landmark_detector")),
-    "networks": (DeviceSettings, None),
-    "checkpoints": (AllCheckpointSettings, None),
+    "networks": (NetworkSettings, None),
 }
 """Title to settings, and those of them that are options here; all where None."""
 
@@ -66,14 +64,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    settings, motion, render, device, checkpoints = (
+    settings, motion, render, networks = (
         from_options(options, kind) for kind, _ in GROUPS.values()
     )
     root = settings.root
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
     measure = settings.measure or ("videos" if settings.videos else "landmarks")
-    named = checkpoints.paths()
+    named = networks.checkpoints()
 
     import torch
 
@@ -92,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
     if measure == "images" and renderer == "auto":
         renderer = "unet"
     models = load_models(
-        paths, renderer=renderer, device=device.device, optimise=not motion.as_released
+        paths, renderer=renderer, device=networks.device, optimise=not motion.as_released
     )
     weights = ", ".join(map(str, paths.values())) or "default"
     report = Report({"weights": weights}, [f"Weights: {weights}"])

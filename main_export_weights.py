@@ -25,11 +25,7 @@ log = logging.getLogger("src.main_export_weights")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = OneLineParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = OneLineParser(description=__doc__)
     add = parser.add_argument
     add("--root_dir", type=Path, required=True, help="folder with dump/")
     add("--load_AUTOVC_name", type=Path, required=True, help="of main_train_voice_conversion.py")

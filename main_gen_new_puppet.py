@@ -24,25 +24,16 @@ from src.face import detectors
 
 ROOT = Path(__file__).resolve().parent
 EXAMPLES_CARTOON = ROOT / "examples_cartoon"
-CHECKPOINTS = ROOT / "examples" / "ckpt"
-
-ALTERNATIVES = (
-    "give the 68 points by --landmarks FILE (.pts, or 68 lines of x y), or drag them by --edit"
-)
 
 log = logging.getLogger("src.main_gen_new_puppet")
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = OneLineParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = OneLineParser(description=__doc__)
     add = parser.add_argument
     add("image", metavar="IMAGE", help="any drawing; looked up in examples_cartoon/, too")
     add("--landmarks", metavar="FILE", help="68 points: a .pts file or 68 lines of x y in pixels")
-    add("--out_dir", metavar="FOLDER", help="folder of the puppet (beside the image)")
+    add("--out_dir", type=Path, metavar="FOLDER", help="folder of the puppet (beside the image)")
     add("--overwrite", action="store_true", help="replace the files of an existing puppet")
     add("--inner_lip", action="store_true", help="for mouths without lips: leave outer lips out")
     add("--cutout", action="store_true", help="cut the figure out of a plain background")
@@ -63,48 +54,54 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     import cv2
+    import numpy as np
 
+    from src.face.portrait import check_landmarks
     from src.io.files import check_writable
-    from src.io.image import read_image
+    from src.io.image import IMAGE_SUFFIXES, read_image
     from src.models.loading import load_standard_face
-    from src.puppets import create, released
+    from src.models.registry import CHECKPOINTS
+    from src.puppets import create, files, released
     from src.puppets.cutout import cut_out
     from src.puppets.editor import edited
-    from src.puppets.files import ENDINGS, find_image, puppet_file, read_landmarks, write_puppet
     from src.puppets.preview import preview_sheet
 
-    source = find_image(options.image, EXAMPLES_CARTOON)
-    given = None if options.landmarks is None else find_input(options.landmarks, ROOT, "landmarks")
-    folder = source.parent if options.out_dir is None else Path(options.out_dir)
+    source = find_input(options.image, EXAMPLES_CARTOON, "puppet", ("", *IMAGE_SUFFIXES))
     # Not every format can keep the alpha channel of a cut-out.
-    target = folder / (f"{source.stem}.png" if options.cutout else source.name)
+    name = f"{source.stem}.png" if options.cutout else source.name
+    target = (options.out_dir or source.parent) / name
     is_source = target.resolve() == source.resolve()
     if options.cutout and is_source:
         raise InputError(f"{source}: --cutout would overwrite it; give --out_dir another folder")
-    preview = puppet_file(target, "_preview.png")
-    for path in (*(puppet_file(target, ending) for ending in ENDINGS), preview):
+    preview = files.puppet_file(target, files.PREVIEW)
+    for ending in (*files.ENDINGS, files.PREVIEW):
+        path = files.puppet_file(target, ending)
         if path.exists() and not options.overwrite:
             raise InputError(f"{path}: exists; give --out_dir another folder, or --overwrite")
         check_writable(path)
 
     image = read_image(source)
     standard_face = load_standard_face(CHECKPOINTS)
-    if given is not None:
-        landmarks = read_landmarks(given)
+    if options.landmarks is not None:
+        landmarks = files.read_landmarks(find_input(options.landmarks, ROOT, "landmarks"))
     else:
         log.info("finding the face in %s", source)
         try:
             landmarks = create.detect_landmarks(
-                image, options.landmark_detector, str(source), inner_lip=options.inner_lip
+                image, options.landmark_detector, str(source), options.inner_lip
             )
         except InputError as error:
             if not options.edit:
-                raise InputError(f"{error}: {ALTERNATIVES}") from None
+                raise InputError(
+                    f"{error}: give the 68 points by --landmarks FILE (.pts, or 68 lines of x y), "
+                    "or drag them by --edit"
+                ) from None
             log.warning("%s; starting from the standard face", error)
             landmarks = create.initial_face(image, standard_face)
     if options.edit:
         landmarks = edited(image, landmarks)
-    create.check_landmarks(landmarks, image, given or source)
+    points = np.column_stack([landmarks, standard_face[:, 2]])
+    check_landmarks(points, options.landmarks or source, image)
     contents = {} if is_source else {target: source.read_bytes()}
     if options.cutout:
         image = cut_out(image, str(source))
@@ -114,7 +111,7 @@ def run(options: argparse.Namespace) -> None:
         target.stem, image, landmarks, standard_face[:, 2], inner_lip=options.inner_lip
     )
     contents[preview] = cv2.imencode(".png", preview_sheet(puppet))[1].tobytes()
-    write_puppet(puppet, target, contents)
+    files.write_puppet(puppet, target, contents)
     log.info("wrote the puppet's files beside %s; see %s", target, preview)
 
 

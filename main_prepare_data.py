@@ -46,11 +46,7 @@ from src.options import add_options, from_options
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = OneLineParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = OneLineParser(description=__doc__)
     add_options(parser, Preparation)
     return parser.parse_args(arguments)
 

@@ -22,11 +22,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from src.animate import animate, listen, load_models  # noqa: E402  (not a package)
+from src.command_line import find_input  # noqa: E402
 from src.data.synthesis import random_sentences, speak_flite  # noqa: E402
 from src.io.audio import SAMPLE_RATE  # noqa: E402
+from src.io.image import IMAGE_SUFFIXES  # noqa: E402
 from src.metrics.open_shut import auc, interpolated_extremes  # noqa: E402
 from src.motion.settings import MotionSettings  # noqa: E402
-from src.puppets.files import find_image, read_puppet  # noqa: E402
+from src.puppets.files import read_puppet  # noqa: E402
 
 CARTOONS = ROOT / "examples_cartoon"
 BUNDLED = ("maestro", "captain", "clara", "yuki", "leo", "count")
@@ -51,7 +53,7 @@ def main() -> None:
         spoken.append((speech, listen((speech.wav, SAMPLE_RATE), models)))
     print("puppet            AUC   open vowels   median p b m   closed to a tenth of a vowel")
     for name in options.puppets:
-        puppet = read_puppet(find_image(name, CARTOONS))
+        puppet = read_puppet(find_input(name, CARTOONS, "puppet", ("", *IMAGE_SUFFIXES)))
         mouth = np.linalg.norm(puppet.landmarks[54] - puppet.landmarks[48])
         vowels, closures = [], []
         for speech, features in spoken:

@@ -27,7 +27,7 @@ from src.io.image import flatten, read_image  # noqa: E402
 from src.models.loading import load_standard_face  # noqa: E402
 from src.puppets.create import new_puppet  # noqa: E402
 from src.puppets.files import find_background, read_puppet  # noqa: E402
-from src.puppets.puppet import Puppet, renderer  # noqa: E402
+from src.puppets.puppet import Puppet  # noqa: E402
 from src.render.mesh import premultiplied  # noqa: E402  (the folder is not a package)
 
 CARTOONS = ROOT / "examples_cartoon"
@@ -113,7 +113,7 @@ def main() -> int:
     faces = motion(puppet.landmarks, options.frames)
     versions = {
         "plain NumPy and cv2.remap": plain(puppet, background),
-        "MeshRenderer": renderer(puppet, background).render,
+        "MeshRenderer": puppet.renderer(background).render,
     }
     expected, frame = (render(faces[options.frames // 3]) for render in versions.values())
     print(

@@ -21,7 +21,13 @@ import torch
 from src.command_line import progress
 from src.device import pick_device
 from src.face.crop import FaceCrop
-from src.face.geometry import close_mouth, denormalise, normalise, slim_lips_widen_eyes
+from src.face.geometry import (
+    DEPTH_FACTOR,
+    close_mouth,
+    denormalise,
+    normalise,
+    slim_lips_widen_eyes,
+)
 from src.face.portrait import Portrait, load_portrait
 from src.io.audio import FRAME_RATE, AudioSource, audio_file
 from src.io.video import write_video
@@ -34,6 +40,7 @@ from src.motion.resampling import resample
 from src.motion.settings import MotionSettings
 from src.puppets import motion as puppet_motion
 from src.puppets import released as released_puppets
+from src.puppets.closing import repaired
 from src.puppets.puppet import Puppet
 from src.render.landmark_image import landmark_image, side_by_side
 from src.render.renderer import Renderer, make_renderer
@@ -48,7 +55,6 @@ from src.speech.features import (
 
 FPS = 25.0  # frames a second of a video; the release renders every landmark frame
 
-Intermediates = dict[str, np.ndarray]
 log = logging.getLogger(__name__)
 
 
@@ -76,7 +82,7 @@ class Video:
         Raises:
             InputError: the video cannot be written.
         """
-        # Closing ends the renderer's threads with whatever ends the encoding.
+        # Closing ends the renderer's threads, however the encoding ends.
         with (
             contextlib.closing(self.frames) as frames,
             audio_file(self.recording.source) as audio,
@@ -89,7 +95,6 @@ class Video:
 def load_models(
     checkpoints: Mapping[str, str | Path] | None = None,
     *,
-    folder: Path | None = None,
     renderer: str = "auto",
     device: str = "auto",
     optimise: bool = True,
@@ -99,7 +104,6 @@ def load_models(
     Args:
         checkpoints: paths in place of the default ones, by network: "autovc", "content",
             "speaker", "translation".
-        folder: with the published checkpoints and the embedded ones; `CHECKPOINTS` where None.
         renderer: "auto", "unet" or "warp"; decides whether image translation is loaded.
         device: "auto", "cuda" or "cpu".
         optimise: fold and compile image translation for speed, at the cost of rounding.
@@ -107,11 +111,10 @@ def load_models(
     Raises:
         InputError: a checkpoint is missing or broken, or the device is absent.
     """
-    folder = folder or CHECKPOINTS
     paths = {name: Path(path) for name, path in (checkpoints or {}).items()}
     where = pick_device(device)
-    found = find_image_translation(folder, paths.pop("translation", None), renderer)
-    motion = load_motion_models(folder, paths, where)
+    found = find_image_translation(CHECKPOINTS, paths.pop("translation", None), renderer)
+    motion = load_motion_models(CHECKPOINTS, paths, where)
     network = None if found is None else load_image_translation(found, where)
     if network is not None and optimise:
         network = for_inference(network, where)
@@ -127,7 +130,7 @@ def animate(
     *,
     background: np.ndarray | None = None,
     speaker_embedding: np.ndarray | None = None,
-    intermediates: Intermediates | None = None,
+    intermediates: dict[str, np.ndarray] | None = None,
 ) -> Video:
     """Let a portrait or a puppet speak.
 
@@ -146,26 +149,28 @@ def animate(
     """
     method = released if motion.as_released else default
     speech = audio if isinstance(audio, SpeechFeatures) else listen(audio, models, intermediates)
+    if speaker_embedding is not None:
+        speech = replace(speech, speaker_embedding=speaker_embedding)
     if speech.recording.silent:
         motion = replace(motion, amp_lip_x=0.0, amp_lip_y=0.0)
+    arrays = {} if intermediates is None else intermediates
     if isinstance(still, Puppet):
         character = puppet_character(still, models, motion, background)
     else:
         if not isinstance(still, Portrait):
             still = read_portrait(still, motion, render)
-        character = portrait_character(still, models, motion, render, intermediates)
+        character = portrait_character(still, models, motion, arrays)
 
     log.info("predicting landmarks")
     motion = replace(motion, amp_lip_y=motion.amp_lip_y * character.lip_gain)
-    if speaker_embedding is not None:
-        speech = replace(speech, speaker_embedding=speaker_embedding)
     predicted = method.predict_landmarks(speech, character.face, models.motion, motion)
-    landmarks = character.finish(predicted)
-    if intermediates is not None:
-        intermediates["landmarks_predicted"] = predicted
-        intermediates["landmarks_final"] = landmarks
-        shown = landmarks[min(10, len(landmarks) - 1)]
-        intermediates["landmark_image_frame10"] = landmark_image(shown, character.image.shape[:2])
+    pixels = denormalise(predicted, character.scale, character.shift)
+    landmarks = character.finish(pixels)
+    shown = landmarks[min(10, len(landmarks) - 1)]
+    arrays["landmarks_predicted"] = predicted
+    arrays["landmarks_denormalised"] = pixels
+    arrays["landmarks_final"] = landmarks
+    arrays["landmark_image_frame10"] = landmark_image(shown, character.image.shape[:2])
 
     fps = render.fps or (FRAME_RATE if motion.as_released else FPS)
     # The release loses the end of the recording, and its video is as long as its landmarks.
@@ -178,10 +183,10 @@ def animate(
 
 
 def listen(
-    audio: AudioSource | Recording, models: Models, intermediates: Intermediates | None = None
+    audio: AudioSource, models: Models, intermediates: dict[str, np.ndarray] | None = None
 ) -> SpeechFeatures:
     """Read a recording and compute its speech features; arguments as for `animate`."""
-    recording = audio if isinstance(audio, Recording) else read_recording(audio)
+    recording = read_recording(audio)
     log.info("extracting speech features of %s (%.1f s)", recording.name, recording.seconds)
     return speech_features(recording, models.motion, intermediates)
 
@@ -190,7 +195,7 @@ def read_portrait(
     image: str | Path | np.ndarray,
     motion: MotionSettings,
     render: RenderSettings,
-    landmarks: str | Path | np.ndarray | None = None,
+    landmarks: Path | None = None,
 ) -> Portrait:
     """Read a portrait as the settings want it; the release expects a square of 256 pixels."""
     return load_portrait(
@@ -208,19 +213,17 @@ class Character:
 
     image: np.ndarray  # uint8 (H, W, 3 or 4)
     face: np.ndarray  # (68, 3) normalised, from which the motion starts
+    scale: float  # of `denormalise`, which brings landmarks to pixels of the image
+    shift: np.ndarray  # (2,), likewise
     lip_gain: float  # factor on the vertical amplitude of the lips
-    finish: Callable[[np.ndarray], np.ndarray]  # (T, 68, 3) normalised to final ones in pixels
+    finish: Callable[[np.ndarray], np.ndarray]  # smooths predicted landmarks (T, 68, 3) in pixels
     renderer: Renderer
 
 
 def portrait_character(
-    portrait: Portrait,
-    models: Models,
-    motion: MotionSettings,
-    render: RenderSettings,
-    intermediates: Intermediates | None,
+    portrait: Portrait, models: Models, motion: MotionSettings, arrays: dict[str, np.ndarray]
 ) -> Character:
-    """A portrait; its eyes blink."""
+    """A portrait; its eyes blink. `arrays` receives the landmarks of every step."""
     renderer = make_renderer(
         "warp" if models.image_translation is None else "unet",
         portrait.image,
@@ -229,55 +232,43 @@ def portrait_character(
         models.device,
         FaceCrop(0, 0, IMAGE_SIZE) if motion.as_released else None,
     )
-    face = portrait.landmarks
-    if motion.close_input_face_mouth:
-        face = close_mouth(face)
+    closed = close_mouth(portrait.landmarks)
+    face = closed if motion.close_input_face_mouth else portrait.landmarks
     adapt = slim_lips_widen_eyes if motion.as_released else renderer.adapt_landmarks
     face, scale, shift = normalise(adapt(face), models.motion.standard_face[:, 2])
-    if intermediates is not None:
-        intermediates["landmarks_in"] = portrait.landmarks
-        intermediates["landmarks_closed_mouth"] = close_mouth(portrait.landmarks)
-        intermediates["landmarks_normalised"] = face
-        intermediates["scale"] = np.array(scale)
-        intermediates["shift"] = shift
+    arrays["landmarks_in"] = portrait.landmarks
+    arrays["landmarks_closed_mouth"] = closed
+    arrays["landmarks_normalised"] = face
+    arrays["scale"], arrays["shift"] = np.array(scale), shift
 
-    def finish(predicted: np.ndarray) -> np.ndarray:
+    def finish(pixels: np.ndarray) -> np.ndarray:
         method = released if motion.as_released else default
-        pixels = denormalise(predicted, scale, shift)
         blinking, final = method.finish_portrait(pixels, motion.seed)
-        if intermediates is not None:
-            intermediates["landmarks_denormalised"] = pixels
-            intermediates[f"landmarks_blinking_seed{motion.seed}"] = blinking
+        arrays[f"landmarks_blinking_seed{motion.seed}"] = blinking
         return final
 
-    return Character(portrait.image, face, 1.0, finish, renderer)
+    return Character(portrait.image, face, scale, shift, 1.0, finish, renderer)
 
 
 def puppet_character(
     puppet: Puppet, models: Models, motion: MotionSettings, background: np.ndarray | None
 ) -> Character:
-    """A puppet; it does not blink, and a mouth drawn wide open opens wider."""
-    method = released_puppets if motion.as_released else puppet_motion
-    puppet = method.repaired(puppet)
-    return Character(
-        puppet.image,
-        method.resting_face(puppet, models.motion.standard_face[:, 2]),
-        method.opening_gain(puppet),
-        lambda predicted: method.finish(predicted, puppet),
-        method.renderer(puppet, background),
-    )
+    """A puppet; it does not blink, and a mouth drawn wide open opens wider.
+
+    The release takes the puppet's files as they are, the depth of the face included, which is ten
+    times a portrait's.
+    """
+    face, gain, finish = puppet.closed_face, 1.0, released_puppets.finish
+    if not motion.as_released:
+        puppet = repaired(puppet)
+        depth = DEPTH_FACTOR * models.motion.standard_face[:, 2]
+        face = np.column_stack([puppet.closed_face[:, :2], depth])
+        gain, finish = puppet_motion.opening_gain(puppet), puppet_motion.finish
+    renderer = puppet.renderer(background)
+    return Character(puppet.image, face, puppet.scale, puppet.shift, gain, finish, renderer)
 
 
 def sample_landmarks(landmarks: np.ndarray, fps: float, seconds: float) -> np.ndarray:
-    """Landmarks at the times of a video's frames, linearly interpolated.
-
-    Args:
-        landmarks: (T, 68, 3) at `FRAME_RATE`.
-        fps: frames a second.
-        seconds: length of the video; beyond the end the last landmarks stay.
-
-    Returns:
-        (frames, 68, 3), at least one frame, dtype kept.
-    """
+    """Landmarks (T, 68, 3) at `FRAME_RATE` at the times of a video's frames, at least one."""
     count = max(1, round(seconds * fps))
     return resample(landmarks, np.arange(count) * (FRAME_RATE / fps))

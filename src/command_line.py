@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from src.errors import InputError
 
@@ -20,31 +21,14 @@ log = logging.getLogger(__name__)
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Parser that reports errors in one line and accepts file names that begin with a dash."""
+    """Parser that reports errors in one line; its help keeps the description's line breaks."""
 
-    def __init__(self, **arguments: Any) -> None:
-        arguments.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(**{"allow_abbrev": False, **arguments})
+    def __init__(self, description: str) -> None:
+        keep_lines = argparse.RawDescriptionHelpFormatter
+        super().__init__(description=description, formatter_class=keep_lines, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"{self.prog}: {message} (--help lists the options)\n")
-
-    def parse_known_args(self, args=None, namespace=None):
-        args = list(sys.argv[1:] if args is None else args)
-        return super().parse_known_args(self._joined(args), namespace)
-
-    def _joined(self, args: list[str]) -> list[str]:
-        """`--jpg -odd.jpg` as `--jpg=-odd.jpg`, which argparse cannot mistake for an option."""
-        actions = self._option_string_actions
-        joined: list[str] = []
-        for index, argument in enumerate(args):
-            before = actions.get(args[index - 1]) if index else None
-            takes_one = before is not None and before.nargs is None
-            if takes_one and argument.startswith("-") and argument not in actions:
-                joined[-1] += f"={argument}"
-            else:
-                joined.append(argument)
-        return joined
 
 
 class Stopped(KeyboardInterrupt):
@@ -56,10 +40,10 @@ class Stopped(KeyboardInterrupt):
 
 
 def run_command(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
-    """Run an entry script's work with its messages and its end in order.
+    """Run an entry script's work.
 
     Progress goes to stdout, warnings and the one line of an error to stderr. Ctrl-C and SIGTERM
-    unwind the stack, so that whatever was begun is cleaned up.
+    unwind the stack, so that partial files are removed.
 
     Returns:
         Exit code: 0, 2 for bad input, 128 + signal for a stop.
@@ -96,27 +80,22 @@ def _set_up_logging() -> None:
     logging.getLogger("src").setLevel(logging.INFO)
 
 
-def progress(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
-    """The items again, with a bar on a terminal, and elsewhere one plain line at the beginning."""
-    if not sys.stderr.isatty():
-        log.info("%s (%d)", label, total)
-        yield from items
-        return
+def progress(items: Iterable[Item], total: int, label: str) -> Iterable[Item]:
+    """The items again, announced by a line, with a bar on a terminal."""
     from tqdm import tqdm
 
-    yield from tqdm(items, desc=label, total=total, leave=False)
+    log.info("%s (%d)", label, total)
+    return tqdm(items, desc=label, total=total, leave=False, disable=None)
 
 
-def find_input(name: str, examples: Path, kind: str) -> Path:
-    """A file looked up as it is given, then in the examples' folder.
+def find_input(name: str, examples: Path, kind: str, suffixes: Sequence[str] = ("",)) -> Path:
+    """A file looked up as it is given, then in the examples' folder, with each of the suffixes.
 
     Raises:
-        InputError: it is in neither.
+        InputError: it is in neither; the message calls it a `kind`.
     """
-    for path in (Path(name), examples / name):
-        try:
-            if name and path.exists():
-                return path
-        except OSError:  # a name that no file can have
-            break
+    for base in (name, examples / name):
+        for suffix in suffixes:
+            if name and os.path.isfile(f"{base}{suffix}"):  # False for names no file can have
+                return Path(f"{base}{suffix}")
     raise InputError(f"{name or repr(name)}: no such {kind}, neither as given nor in {examples}")

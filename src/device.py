@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from src.errors import InputError
-from src.options import option
 
 if TYPE_CHECKING:
     import torch
-
-
-DEVICES = ("auto", "cuda", "cpu")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceSettings:
-    """Device of the networks."""
-
-    device: str = option("auto", "cuda where there is one, else cpu", choices=DEVICES)
 
 
 def pick_device(wanted: str) -> torch.device:

@@ -1,12 +1,11 @@
-"""The jobs of the animation scripts: which videos to create, from what, and where they go."""
+"""Which videos the animation scripts create, from what, and where they go."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src.command_line import find_input
 from src.errors import InputError
@@ -14,9 +13,6 @@ from src.options import option
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from src.animate import Models
-    from src.speech.features import Recording, SpeechFeatures
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 EMBEDDINGS = EXAMPLES / "dump" / "emb.pickle"
@@ -42,57 +38,40 @@ class JobSettings:
     )
 
 
+def checkpoint(name: str, published: str) -> Any:
+    """Field for the path of a checkpoint, by default the published one where it is present."""
+    return option(None, f"(examples/ckpt/{published})", name=name, metavar="FILE")
+
+
 @dataclass(frozen=True, kw_only=True)
-class CheckpointSettings:
-    """Checkpoints of the networks from audio to landmarks."""
+class NetworkSettings:
+    """Device and checkpoints of the networks."""
 
-    load_AUTOVC_name: str | None = option(None, "(examples/ckpt/ckpt_autovc.pth)", metavar="FILE")
-    load_a2l_G_name: str | None = option(
-        None, "(examples/ckpt/ckpt_speaker_branch.pth)", metavar="FILE"
+    device: str = option(
+        "auto", "cuda where there is one, else cpu", choices=("auto", "cuda", "cpu")
     )
-    load_a2l_C_name: str | None = option(
-        None, "(examples/ckpt/ckpt_content_branch.pth)", metavar="FILE"
-    )
+    autovc: str | None = checkpoint("load_AUTOVC_name", "ckpt_autovc.pth")
+    speaker: str | None = checkpoint("load_a2l_G_name", "ckpt_speaker_branch.pth")
+    content: str | None = checkpoint("load_a2l_C_name", "ckpt_content_branch.pth")
+    translation: str | None = checkpoint("load_G_name", "ckpt_116_i2i_comb.pth")
 
-    def paths(self) -> dict[str, Path]:
-        """Network to the path given for it, as `load_models` takes them.
+    def checkpoints(self) -> dict[str, Path]:
+        """Paths of the checkpoints that are given, by network.
 
         Raises:
             InputError: one is absent.
         """
         return {
-            NETWORKS[field.name]: find_input(getattr(self, field.name), EXAMPLES, "checkpoint")
-            for field in fields(self)
-            if getattr(self, field.name) is not None
+            network: find_input(path, EXAMPLES, "checkpoint")
+            for network, path in vars(self).items()
+            if network != "device" and path is not None
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class AllCheckpointSettings(CheckpointSettings):
-    """Checkpoints of all networks."""
-
-    load_G_name: str | None = option(None, "(examples/ckpt/ckpt_116_i2i_comb.pth)", metavar="FILE")
-
-
-NETWORKS = {
-    "load_AUTOVC_name": "autovc",
-    "load_a2l_C_name": "content",
-    "load_a2l_G_name": "speaker",
-    "load_G_name": "translation",
-}
-
-
-@dataclass(frozen=True)
-class Job:
-    """One video: a recording, a speaker whose motion is taken, and the file to write."""
-
-    recording: Path
-    speaker_id: str
-    out: Path
-
-
-def plan(settings: JobSettings, still: Path, folder: Path, suffix: str = ".mp4") -> list[Job]:
-    """All jobs of a command, recording by recording.
+def plan(
+    settings: JobSettings, still: Path, folder: Path, suffix: str = ".mp4"
+) -> dict[Path, dict[str, Path]]:
+    """Recordings, and for each of them the outputs by the speaker whose head motion is used.
 
     Args:
         settings: inputs and outputs.
@@ -101,30 +80,30 @@ def plan(settings: JobSettings, still: Path, folder: Path, suffix: str = ".mp4")
         suffix: of the outputs.
 
     Raises:
-        InputError: no recording, or one output name for several jobs.
+        InputError: no recording, or one output name for several outputs.
     """
     if settings.wav is not None:
         recordings = [find_input(settings.wav, EXAMPLES, "audio file")]
     else:
-        recordings = sorted(path for path in EXAMPLES.glob("*") if path.suffix.lower() == ".wav")
-        if not recordings:
-            raise InputError(f"{EXAMPLES}: contains no .wav, so name a recording: --wav AUDIO")
+        recordings = sorted(EXAMPLES.glob("*.wav"))
     speakers = settings.reuse_train_emb_list or (OWN_EMBEDDING,)
-    pairs = list(itertools.product(recordings, speakers))
-    if settings.out is None:
-        folder = settings.output_folder or folder
-        return [
-            Job(path, name, folder / f"{still.stem}_pred_fls_{path.stem}_{name}{suffix}")
-            for path, name in pairs
-        ]
-    if len(pairs) > 1:
-        raise InputError(f"--out names one file, but there are {len(pairs)} videos: give one --wav")
-    if settings.out.suffix.lower() != suffix:
-        raise InputError(f"--out {settings.out}: the name must end in {suffix}")
-    return [Job(*pairs[0], settings.out)]
+    if settings.out is not None:
+        count = len(recordings) * len(speakers)
+        if count > 1:
+            raise InputError(f"--out names one file, but there are {count} videos: give one --wav")
+        if settings.out.suffix.lower() != suffix:
+            raise InputError(f"--out {settings.out}: the name must end in {suffix}")
+    folder = settings.output_folder or folder
+    return {
+        path: {
+            name: settings.out or folder / f"{still.stem}_pred_fls_{path.stem}_{name}{suffix}"
+            for name in speakers
+        }
+        for path in recordings
+    }
 
 
-def check_outputs(inputs: list[Path], outputs: list[Path]) -> None:
+def check_outputs(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
     """Check outputs before the work begins.
 
     Raises:
@@ -151,8 +130,6 @@ def read_speakers(names: tuple[str, ...]) -> dict[str, np.ndarray | None]:
     from src.models.loading import compare_with_published, load_speaker_embeddings
     from src.models.registry import EMBEDDINGS_FILE
 
-    if not EMBEDDINGS.is_file():
-        raise InputError(f"{EMBEDDINGS}: --reuse_train_emb_list needs this published file")
     embeddings = load_speaker_embeddings(EMBEDDINGS)
     for name in names:
         if name not in embeddings:
@@ -160,25 +137,3 @@ def read_speakers(names: tuple[str, ...]) -> dict[str, np.ndarray | None]:
             raise InputError(f"{EMBEDDINGS}: no speaker {name!r} in it; it has {some}, ...")
     compare_with_published(EMBEDDINGS, EMBEDDINGS_FILE)
     return {name: embeddings[name] for name in names}
-
-
-def analysed(
-    jobs: list[Job],
-    first: Recording,
-    models: Models,
-    intermediates: dict[str, np.ndarray] | None = None,
-) -> Iterator[tuple[Job, SpeechFeatures]]:
-    """Each job with its speech features, which jobs of one recording share.
-
-    Args:
-        jobs: of `plan`.
-        first: the first job's recording, already read.
-        models: loaded networks.
-        intermediates: see `src.animate.animate`.
-    """
-    from src.animate import listen
-
-    for path, group in itertools.groupby(jobs, key=lambda job: job.recording):
-        speech = listen(first if path == first.source else path, models, intermediates)
-        for job in group:
-            yield job, speech

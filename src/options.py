@@ -30,8 +30,8 @@ def option(
     help: str = "",
     *,
     name: str | None = None,
-    least: float | None = None,
-    most: float | None = None,
+    least: float = -math.inf,
+    most: float = math.inf,
     choices: Sequence[Any] | None = None,
     metavar: str | None = None,
 ) -> Any:
@@ -46,14 +46,8 @@ def option(
         choices: values allowed.
         metavar: what the help shows for the value.
     """
-    metadata = {
-        "help": help,
-        "name": name,
-        "least": least,
-        "most": most,
-        "choices": choices,
-        "metavar": metavar,
-    }
+    metadata = {"help": help, "name": name, "least": least, "most": most}
+    metadata |= {"choices": choices, "metavar": metavar}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -70,16 +64,15 @@ def add_options(
         only: names of the fields to add; all where None.
     """
     hints = typing.get_type_hints(settings)
-    for field in _option_fields(settings):
+    for name, field in _option_fields(settings).items():
         if only is None or field.name in only:
-            _add_option(parser, field, hints[field.name])
+            _add_option(parser, f"--{name}", field, hints[field.name])
 
 
 def from_options(options: argparse.Namespace, settings: type[Settings]) -> Settings:
     """The dataclass with the values of parsed options; fields without one keep their default."""
     values = {}
-    for field in _option_fields(settings):
-        name = _name(field)
+    for name, field in _option_fields(settings).items():
         if hasattr(options, name):
             value = getattr(options, name)
             if isinstance(value, list):
@@ -97,9 +90,12 @@ def between(least: float, most: float, kind: type = float) -> Callable[[str], fl
             number = kind(text)
         except ValueError:
             number = math.nan
-        if not least <= number <= most or not math.isfinite(number):
-            raise argparse.ArgumentTypeError(f"{text!r} is not {_range(least, most)}")
-        return number
+        if least <= number <= most and math.isfinite(number):
+            return number
+        noun = "a whole number" if kind is int else "a finite number"
+        bounds = f" from {least}" if math.isfinite(least) else ""
+        bounds += f" to {most}" if math.isfinite(most) else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is not {noun}{bounds}")
 
     return parse
 
@@ -113,55 +109,41 @@ def named_number(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(f"expected name=number, not {text}") from None
 
 
-def _option_fields(settings: type) -> list[dataclasses.Field]:
-    return [field for field in dataclasses.fields(settings) if "help" in field.metadata]
-
-
-def _name(field: dataclasses.Field) -> str:
-    return field.metadata["name"] or field.name
+def _option_fields(settings: type) -> dict[str, dataclasses.Field]:
+    """Fields made with `option`, by the option's name."""
+    fields = [field for field in dataclasses.fields(settings) if "help" in field.metadata]
+    return {field.metadata["name"] or field.name: field for field in fields}
 
 
 def _add_option(
-    parser: argparse.ArgumentParser | argparse._ArgumentGroup, field: dataclasses.Field, hint: Any
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    flag: str,
+    field: dataclasses.Field,
+    hint: Any,
 ) -> None:
-    about = field.metadata
-    default = field.default
-    flag = f"--{_name(field)}"
+    about, default = field.metadata, field.default
+    text = about["help"]
+    if default not in (None, (), False, dataclasses.MISSING):
+        text += f" ({_shown(default)})"
+    text = text.replace("%", "%%").strip()
     if isinstance(hint, types.UnionType):  # X | None
-        hint = next(kind for kind in typing.get_args(hint) if kind is not types.NoneType)
+        hint = typing.get_args(hint)[0]
     if hint is bool:
-        parser.add_argument(flag, action="store_true", help=about["help"])
+        parser.add_argument(flag, action="store_true", help=text)
         return
-    arguments: dict[str, Any] = {"metavar": about["metavar"]}
-    kind = hint
-    if typing.get_origin(hint) in (tuple, dict):
-        kind = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else named_number
-        values = list(default) if isinstance(default, tuple) else []
-        arguments |= {"nargs": "*", "default": None if default is None else values}
-    elif default is dataclasses.MISSING:
-        arguments["required"] = True
-    else:
-        arguments["default"] = default
-    if kind in (int, float):
-        least = -math.inf if about["least"] is None else about["least"]
-        most = math.inf if about["most"] is None else about["most"]
-        kind = between(least, most, kind)
-    if about["choices"] is not None:
-        arguments["choices"] = tuple(about["choices"])
-    shown = default not in (None, (), dataclasses.MISSING)
-    text = " ".join(filter(None, (about["help"], f"({_shown(default)})" if shown else "")))
-    parser.add_argument(flag, type=kind, help=text.replace("%", "%%"), **arguments)
+    arguments: dict[str, Any] = {"metavar": about["metavar"], "choices": about["choices"]}
+    if typing.get_origin(hint) is tuple:
+        arguments["nargs"], hint = "*", typing.get_args(hint)[0]
+    elif typing.get_origin(hint) is dict:
+        arguments["nargs"], hint, default = "*", named_number, {}
+    if hint in (int, float):
+        hint = between(about["least"], about["most"], hint)
+    required = default is dataclasses.MISSING
+    default = None if required else default
+    parser.add_argument(flag, type=hint, default=default, required=required, help=text, **arguments)
 
 
 def _shown(default: Any) -> str:
     if isinstance(default, tuple):
         return " ".join(map(str, default))
     return f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def _range(least: float, most: float) -> str:
-    if math.isinf(least) and math.isinf(most):
-        return "a finite number"
-    if math.isinf(most):
-        return f"a number from {least}"
-    return f"a number from {least} to {most}"

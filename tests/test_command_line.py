@@ -1,4 +1,4 @@
-"""How entry scripts stop."""
+"""Entry scripts stop in order, and find their inputs."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from src.command_line import run_command
+from src.command_line import find_input, run_command
 from src.errors import InputError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -42,3 +42,15 @@ def test_bad_input_is_one_line(capsys):
 
     assert run_command(refuse, argparse.Namespace()) == 2
     assert capsys.readouterr().err == "a.wav: broken in two lines\n"
+
+
+def test_inputs_are_looked_up_with_and_without_suffix(tmp_path):
+    path = tmp_path / "clown.png"
+    path.touch()
+    (tmp_path / "clown").mkdir()
+    suffixes = ("", ".jpg", ".png")
+    for name, folder in (("clown", tmp_path), ("clown.png", tmp_path), (path, tmp_path / "no")):
+        assert find_input(str(name), folder, "puppet", suffixes) == path
+    for name in ("nobody", "", "/", "a\0b", "x" * 5000):
+        with pytest.raises(InputError, match="no such puppet"):
+            find_input(name, tmp_path, "puppet", suffixes)

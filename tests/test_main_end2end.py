@@ -221,7 +221,7 @@ def test_names_that_a_shell_or_a_parser_would_read(tmp_path, short_voice, face_f
     jpg, wav, out = "-a 'b' \"c\".jpg", "--ü;$(touch x).wav", "-o %d `y`.mp4"
     shutil.copy(PORTRAIT, jpg)
     shutil.copy(short_voice, wav)
-    arguments = ["--jpg", jpg, "--wav", wav, "--out", out, "--fps", "4", "--max_size", "200"]
+    arguments = [f"--jpg={jpg}", f"--wav={wav}", f"--out={out}", "--fps=4", "--max_size=200"]
     assert main_end2end.main([*arguments, "--landmarks", str(face_file), "--renderer=warp"]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([jpg, wav, out])
     capture = cv2.VideoCapture(str(tmp_path / out))
@@ -291,7 +291,7 @@ class TestWrongImages:
             ("empty.jpg", b"", "empty"),
             ("text.jpg", b"not an image\n" * 50, "not an image"),
             ("cut.jpg", PORTRAIT.read_bytes()[:20000], "truncated"),
-            ("folder.jpg", "folder", "a folder"),
+            ("folder.jpg", "folder", "no such image"),
         ],
     )
     def test_files(self, tmp_path, capfd, short_voice, name, content, reason):
@@ -469,10 +469,10 @@ class TestWrongOptions:
     @pytest.mark.parametrize(
         ("arguments", "reason"),
         [
-            (["--fps", "0"], "'0' is not a number from 1 to 240"),
-            (["--fps", "nan"], "'nan' is not a number"),
+            (["--fps", "0"], "'0' is not a finite number from 1 to 240"),
+            (["--fps", "nan"], "'nan' is not a finite number"),
             (["--amp_pos", "inf"], "'inf' is not a finite number"),
-            (["--seed", "-1"], "is not a number from 0"),
+            (["--seed", "-1"], "is not a whole number from 0"),
             (["--renderer", "magic"], "invalid choice: 'magic'"),
             (["--unknown"], "unrecognized arguments: --unknown"),
             (["--wav"], "expected one argument"),

@@ -91,11 +91,11 @@ def write_clown(folder: Path) -> Path:
         (lambda p, a: a.update(out="video.avi"), "the name must end in .mp4"),
         (
             lambda p, a: p.with_name("clown_delauney_tri.txt").unlink(),
-            "clown_delauney_tri.txt: no such file",
+            "clown_delauney_tri.txt: cannot be read: No such file",
         ),
         (
             lambda p, a: p.with_name("clown_face_open_mouth.txt").write_text("1 2 1\n"),
-            "clown_face_open_mouth.txt: 1 lines of numbers, expected 68",
+            "clown_face_open_mouth.txt: 3 numbers, expected the shape (68, 3)",
         ),
         (
             lambda p, a: cv2.imwrite(str(p.with_name("clown_bg.jpg")), np.zeros((9, 8, 3), "u1")),

@@ -68,7 +68,7 @@ def test_cut_out_puppets_are_png(tmp_path):
     ("arguments", "message"),
     [
         (["nobody"], "nobody: no such puppet"),
-        (["maestro", "--landmarks", "none.pts"], "none.pts: no such landmarks"),
+        (["maestro", "--overwrite", "--landmarks", "none.pts"], "none.pts: no such landmarks"),
         (["maestro", "--cutout"], "--cutout would overwrite it"),
         (["maestro", "--edit", "--landmarks"], "expected one argument"),
         (["maestro", "--out_dir", __file__], "cannot be written"),

@@ -55,10 +55,10 @@ def test_an_option_without_values_differs_from_an_absent_one():
 @pytest.mark.parametrize(
     ("typed", "problem"),
     [
-        ("--steps 0", "'0' is not a number from 1"),
-        ("--steps 1.5", "'1.5' is not a number from 1"),
-        ("--lr 2", "'2' is not a number from 0 to 1"),
-        ("--lr nan", "'nan' is not a number from 0 to 1"),
+        ("--steps 0", "'0' is not a whole number from 1"),
+        ("--steps 1.5", "'1.5' is not a whole number from 1"),
+        ("--lr 2", "'2' is not a finite number from 0 to 1"),
+        ("--lr nan", "'nan' is not a finite number from 0 to 1"),
         ("--weights r", "expected name=number, not r"),
         ("--weights r=-1", "expected name=number, not r=-1"),
         ("--kind mouth", "invalid choice: 'mouth'"),

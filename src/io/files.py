@@ -95,6 +95,16 @@ def write_text(path: str | Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def write_array(path: str | Path, array: np.ndarray) -> None:
+    """Write an .npy file atomically.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        np.save(file, array)
+
+
 def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
     """Write an .npz file atomically.
 
@@ -117,6 +127,35 @@ def read_text(path: str | Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError:
         raise InputError(f"{path}: not a text file in UTF-8") from None
+
+
+def read_numbers(path: str | Path, *shapes: tuple[int, ...]) -> np.ndarray:
+    """Read finite numbers from a text file, separated by white space or commas.
+
+    Args:
+        path: the file. Of a .pts file, the numbers between the braces are read.
+        shapes: allowed shapes, of which the first that fits is given to the array; -1 for a
+            dimension of any length.
+
+    Returns:
+        float64 array of one of the shapes.
+
+    Raises:
+        InputError: absent, not numbers, or another count of them.
+    """
+    text = read_text(path)
+    if "{" in text:
+        text = text.partition("{")[2].partition("}")[0]
+    try:
+        numbers = np.array(text.replace(",", " ").split(), np.float64)
+    except ValueError as error:
+        raise InputError(f"{path}: not a text of numbers: {error}") from None
+    check_array(numbers, path, name="numbers")
+    for shape in shapes:
+        with contextlib.suppress(ValueError):
+            return numbers.reshape(shape)
+    expected = " or ".join(str(shape) for shape in shapes)
+    raise InputError(f"{path}: {len(numbers)} numbers, expected the shape {expected}")
 
 
 def read_array(

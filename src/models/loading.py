@@ -13,7 +13,7 @@ import torch
 
 from src.errors import InputError
 from src.io.checkpoint import checkpoint_part, fitting_weights, read_checkpoint, read_pickle
-from src.io.files import check_array, read_text
+from src.io.files import check_array, read_numbers
 from src.models.autovc import AutoVC
 from src.models.config import (
     AutoVCConfig,
@@ -206,7 +206,7 @@ def load_standard_face(folder: Path) -> np.ndarray:
     """
     published = folder / STANDARD_FACE_FILE
     if published.is_file():
-        return _read_numbers(published, CONSTANTS["standard_face"])
+        return read_numbers(published, CONSTANTS["standard_face"])
     constants = _embedded_constants(folder / EMBEDDED_FOLDER / CONSTANTS_FILE)
     return constants["standard_face"].astype(np.float64)
 
@@ -226,29 +226,19 @@ def stored_statistics(contents: dict[str, Any], path: Path) -> tuple[np.ndarray,
 
 
 def _published_constants(folder: Path) -> dict[str, np.ndarray]:
-    both = _read_numbers(folder / STATISTICS_FILE, (2, *CONSTANTS["mel_mean"]))
+    both = read_numbers(folder / STATISTICS_FILE, (2, *CONSTANTS["mel_mean"]))
     _require_positive(both[1], folder / STATISTICS_FILE)
     return {
-        "target_embedding": _read_numbers(folder / TARGET_FILE, CONSTANTS["target_embedding"]),
+        "target_embedding": read_numbers(folder / TARGET_FILE, CONSTANTS["target_embedding"]),
         "mel_mean": both[0],
         "mel_std": both[1],
-        "standard_face": _read_numbers(folder / STANDARD_FACE_FILE, CONSTANTS["standard_face"]),
+        "standard_face": read_numbers(folder / STANDARD_FACE_FILE, CONSTANTS["standard_face"]),
     }
 
 
 def _embedded_constants(path: Path) -> dict[str, np.ndarray]:
     tensors, _ = read_checkpoint(path)
     return {name: _constant(name, tensors.get(name), path) for name in CONSTANTS}
-
-
-def _read_numbers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers in a text file, separated by white space."""
-    try:
-        numbers = np.array(read_text(path).split(), np.float64).reshape(shape)
-    except ValueError:
-        raise InputError(f"{path}: not a text of {np.prod(shape)} numbers") from None
-    check_array(numbers, path, name="numbers")
-    return numbers
 
 
 def _constant(name: str, value: Any, path: Path) -> np.ndarray:

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-import os
 from pathlib import Path
 
 import numpy as np
 
 from src.errors import InputError
-from src.face.topology import LANDMARK_COUNT
-from src.io.files import atomic_write, read_text
-from src.io.image import IMAGE_SUFFIXES
+from src.face.portrait import check_landmarks
+from src.io.files import atomic_write, read_numbers
+from src.io.image import IMAGE_SUFFIXES, flatten, read_image
+from src.models.dimensions import LANDMARK_COUNT
 from src.puppets.mesh import VERTEX_LAYOUTS, outside_points
-from src.puppets.puppet import Puppet, normalised_face
+from src.puppets.puppet import Puppet
 
 OPEN_MOUTH = "_face_open_mouth.txt"
 OPEN_MOUTH_NORMALISED = "_face_open_mouth_norm.txt"
@@ -31,9 +30,7 @@ SCALE_SHIFT = "_scale_shift.txt"
 TRIANGLES = "_delauney_tri.txt"
 ENDINGS = (OPEN_MOUTH, OPEN_MOUTH_NORMALISED, CLOSED_MOUTH, SCALE_SHIFT, TRIANGLES)
 """Endings of a puppet's text files, after the stem of its image."""
-
-BACKGROUND_SUFFIXES = (".jpg", *IMAGE_SUFFIXES)
-"""Of `NAME_bg` files, in order of preference."""
+PREVIEW = "_preview.png"
 
 SPECIAL_PUPPETS = {
     "color": (-0.012986159189209149, (-237.27065, -79.2465), 0),
@@ -41,8 +38,6 @@ SPECIAL_PUPPETS = {
 }
 """Scale, shift in pixels and margin of `outside_points` for the release's puppets that have no
 scale file (from the release's code)."""
-
-log = logging.getLogger(__name__)
 
 
 def puppet_file(image: Path, ending: str) -> Path:
@@ -52,66 +47,46 @@ def puppet_file(image: Path, ending: str) -> Path:
 
 def find_background(image: Path) -> Path | None:
     """The puppet's own background, if it has one."""
-    paths = (puppet_file(image, "_bg" + suffix) for suffix in BACKGROUND_SUFFIXES)
+    paths = (puppet_file(image, "_bg" + suffix) for suffix in (".jpg", *IMAGE_SUFFIXES))
     return next((path for path in paths if path.is_file()), None)
 
 
-def find_image(name: str, examples: Path) -> Path:
-    """A puppet's image by its name, with or without suffix, as given or in the examples' folder.
-
-    Raises:
-        InputError: there is none.
-    """
-    for base in (Path(name), examples / name):
-        for suffix in ("", *IMAGE_SUFFIXES):
-            if name and os.path.isfile(f"{base}{suffix}"):  # False for names no file can have
-                return Path(f"{base}{suffix}")
-    raise InputError(f"{name or repr(name)}: no such puppet, neither as given nor in {examples}")
-
-
-def read_puppet(path: Path, inner_lip: bool = False) -> Puppet:
+def read_puppet(path: Path) -> Puppet:
     """Read a puppet's image and the files beside it.
-
-    Args:
-        path: the image.
-        inner_lip: expect a mesh without outer lips. The number of vertices decides; if the outer
-            lips are in the mesh, a warning is logged.
 
     Raises:
         InputError: a file is missing or does not fit.
     """
-    from src.io.image import read_image
-
     image = read_image(path)
     height, width = image.shape[:2]
-    landmarks = read_table(puppet_file(path, OPEN_MOUTH), 3, LANDMARK_COUNT)[:, :2]
-    closed_face = read_table(puppet_file(path, CLOSED_MOUTH), 3, LANDMARK_COUNT)
+    if not puppet_file(path, OPEN_MOUTH).is_file():
+        raise InputError(
+            f"{puppet_file(path, OPEN_MOUTH)}: no such file (main_gen_new_puppet.py creates it)"
+        )
+    landmarks, closed_face = (
+        read_numbers(puppet_file(path, ending), (LANDMARK_COUNT, 3))
+        for ending in (OPEN_MOUTH, CLOSED_MOUTH)
+    )
+    check_landmarks(landmarks, puppet_file(path, OPEN_MOUTH), image)
     triangles = read_triangles(puppet_file(path, TRIANGLES))
-    without_outer_lips, count = VERTEX_LAYOUTS[triangles.max() + 1]
-    if inner_lip and not without_outer_lips:
-        log.warning("%s: has the outer lips, --inner_lip is ignored", puppet_file(path, TRIANGLES))
+    inner_lip, count = VERTEX_LAYOUTS[triangles.max() + 1]
     scale_file, margin = puppet_file(path, SCALE_SHIFT), None
-    if scale_file.exists():
-        scale, *shift = read_table(scale_file, 1, 3)[:, 0]
-        if scale == 0:
-            raise InputError(f"{scale_file}: a scale of 0")
-    elif path.stem in SPECIAL_PUPPETS:
+    if path.stem in SPECIAL_PUPPETS and not scale_file.exists():
         scale, shift, margin = SPECIAL_PUPPETS[path.stem]
     else:
-        log.warning("%s: absent, scale and shift are computed from the landmarks", scale_file)
-        _, scale, shift = normalised_face(
-            landmarks, closed_face[:, 2], puppet_file(path, OPEN_MOUTH)
-        )
+        scale, *shift = read_numbers(scale_file, (3,))
+    if scale == 0:
+        raise InputError(f"{scale_file}: a scale of 0")
     return Puppet(
         path.stem,
         image,
-        landmarks,
+        landmarks[:, :2],
         closed_face,
         float(scale),
         np.array(shift),
         triangles,
         outside_points(width, height, count, margin if count == 8 else None),
-        without_outer_lips,
+        inner_lip,
     )
 
 
@@ -121,8 +96,6 @@ def read_background(path: Path, puppet: Puppet) -> np.ndarray:
     Raises:
         InputError: not an image, or of another size.
     """
-    from src.io.image import flatten, read_image
-
     background = flatten(read_image(path))
     height, width = puppet.image.shape[:2]
     if background.shape[:2] != (height, width):
@@ -167,14 +140,12 @@ def read_triangles(path: Path) -> np.ndarray:
     Raises:
         InputError: the file is missing, or its indices belong to none of the layouts.
     """
-    table = read_table(path, 3)
+    table = read_numbers(path, (-1, 3))
     triangles = table.astype(np.int64)
-    if (triangles != table).any() or table.min() < 0 or triangles.max() + 1 not in VERTEX_LAYOUTS:
+    valid = (triangles == table).all() and table.min(initial=0) >= 0
+    if not valid or triangles.max(initial=-1) + 1 not in VERTEX_LAYOUTS:
         counts = ", ".join(map(str, sorted(VERTEX_LAYOUTS)))
-        raise InputError(
-            f"{path}: indices from {table.min():g} to {table.max():g}, expected whole numbers "
-            f"from 0 to the last of {counts} vertices"
-        )
+        raise InputError(f"{path}: not indices from 0 to the last of {counts} vertices")
     return triangles
 
 
@@ -184,35 +155,4 @@ def read_landmarks(path: Path) -> np.ndarray:
     Raises:
         InputError: it is neither.
     """
-    text = read_text(path)
-    if "n_points" in text:
-        text = text.partition("{")[2].partition("}")[0]
-    first_line = next(filter(str.strip, text.splitlines()), "")
-    columns = 3 if len(first_line.replace(",", " ").split()) == 3 else 2
-    return _parse_table(text, path, columns, LANDMARK_COUNT)[:, :2]
-
-
-def read_table(path: Path, columns: int, rows: int | None = None) -> np.ndarray:
-    """Read finite numbers (rows, columns) from a text file, separated by spaces or commas.
-
-    Raises:
-        InputError: the file is missing, or holds something else.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file (main_gen_new_puppet.py creates puppets)")
-    return _parse_table(read_text(path), path, columns, rows)
-
-
-def _parse_table(text: str, path: Path, columns: int, rows: int | None) -> np.ndarray:
-    table = []
-    for line in filter(str.strip, text.splitlines()):
-        try:
-            table.append([float(word) for word in line.replace(",", " ").split()])
-        except ValueError:
-            table.append([])
-        if len(table[-1]) != columns or not np.isfinite(table[-1]).all():
-            number = f"{columns} numbers" if columns > 1 else "one number"
-            raise InputError(f"{path}: row {len(table)} is not {number}: {line.strip()[:40]!r}")
-    if not table or len(table) != (rows or len(table)):
-        raise InputError(f"{path}: {len(table)} lines of numbers, expected {rows or 'some'}")
-    return np.array(table)
+    return read_numbers(path, (LANDMARK_COUNT, 2), (LANDMARK_COUNT, 3))[:, :2]

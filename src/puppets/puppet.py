@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.errors import InputError
-from src.face.geometry import denormalise, normalise
+from src.face.geometry import denormalise
 from src.puppets.mesh import mesh_vertices
 from src.render.mesh import MeshRenderer
 
@@ -41,32 +40,7 @@ class Puppet:
         """Vertices (V, 2) of the mesh for landmarks (68, >=2) in pixels."""
         return mesh_vertices(landmarks, self.outside, self.inner_lip)
 
-
-def normalised_face(
-    landmarks: np.ndarray, depth: np.ndarray, name: object
-) -> tuple[np.ndarray, float, np.ndarray]:
-    """Normalise landmarks.
-
-    Args:
-        landmarks: (68, 2) pixels.
-        depth: (68,) of the result; unlike a portrait's, it is not scaled.
-        name: noun for the landmarks in messages.
-
-    Returns:
-        The normalised face (68, 3), its scale and its shift (2,) in pixels.
-
-    Raises:
-        InputError: the landmarks cannot be normalised.
-    """
-    try:
-        face, scale, shift = normalise(np.column_stack([landmarks, depth]), depth)
-    except ValueError as error:
-        raise InputError(f"{name}: {error}") from None
-    face[:, 2] = depth
-    return face, scale, shift
-
-
-def renderer(puppet: Puppet, background: np.ndarray | None = None) -> MeshRenderer:
-    """The renderer of a puppet over a background (H, W, 3) uint8 BGR, white without one."""
-    mesh = puppet.image, puppet.vertices, puppet.triangles, puppet.landmarks
-    return MeshRenderer(*mesh, background)
+    def renderer(self, background: np.ndarray | None = None) -> MeshRenderer:
+        """The renderer over a background (H, W, 3) uint8 BGR, white without one."""
+        mesh = self.image, self.vertices, self.triangles, self.landmarks
+        return MeshRenderer(*mesh, background)

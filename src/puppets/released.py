@@ -1,7 +1,4 @@
-"""Creation and animation of puppets step for step as in the published release.
-
-Offers the functions of `motion`, and `new_puppet` of `create`, under the same names.
-"""
+"""Creation and animation of puppets step for step as in the published release."""
 
 from __future__ import annotations
 
@@ -10,12 +7,11 @@ import dataclasses
 import numpy as np
 
 from src.face.topology import INNER_LIP_PAIRS, OUTER_LIP_PAIRS
+from src.motion.smoothing import smooth_final
 from src.puppets import create
 from src.puppets.mesh import delaunay
-from src.puppets.motion import smoothed_landmarks
-from src.puppets.puppet import Puppet, renderer
-
-__all__ = ["finish", "new_puppet", "opening_gain", "renderer", "repaired", "resting_face"]
+from src.puppets.motion import FACE_SMOOTHING
+from src.puppets.puppet import Puppet
 
 LIP_SMOOTHING = (11, 3)
 """Savitzky-Golay window in frames of 1/62.5 s and order."""
@@ -48,21 +44,6 @@ def close_mouth(face: np.ndarray) -> np.ndarray:
     return face
 
 
-def repaired(puppet: Puppet) -> Puppet:
-    """The puppet itself: the release uses puppet files as they are."""
-    return puppet
-
-
-def resting_face(puppet: Puppet, _standard_depth: np.ndarray) -> np.ndarray:
-    """The closed face (68, 3) with the depth of the puppet's file, ten times a portrait's."""
-    return np.array(puppet.closed_face)
-
-
-def opening_gain(_puppet: Puppet) -> float:
-    """1: the release moves every puppet's lips as far as a real face's."""
-    return 1.0
-
-
-def finish(predicted: np.ndarray, puppet: Puppet) -> np.ndarray:
-    """Smooth predicted landmarks (T, 68, 3), normalised, and bring them to the image's pixels."""
-    return smoothed_landmarks(predicted, puppet, LIP_SMOOTHING)
+def finish(landmarks: np.ndarray) -> np.ndarray:
+    """Smooth predicted landmarks (T, 68, 3) in pixels."""
+    return smooth_final(landmarks, FACE_SMOOTHING, LIP_SMOOTHING)

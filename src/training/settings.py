@@ -171,11 +171,7 @@ def training_parser(
         config: of a new network.
         sizes: fields of the config that are options.
     """
-    parser = OneLineParser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = OneLineParser(description=description)
     add_options(parser, settings)
     add_options(parser, config, only=sizes)
     return parser

@@ -11,6 +11,7 @@ from src.io.files import (
     check_writable,
     read_array,
     read_arrays,
+    read_numbers,
     read_text,
     write_arrays,
     write_text,
@@ -121,3 +122,16 @@ def test_damaged_and_hostile_arrays_end_in_one_line(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not a text file"):
         read_text(path)
+
+
+def test_numbers_are_read_from_texts_of_several_layouts(tmp_path):
+    path = tmp_path / "a.txt"
+    for text in ("1 2\n3,4\n5, 6e0", "version: 1\nn_points: 3\n{\n1 2\n3 4\n5 6\n}\n"):
+        path.write_text(text)
+        np.testing.assert_array_equal(read_numbers(path, (4, 2), (-1, 2)), [[1, 2], [3, 4], [5, 6]])
+    with pytest.raises(InputError, match=r"6 numbers, expected the shape \(4, 2\) or \(5,\)"):
+        read_numbers(path, (4, 2), (5,))
+    for text, problem in (("1 x", "not a text of numbers"), ("1 inf", "not finite")):
+        path.write_text(text)
+        with pytest.raises(InputError, match=problem):
+            read_numbers(path, (2,))
