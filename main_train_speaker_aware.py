@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from dataclasses import replace
 
 from src.command_line import run_command
 from src.models.config import SpeakerConfig
@@ -40,8 +39,7 @@ def run(options: argparse.Namespace) -> None:
 
     settings = from_options(options, SpeakerAwareTraining)
     device = loop.begin(settings)
-    config = replace(from_options(options, SpeakerConfig), unused_decoder=False)
-    network = SpeakerBranch(config)
+    network = SpeakerBranch(from_options(options, SpeakerConfig))
     with parallel.first_alone():  # which converts a large dump for all
         clips, held_out = dumps.read_training(settings.root_dir, settings.dump_file_name)
     statistics = feature_statistics(clips)

@@ -170,7 +170,7 @@ def test_exported_weights_load_and_keep_their_sizes(tmp_path, capsys):
     networks = {
         "model": AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=8)),
         "model_g_face_id": ContentBranch(ContentConfig(lstm_size=16, lstm_layers=1, window_lead=5)),
-        "G": SpeakerBranch(SpeakerConfig(audio_size=16, audio_layers=1, unused_decoder=False)),
+        "G": SpeakerBranch(SpeakerConfig(audio_size=16, audio_layers=1)),
     }
     arguments = ["--root_dir", str(tmp_path), "--out_dir", str(tmp_path / "out")]
     options = ("--load_AUTOVC_name", "--load_a2l_C_name", "--load_a2l_G_name")

@@ -32,9 +32,6 @@ OPTIMIZER_CLASSES = (
 )
 """Classes whose pickled objects are skipped."""
 
-DROPPED_PREFIX = "comb_mlp."
-"""Weights in the published speaker-aware checkpoint that belong to no network."""
-
 PARALLEL_PREFIX = "module."
 """Prefix of names in checkpoints of networks wrapped in DataParallel."""
 
@@ -98,30 +95,31 @@ def load_weights(
     network: torch.nn.Module, state_dict: dict[str, torch.Tensor], path: str | os.PathLike
 ) -> None:
     """Copy weights into a network, as float32; arguments and errors as for `fitting_weights`."""
-    network.load_state_dict(fitting_weights(network.state_dict(), state_dict, path), strict=False)
+    network.load_state_dict(fitting_weights(network, state_dict, path), strict=False)
 
 
 def fitting_weights(
-    expected: dict[str, torch.Tensor], given: dict[str, torch.Tensor], path: str | os.PathLike
+    network: torch.nn.Module, given: dict[str, torch.Tensor], path: str | os.PathLike
 ) -> dict[str, torch.Tensor]:
     """Select the tensors that a network needs from a checkpoint.
 
-    The prefix `module.` is removed from names, the published `comb_mlp.*` entries are dropped, and
-    a warning names other entries that the network lacks.
+    The prefix `module.` is removed from names, and a warning names entries that the network lacks,
+    except those whose prefix is in its `unused`.
 
     Args:
-        expected: the network's state dict; its tensors may lie on the meta device.
+        network: may lie on the meta device.
         given: name to tensor.
         path: the file they came from, for messages.
 
     Raises:
         InputError: tensors that are missing, have another shape or are not finite.
     """
-    tensors = {}
-    for key, value in given.items():
-        name = str(key).removeprefix(PARALLEL_PREFIX)
-        if isinstance(value, torch.Tensor) and not name.startswith(DROPPED_PREFIX):
-            tensors[name] = value
+    expected, unused = network.state_dict(), getattr(network, "unused", ())
+    tensors = {
+        str(key).removeprefix(PARALLEL_PREFIX): value
+        for key, value in given.items()
+        if isinstance(value, torch.Tensor)
+    }
     # Files older than PyTorch 0.4.1 lack the batch counters, which nothing here reads.
     missing = [
         name
@@ -141,7 +139,7 @@ def fitting_weights(
     broken = [name for name, tensor in found.items() if not tensor.isfinite().all()]
     if broken:
         raise InputError(f"{path}: tensors that are not finite: {_named(broken)}")
-    extra = [name for name in tensors if name not in expected]
+    extra = [name for name in tensors if name not in expected and not name.startswith(unused)]
     if extra:
         log.warning("%s: ignoring tensors that the network lacks: %s", path, _named(extra))
     return found

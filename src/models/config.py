@@ -144,9 +144,6 @@ class SpeakerConfig:
     dropout: float = rate(0.1, "in the attention layers")
     max_length: int = option(512, "windows that a sequence may have", least=64, most=10**6)
     hidden: tuple[int, int] = width((512, 256), "widths of the two layers before the output")
-    unused_decoder: bool = option(
-        True, "carry the weights that the published checkpoint has and no forward pass reads"
-    )
     window_lead: int = lead()
 
     def __post_init__(self) -> None:
@@ -220,6 +217,8 @@ def stored_config(kind: type[Config], stored: Mapping[str, Any]) -> Config | Ens
         )
     if kind is TranslationConfig:
         stored = _with_mends(stored)
+    if kind is SpeakerConfig:  # older checkpoints tell whether they carry weights without use
+        stored = {name: value for name, value in stored.items() if name != "unused_decoder"}
     known = {field.name: field for field in dataclasses.fields(kind)}
     values = {}
     for name, value in stored.items():

@@ -96,11 +96,11 @@ def load_network(name: str, path: Path) -> LoadedNetwork:
     try:
         config = stored_config(CONFIGS[name], stored)
         with torch.device("meta"):  # sizes are compared before memory is allocated
-            expected = CLASSES[type(config)](config).state_dict()
+            blueprint = CLASSES[type(config)](config)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path}: its config makes no {name} network: {reason}") from None
-    weights = fitting_weights(expected, weights, path)
+    weights = fitting_weights(blueprint, weights, path)
     network = CLASSES[type(config)](config)
     network.load_state_dict(weights, strict=False)
     others = {key: value for key, value in contents.items() if key != NETWORKS[name].key}

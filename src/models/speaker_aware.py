@@ -151,35 +151,11 @@ class Encoder(nn.Module):
         return self.norm(hidden)
 
 
-class UnusedDecoderLayer(nn.Module):
-    """Layer of `UnusedDecoder`."""
-
-    def __init__(self, width: int, heads: int, hidden: int):
-        super().__init__()
-        self.norm_1 = Norm(width)
-        self.norm_2 = Norm(width)
-        self.norm_3 = Norm(width)
-        self.attn_1 = Attention(width, heads, 0.0)
-        self.attn_2 = Attention(width, heads, 0.0)
-        self.ff = FeedForward(width, hidden, 0.0)
-
-
-class UnusedDecoder(nn.Module):
-    """Weights that the published checkpoint carries and no forward pass reads."""
-
-    def __init__(self, inputs: int, config: SpeakerConfig, length: int):
-        super().__init__()
-        self.embed = Embedder(inputs, config.model_size)
-        self.pe = PositionalEncoder(config.model_size, length)
-        self.layers = nn.ModuleList(
-            UnusedDecoderLayer(config.model_size, config.heads, config.feed_forward)
-            for _ in range(config.layers)
-        )
-        self.norm = Norm(config.model_size)
-
-
 class SpeakerBranch(nn.Module):
     """Predicts the displacement of all landmarks, head motion included, for one speaker."""
+
+    unused = ("comb_mlp.", "decoder.")
+    """Prefixes of weights in the published checkpoint that no forward pass reads."""
 
     def __init__(self, config: SpeakerConfig):
         super().__init__()
@@ -196,8 +172,6 @@ class SpeakerBranch(nn.Module):
         )
         inputs = config.audio_size + config.encoding + config.z_size
         self.encoder = Encoder(inputs, config, config.max_length)
-        if config.unused_decoder:
-            self.decoder = UnusedDecoder(config.face, config, config.max_length)
         self.out = perceptron((config.model_size + config.z_size, *config.hidden, config.face))
 
     def forward(

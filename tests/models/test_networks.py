@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from src.io.checkpoint import load_weights
 from src.models.autovc import AutoVC
 from src.models.config import (
     AutoVCConfig,
@@ -56,8 +57,19 @@ def filled(name: str) -> torch.nn.Module:
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_keys_and_shapes_are_the_published_ones(name):
     shapes = json.loads((GOLDENS / "state_dicts.json").read_text())[name]
-    mine = {key: list(value.shape) for key, value in OFFICIAL[name]().state_dict().items()}
-    assert mine == shapes
+    network = OFFICIAL[name]()
+    mine = {key: list(value.shape) for key, value in network.state_dict().items()}
+    unused = getattr(network, "unused", ())
+    assert mine == {key: shape for key, shape in shapes.items() if not key.startswith(unused)}
+
+
+def test_unused_weights_of_the_published_speaker_branch_are_ignored_silently(caplog):
+    shapes = json.loads((GOLDENS / "state_dicts.json").read_text())["speaker"]
+    assert any(key.startswith("decoder.") for key in shapes)
+    network = OFFICIAL["speaker"]()
+    given = {key: torch.zeros(shape) for key, shape in shapes.items()}
+    load_weights(network, given | {"comb_mlp.0.weight": torch.zeros(1)}, "a.pth")
+    assert not caplog.text and not network.out[0].weight.any()
 
 
 @torch.no_grad()
@@ -118,7 +130,7 @@ def test_small_widths_build_from_their_own_config_and_run():
     assert content.eval()(torch.rand(5, 18, 80), torch.rand(1, 204)).shape == (5, 204)
     speaker = SpeakerBranch(SpeakerConfig(
         audio_size=32, audio_layers=1, encoding=16, z_size=8, model_size=24, heads=3,
-        feed_forward=64, hidden=(32, 16), unused_decoder=False, window_lead=6,
+        feed_forward=64, hidden=(32, 16), window_lead=6,
     ))  # fmt: skip
     displacement, encoding = speaker.eval()(torch.rand(7, 18, 80), torch.rand(1, 256))
     assert displacement.shape == (7, 204) and encoding.shape == (7, 16)

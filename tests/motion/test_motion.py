@@ -58,7 +58,6 @@ def small() -> MotionModels:
     )
     speaker = SpeakerBranch(SpeakerConfig(
         audio_size=16, audio_layers=1, model_size=16, feed_forward=32, hidden=(32, 16),
-        unused_decoder=False,
     ))  # fmt: skip
     return models_of(content, speaker)
 
@@ -318,7 +317,6 @@ def test_released_method_with_a_network_of_short_sequences():
             layers=1,
             feed_forward=8,
             max_length=40,
-            unused_decoder=False,
         )
     ).eval()
     speech = np.random.default_rng(0).normal(size=(530, 18, 80)).astype(np.float32)

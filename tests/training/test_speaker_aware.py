@@ -23,7 +23,6 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
             feed_forward=32,
             max_length=64,
             hidden=(32, 32),
-            unused_decoder=False,
         )
     )
     discriminator = MotionDiscriminator(MotionDiscriminatorConfig(feed_forward=32, hidden=(32, 32)))
