@@ -22,6 +22,7 @@ from src.io.image import IMAGE_SUFFIXES, flatten, read_image
 from src.models.dimensions import LANDMARK_COUNT
 from src.puppets.mesh import VERTEX_LAYOUTS, outside_points
 from src.puppets.puppet import Puppet
+from src.render.mesh import MAX_TRIANGLES
 
 OPEN_MOUTH = "_face_open_mouth.txt"
 OPEN_MOUTH_NORMALISED = "_face_open_mouth_norm.txt"
@@ -138,7 +139,8 @@ def read_triangles(path: Path) -> np.ndarray:
     """Read triangles (M, 3) of one of the `VERTEX_LAYOUTS`.
 
     Raises:
-        InputError: the file is missing, or its indices belong to none of the layouts.
+        InputError: the file is missing, its indices belong to none of the layouts, or there are
+            more triangles than `MeshRenderer` takes.
     """
     table = read_numbers(path, (-1, 3))
     triangles = table.astype(np.int64)
@@ -146,6 +148,8 @@ def read_triangles(path: Path) -> np.ndarray:
     if not valid or triangles.max(initial=-1) + 1 not in VERTEX_LAYOUTS:
         counts = ", ".join(map(str, sorted(VERTEX_LAYOUTS)))
         raise InputError(f"{path}: not indices from 0 to the last of {counts} vertices")
+    if len(triangles) > MAX_TRIANGLES:
+        raise InputError(f"{path}: {len(triangles)} triangles, expected {MAX_TRIANGLES} at most")
     return triangles
 
 

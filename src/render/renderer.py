@@ -33,14 +33,17 @@ class Renderer(Protocol):
         """
         return landmarks
 
+    def render(self, landmarks: np.ndarray) -> np.ndarray:
+        """The frame (H, W, 3) uint8 BGR for landmarks (68, >= 2) in pixels of the image."""
+        raise NotImplementedError
+
     def frames(self, landmarks: np.ndarray) -> Iterator[np.ndarray]:
-        """Render landmarks (T, 68, >= 2) in pixels of the image, one frame at a time.
+        """Render landmarks (T, 68, >= 2), one frame at a time.
 
-        The generator ends its threads when it is closed.
-
-        Yields:
-            uint8 BGR (H, W, 3), as large as the image.
+        Where a renderer has threads, they end when the generator is closed.
         """
+        for face in landmarks:
+            yield self.render(face)
 
 
 def make_renderer(

@@ -137,43 +137,6 @@ def test_folded_and_collapsed_triangles_do_no_harm():
     assert np.array_equal(renderer.render(vertices), image)
 
 
-def test_more_triangles_than_a_byte_can_number():
-    image = waves_image(3)
-    vertices, triangles = mesh(4, inner=300)
-    assert len(triangles) > 510
-    renderer = warp(image, vertices, triangles)
-    assert np.array_equal(renderer.render(vertices), image)
-    moved = vertices.copy()
-    moved[:300] += (2, 1)
-    expected, depth = by_hand(image, vertices, triangles, moved)
-    error = np.abs(renderer.render(moved) - expected).max(-1)
-    assert error[depth > 1.0].max() <= 2.0
-
-
-@pytest.mark.parametrize(
-    ("vertices", "triangles", "message"),
-    [
-        (CORNERS, [(0, 1, 4)], "outside 0 to 3"),
-        (CORNERS, [(0, 1)], r"\(M, 3\)"),
-        (CORNERS[:, :1], [(0, 1, 2)], r"\(V, 2\)"),
-        (CORNERS * np.nan, [(0, 1, 2)], "finite"),
-    ],
-)
-def test_what_does_not_fit_is_refused(vertices, triangles, message):
-    with pytest.raises(ValueError, match=message):
-        warp(waves_image(), vertices, triangles)
-
-
-def test_what_cannot_be_rendered_is_refused():
-    triangles = [(0, 1, 2)]
-    with pytest.raises(ValueError, match="uint8"):
-        warp(waves_image()[..., 0], CORNERS, triangles)
-    with pytest.raises(ValueError, match="background of"):
-        warp(waves_image(), CORNERS, triangles, waves_image(4))
-    with pytest.raises(ValueError, match="finite"):
-        warp(waves_image(), CORNERS, triangles).render(CORNERS * np.nan)
-
-
 def test_the_background_shows_through_by_1_minus_alpha():
     image = waves_image(4)
     image[..., 3] = np.clip(np.add.outer(np.arange(HEIGHT), np.arange(WIDTH)) * 2 - 60, 0, 255)
