@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def pick_device(wanted: str) -> torch.device:
-    """``auto`` is CUDA where there is one, else the CPU; ``cuda`` insists.
+    """Select a device: ``auto`` is CUDA if available, else the CPU.
 
     Raises:
-        InputError: CUDA is insisted on and absent.
+        InputError: ``cuda`` is requested and not available.
     """
     import torch
 

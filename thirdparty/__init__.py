@@ -1,5 +1,5 @@
-"""Thin adapters round outside models."""
+"""Thin adapters of third-party models."""
 
 
 class Unavailable(Exception):
-    """An outside model cannot run here; the message is one line that says why."""
+    """A third-party model cannot run here; the message is one line with the reason."""

@@ -1,4 +1,4 @@
-"""Silence for C libraries that write to the terminal on their own."""
+"""Suppression of messages that C libraries write directly to stderr."""
 
 import contextlib
 import os
@@ -11,19 +11,19 @@ _stderr_lock = threading.Lock()
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Send file descriptor 2 nowhere for a moment.
+    """Redirect file descriptor 2 to the null device.
 
-    C and C++ libraries (MediaPipe's graphs, the image decoders of OpenCV) log straight to the
-    descriptor, past Python's logging and past sys.stderr.
+    C and C++ libraries (MediaPipe's graphs, OpenCV's decoders) log directly to the descriptor,
+    bypassing Python's logging and sys.stderr.
     """
     with _stderr_lock:
         sys.stderr.flush()
         kept = os.dup(2)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
+        null = os.open(os.devnull, os.O_WRONLY)
         try:
-            os.dup2(nowhere, 2)
+            os.dup2(null, 2)
             yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            os.close(nowhere)
+            os.close(null)

@@ -1,1 +1,1 @@
-"""Files in and out: images, audio, video, checkpoints."""
+"""Reading and writing of images, audio, video, arrays and checkpoints."""

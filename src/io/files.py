@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and arrays and text read without trusting them."""
+"""Atomic writing of files, and safe reading of arrays and text."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The networks, and which weights they run with."""
+"""The networks, their sizes, and loading of their weights."""

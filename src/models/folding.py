@@ -1,4 +1,4 @@
-"""The image-translation network made quick: the same numbers from fewer and cheaper operations."""
+"""Inference version of the image-translation network: same output, fewer and cheaper operations."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from src.models.image_translation import ResUnetGenerator
 from src.models.winograd import WinogradConv
 
 MANY_CHANNELS = 256
-"""From so many on, Winograd's way saves a processor time: a quarter to a third of a convolution's.
+"""Channels from which Winograd convolution is faster on a CPU, by a quarter to a third.
 
-With 128 it is even, with 64 a third slower (measured on Zen 4, float32 and bfloat16 alike).
+With 128 channels it is as fast, with 64 a third slower (Zen 4, float32 and bfloat16 alike).
 """
 
 
-def enlarging(conv: nn.Conv2d) -> nn.ConvTranspose2d:
-    """Nearest-neighbour enlargement to twice the size and a 3 x 3 convolution, in one.
+def fuse_upsampling(conv: nn.Conv2d) -> nn.ConvTranspose2d:
+    """Fuse nearest-neighbour upsampling by 2 and a 3 x 3 convolution.
 
-    Of the nine pixels that the convolution sees, only four differ. Each pixel of the small picture
-    is spread over two and then over three: over four at a stride of two. That is 4 / 9 of the
-    multiplications, and the large input is never made.
+    Only four of the nine pixels under the kernel differ, so the two equal a transposed 4 x 4
+    convolution of stride 2 on the small input, with 4 / 9 of the multiplications.
 
     Args:
         conv: of stride 1 and padding 1.
@@ -34,54 +33,54 @@ def enlarging(conv: nn.Conv2d) -> nn.ConvTranspose2d:
     weight = spread.new_zeros(*spread.shape[:2], 4, 4)
     for row, column in itertools.product((0, 1), repeat=2):
         weight[:, :, row : row + 3, column : column + 3] += spread
-    whole = skip_init(
+    fused = skip_init(
         nn.ConvTranspose2d, *weight.shape[:2], 4, stride=2, padding=1, bias=conv.bias is not None
     )
-    whole.weight = nn.Parameter(weight)
+    fused.weight = nn.Parameter(weight)
     if conv.bias is not None:
-        whole.bias = nn.Parameter(conv.bias.detach().clone())
-    return whole.requires_grad_(False)
+        fused.bias = nn.Parameter(conv.bias.detach().clone())
+    return fused.requires_grad_(False)
 
 
-def folded(network: ResUnetGenerator) -> ResUnetGenerator:
-    """A copy without batch norms and enlargements, both taken into the convolutions beside them.
+def fuse(network: ResUnetGenerator) -> ResUnetGenerator:
+    """Copy a network with batch norms and upsampling fused into the adjacent convolutions.
 
     Args:
-        network: in eval mode; stays as it is.
+        network: in eval mode; it is not changed.
 
     Returns:
-        A network of the same class, whose numbers are the same up to rounding. Its state dict is
-        not one that `ResUnetGenerator` loads.
+        A network of the same class with the same output up to rounding. `ResUnetGenerator` cannot
+        load its state dict.
     """
     network = copy.deepcopy(network).requires_grad_(False)
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Sequential):
-                setattr(module, name, nn.Sequential(*_folded_layers(child)))
+                setattr(module, name, nn.Sequential(*_fused_layers(child)))
     return network
 
 
 def for_inference(
     network: ResUnetGenerator, device: torch.device | str, dtype: torch.dtype | None = None
 ) -> ResUnetGenerator:
-    """A network folded, with channels last, as the device is quickest with it.
+    """Copy a network for inference: fused, channels last, in the device's fastest precision.
 
     Args:
-        network: in eval mode; stays as it is.
-        device: where the result will be.
-        dtype: of its numbers; `quick_dtype` where None.
+        network: in eval mode; it is not changed.
+        device: of the copy.
+        dtype: of the copy; `quick_dtype` where None.
     """
     device = torch.device(device)
-    quick = folded(network)
-    if device.type == "cpu":  # the libraries of other devices choose by themselves
-        _use_winograd(quick)
-    return quick.to(device, dtype or quick_dtype(device), memory_format=torch.channels_last)
+    fast = fuse(network)
+    if device.type == "cpu":  # GPU libraries choose the algorithm themselves
+        _use_winograd(fast)
+    return fast.to(device, dtype or quick_dtype(device), memory_format=torch.channels_last)
 
 
 def quick_dtype(device: torch.device) -> torch.dtype:
-    """What a device multiplies fastest: 16 bits where it has instructions for them, else 32.
+    """Fastest precision of a device: 16 bits if it has instructions for them, else 32.
 
-    bfloat16 rather than float16 wherever there is the choice: it cannot overflow.
+    bfloat16 is preferred to float16, which can overflow.
     """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
@@ -91,17 +90,17 @@ def quick_dtype(device: torch.device) -> torch.dtype:
 
 
 def cpu_multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for products of bfloat16 (AVX-512 BF16 or AMX).
+    """Whether this CPU has bfloat16 multiplication instructions (AVX-512 BF16 or AMX).
 
-    Without them PyTorch emulates such products, slower than float32 ones.
+    Without them PyTorch emulates such products, slower than in float32.
     """
-    # PyTorch has no public name for it.
+    # PyTorch has no public function for it.
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, bool)() for check in checks)
 
 
 def _use_winograd(network: nn.Module) -> None:
-    """Put Winograd's way in place of the convolutions of many channels."""
+    """Replace the convolutions of many channels by Winograd convolutions, in place."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if not isinstance(child, nn.Conv2d) or not WinogradConv.fits(child):
@@ -110,19 +109,19 @@ def _use_winograd(network: nn.Module) -> None:
                 setattr(module, name, WinogradConv(child))
 
 
-def _folded_layers(layers: nn.Sequential) -> list[nn.Module]:
-    kept: list[nn.Module] = []
+def _fused_layers(layers: nn.Sequential) -> list[nn.Module]:
+    """Fuse batch norms into the convolutions before them, then upsampling into those after it."""
+    convolutions: list[nn.Module] = []
     for layer in layers:
-        before = kept[-1] if kept else None
+        before = convolutions[-1] if convolutions else None
         if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-            kept[-1] = fuse_conv_bn_eval(before, layer)
+            convolutions[-1] = fuse_conv_bn_eval(before, layer)
         else:
-            kept.append(layer)
-    whole: list[nn.Module] = []
-    for layer in kept:
-        before = whole[-1] if whole else None
-        if isinstance(layer, nn.Conv2d) and isinstance(before, nn.Upsample):
-            whole[-1] = enlarging(layer)
+            convolutions.append(layer)
+    fused: list[nn.Module] = []
+    for layer in convolutions:
+        if isinstance(layer, nn.Conv2d) and fused and isinstance(fused[-1], nn.Upsample):
+            fused[-1] = fuse_upsampling(layer)
         else:
-            whole.append(layer)
-    return whole
+            fused.append(layer)
+    return fused

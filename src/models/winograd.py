@@ -1,9 +1,9 @@
-"""Convolutions of 3 x 3 pixels with 4 / 9 of the multiplications, for processors.
+"""Winograd convolution: 3 x 3 convolutions with 4 / 9 of the multiplications, for CPUs.
 
-Winograd's way for 2 x 2 pixels at a time (Lavin and Gray, 2016, "Fast Algorithms for Convolutional
-Neural Networks", section 4.1): every 4 x 4 pixels of the input become 16 sums, every 3 x 3 weights
-16 sums, each kind is multiplied by itself over all channels, and sums of the products are the
-2 x 2 pixels. It pays where there are many channels, so that the sums are few beside the products.
+The algorithm F(2 x 2, 3 x 3) of Lavin and Gray (2016, "Fast Algorithms for Convolutional Neural
+Networks", section 4.1): input tiles of 4 x 4 pixels and 3 x 3 kernels are each transformed to 16
+values, multiplied elementwise and summed over channels, and transformed back to 2 x 2 pixels. It
+pays for many channels, where the transforms are cheap beside the products.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ WEIGHT_SUMS = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.
 """The matrix G of the paper."""
 
 CACHED_BYTES = 8 * 2**20
-"""Of a group's sums, about: what is not far beyond a core's part of the cache is quickest."""
+"""Approximate size of the transformed images processed together, to fit into the CPU cache."""
 
 
 class WinogradConv(nn.Module):
-    """What a convolution of 3 x 3, stride 1 and padding 1 computes, up to rounding.
+    """Replacement for a 3 x 3 convolution of stride 1 and padding 1, for inference.
 
-    For batches in inference; in 16 bits twice the rounding.
+    The output is the same up to rounding, whose error doubles in 16 bits.
 
     Args:
-        conv: stays as it is.
+        conv: the convolution; it is not changed.
     """
 
     def __init__(self, conv: nn.Conv2d):
         super().__init__()
         weight = conv.weight.detach().double()
         matrix = torch.tensor(WEIGHT_SUMS, dtype=weight.dtype, device=weight.device)
-        # The sums over columns first: `_convolve` goes through rows, then columns, and puts it so.
+        # Columns first, because `_convolve` transforms rows, then columns.
         sums = torch.einsum("ra,oiab,cb->crio", matrix, weight, matrix)
         self.weight = nn.Parameter(sums.to(conv.weight.dtype).flatten(0, 1), requires_grad=False)
         self.bias = None
@@ -41,7 +41,7 @@ class WinogradConv(nn.Module):
 
     @staticmethod
     def fits(conv: nn.Conv2d) -> bool:
-        """Whether it is the kind of convolution that can be computed so."""
+        """Whether the algorithm applies to a convolution."""
         return (
             conv.kernel_size == (3, 3)
             and conv.padding == (1, 1)
@@ -50,23 +50,23 @@ class WinogradConv(nn.Module):
             and conv.groups == 1
         )
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, O, H, W), channels last."""
-        rows, columns = picture.shape[2:]
-        # A border of zeros, and to an even size.
+        rows, columns = images.shape[2:]
+        # Zero padding, and to an even size.
         sides = (0, 0, 1, 1 + columns % 2, 1, 1 + rows % 2)
-        padded = functional.pad(picture.permute(0, 2, 3, 1), sides)
+        padded = functional.pad(images.permute(0, 2, 3, 1), sides)
         out_channels = self.weight.shape[2]
         shape = (len(padded), padded.shape[1] - 2, padded.shape[2] - 2, out_channels)
-        whole = padded.new_empty(shape)
+        output = padded.new_empty(shape)
         bytes_each = 4 * (shape[1] * shape[2]) * padded.shape[3] * padded.element_size()
         group = max(1, CACHED_BYTES // bytes_each)
-        for some, out in zip(padded.split(group), whole.split(group), strict=True):
-            self._convolve(some, out)
-        return whole[:, :rows, :columns].permute(0, 3, 1, 2)
+        for part, out in zip(padded.split(group), output.split(group), strict=True):
+            self._convolve(part, out)
+        return output[:, :rows, :columns].permute(0, 3, 1, 2)
 
     def _convolve(self, padded: torch.Tensor, out: torch.Tensor) -> None:
-        """(B, H + 2, W + 2, C) into (B, H, W, O), H and W even."""
+        """Convolve padded (B, H + 2, W + 2, C) into out (B, H, W, O), H and W even."""
         number, rows, columns, channels = out.shape
         inputs = padded.shape[3]
         by_row = padded.new_empty(4, number, rows // 2, columns + 2, inputs)
@@ -76,7 +76,9 @@ class WinogradConv(nn.Module):
         products = torch.bmm(sums.view(16, -1, inputs), self.weight)
         products = products.view(4, 4, number, rows // 2, columns // 2, channels)
         if self.bias is not None:
-            products[1, 1] += self.bias  # this one counts fully in all of the 2 x 2 pixels
+            products[1, 1] += (
+                self.bias
+            )  # this element contributes with weight 1 to all 2 x 2 pixels
         across = products.new_empty(2, *products.shape[1:])
         _sums_of_three(products, across)
         tiled = out.view(number, rows // 2, 2, columns // 2, 2, channels)
@@ -85,7 +87,7 @@ class WinogradConv(nn.Module):
 
 
 def _sums_of_four(values: torch.Tensor, axis: int, sums: torch.Tensor) -> None:
-    """Of every four neighbours at a stride of two, the paper's B, into ``sums`` (4, …)."""
+    """Input transform (B in the paper) of four neighbours at stride 2, into ``sums`` (4, …)."""
     last = values.shape[axis] - 3
 
     def taken(first: int) -> torch.Tensor:
@@ -98,6 +100,6 @@ def _sums_of_four(values: torch.Tensor, axis: int, sums: torch.Tensor) -> None:
 
 
 def _sums_of_three(values: torch.Tensor, sums: torch.Tensor) -> None:
-    """The paper's A, of (4, …) into (2, …)."""
+    """Output transform (A in the paper) of (4, …) into (2, …)."""
     torch.add(values[0], values[1], out=sums[0]).add_(values[2])
     torch.sub(values[1], values[2], out=sums[1]).sub_(values[3])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from src.models.config import TranslationConfig
-from src.models.folding import enlarging, folded, for_inference, quick_dtype
+from src.models.folding import for_inference, fuse, fuse_upsampling, quick_dtype
 from src.models.image_translation import ResUnetGenerator
 from src.models.winograd import WinogradConv
 
@@ -31,7 +31,7 @@ def with_statistics(**sizes) -> ResUnetGenerator:
 def test_folding_changes_no_number(sizes):
     network = with_statistics(**sizes, **SMALL)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    fast = folded(network)
+    fast = fuse(network)
     images = torch.rand(2, network.config.inputs, 64, 48)
     expected, found = network(images), fast(images)
     assert expected.std() > 0.05
@@ -48,7 +48,7 @@ def test_folding_changes_no_number(sizes):
 def test_enlarging_and_convolution_are_one(bias):
     conv = torch.nn.Conv2d(5, 7, 3, 1, 1, bias=bias, dtype=torch.float64)
     random = torch.random.get_rng_state()
-    whole = enlarging(conv)
+    whole = fuse_upsampling(conv)
     assert torch.equal(torch.random.get_rng_state(), random)
     small = torch.randn(2, 5, 6, 9, dtype=torch.float64)
     large = torch.nn.functional.interpolate(small, scale_factor=2, mode="nearest")
