@@ -53,6 +53,21 @@ class Clip:
     name: str  # speaker/clip+copy
     embedding: np.ndarray  # (256,) of the speaker
 
+    @property
+    def speaker(self) -> str:
+        """First part of the name; a published name stands for itself."""
+        return self.name.split("/")[0]
+
+    @property
+    def stem(self) -> str:
+        """Name of the recording, without speaker and copy."""
+        return self.name.split("/")[-1].split("+")[0]
+
+    @property
+    def is_augmented(self) -> bool:
+        """Whether it is a copy with a changed voice."""
+        return "+" in self.name and not self.name.endswith("+0")
+
 
 def write_voices(path: Path, voices: Voices) -> None:
     """Write utterances as plain arrays."""

@@ -50,9 +50,7 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
             yield frame
 
     try:
-        missing = np.full((LANDMARK_COUNT, 3), np.nan)
-        tracked = track_landmarks(examined(), detector)
-        landmarks = [missing if points is None else points for points in tracked]
+        landmarks = list(track_landmarks(examined(), detector))
         if not landmarks:
             unreadable = "no frames in it"
     except InputError as error:

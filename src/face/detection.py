@@ -9,6 +9,7 @@ import numpy as np
 from src.errors import InputError
 from src.face.detectors import candidates, load
 from src.io.image import flatten
+from src.models.dimensions import LANDMARK_COUNT
 from thirdparty import Unavailable
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def detect_landmarks(
 
 def track_landmarks(
     frames: Iterable[np.ndarray], detector: str = "mediapipe"
-) -> Iterator[np.ndarray | None]:
+) -> Iterator[np.ndarray]:
     """Detect the landmarks of the face in each frame of a video, as the frames come.
 
     Args:
@@ -58,9 +59,11 @@ def track_landmarks(
         detector: one of `src.face.detectors.CHOICES`; "auto" is the first that is available.
 
     Yields:
-        (68, 3) as from `detect_landmarks`, or None where there is no face.
+        (68, 3) as from `detect_landmarks`, NaN where there is no face.
 
     Raises:
         Unavailable: the detector cannot run.
     """
-    return load(candidates(detector)[0]).track(frames)
+    absent = np.full((LANDMARK_COUNT, 3), np.nan)
+    for points in load(candidates(detector)[0]).track(frames):
+        yield absent if points is None else points

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,12 @@ import numpy as np
 from src.data.clips import VIDEO_SUFFIXES, read_clips
 from src.data.splits import choose_splits
 from src.errors import InputError
-from src.face.detection import track_landmarks
 from src.face.geometry import inner_lip_area, jaw_width
-from src.face.topology import JAW_ENDS, LANDMARK_COUNT, NOSE_TIP
+from src.face.topology import JAW_ENDS, NOSE_TIP
 from src.io.video import read_frames
 from src.metrics.aperture import MEASURE_RATE
 from src.metrics.blinks import eye_openness
+from src.metrics.head_motion import detected
 
 if TYPE_CHECKING:
     from src.metrics.settings import EvaluationSettings
@@ -63,21 +63,27 @@ class TrackedClip:
         return image.copy(), self.landmarks[index]
 
 
+def is_chosen(root: Path, names: tuple[str, ...] | None) -> Callable[..., bool]:
+    """Function of a speaker and a clip: whether the names, if given, else the split test has it."""
+    if names is not None:
+        return lambda speaker, clip="": speaker in names
+    held_out = choose_splits(root, [], [], dict)
+    return lambda speaker, clip="": held_out.split_of(speaker, clip) == "test"
+
+
 def held_out_clips(
     settings: EvaluationSettings, usable: Callable[[dict[str, np.ndarray]], Any]
 ) -> Iterator[TrackedClip]:
     """Tracked clips of the speakers in the settings, else of ROOT's split test.
 
     Args:
-        settings: data to evaluate on.
         usable: whether a clip, as `read_clips` returns it, can be used.
 
     Raises:
         InputError: a named speaker has no usable clip, or a clip's video is missing.
     """
-    root, speakers = settings.root, settings.speakers
-    held_out = choose_splits(root, [], [], dict)
-    missing = set(speakers or ())
+    root, missing = settings.root, set(settings.speakers or ())
+    chosen = is_chosen(root, settings.speakers)
     videos = {
         path.stem: path
         for folder in reversed(settings.videos)
@@ -86,11 +92,7 @@ def held_out_clips(
     }
     for path, known in read_clips(root):
         speaker, landmarks = str(known["speaker"]), known["landmarks"].astype(np.float64)
-        if speakers is None:
-            wanted = held_out.split_of(speaker, path.stem) == "test"
-        else:
-            wanted = speaker in speakers
-        if not (wanted and detected(landmarks).any() and usable(known)):
+        if not (chosen(speaker, path.stem) and detected(landmarks).any() and usable(known)):
             continue
         missing.discard(speaker)
         if path.stem not in videos:
@@ -101,18 +103,6 @@ def held_out_clips(
         )
     if missing:
         raise InputError(f"{root / 'clips'}: no usable clip of {' '.join(sorted(missing))}")
-
-
-def found_landmarks(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Landmarks (68, 3) of the face in each BGR frame, NaN where none is found."""
-    absent = np.full((LANDMARK_COUNT, 3), np.nan)
-    for points in track_landmarks(frames):
-        yield absent if points is None else points
-
-
-def detected(landmarks: np.ndarray) -> np.ndarray:
-    """Whether a face was found in each frame (T,) of landmarks (T, 68, 3)."""
-    return np.isfinite(landmarks).all((1, 2))
 
 
 def portrait_frame(landmarks: np.ndarray) -> int:

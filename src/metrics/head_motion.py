@@ -39,19 +39,29 @@ def nose_spread(landmarks: np.ndarray) -> float:
     Args:
         landmarks: (T, 68, 3) found in a video, NaN where there is no face.
     """
-    points = _detected(landmarks)
+    points = _faces(landmarks)
     return 100 * float(np.sqrt(points[:, NOSE_TIP].var(0).sum()) / jaw_width(points).mean())
 
 
 def roll_spread(landmarks: np.ndarray) -> float:
     """Standard deviation of the angle of the line between the eyes, degrees; as `nose_spread`."""
     right, left = OUTER_EYE_CORNERS
-    points = _detected(landmarks)
+    points = _faces(landmarks)
     across = points[:, left] - points[:, right]
     return float(np.degrees(np.arctan2(across[:, 1], across[:, 0])).std())
 
 
-def _detected(landmarks: np.ndarray) -> np.ndarray:
+def face_found(landmarks: np.ndarray) -> float:
+    """Percentage of the frames of a video where a face was found."""
+    return 100 * float(detected(landmarks).mean())
+
+
+def detected(landmarks: np.ndarray) -> np.ndarray:
+    """Whether a face was found in each frame (T,) of landmarks (T, 68, 3)."""
+    return np.isfinite(landmarks).all((1, 2))
+
+
+def _faces(landmarks: np.ndarray) -> np.ndarray:
     """x and y of the frames with a face; those of the first frame, NaN, where there is none."""
-    detected = np.isfinite(landmarks).all((1, 2))
-    return (landmarks[detected] if detected.any() else landmarks[:1])[..., :2]
+    found = detected(landmarks)
+    return (landmarks[found] if found.any() else landmarks[:1])[..., :2]

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from src.face.crop import FaceCrop, cut, face_crop
 from src.face.geometry import jaw_width
@@ -62,26 +63,18 @@ def grey(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
 
 
-def psnr(reference: np.ndarray, generated: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of 8-bit images; NaN of equal ones."""
-    error = np.square(reference.astype(np.float32) - generated).mean()
-    return float(10 * np.log10(255**2 / error)) if error > 0 else float("nan")
-
-
 def face_psnr(run: ImageRun) -> list[float]:
-    """PSNR of the face's square."""
-    return [psnr(*pair) for pair in run.faces]
+    """Peak signal-to-noise ratio of the face's square in dB, infinite of equal ones."""
+    return [peak_signal_noise_ratio(*pair) for pair in run.faces]
 
 
 def mouth_psnr(run: ImageRun) -> list[float]:
-    """PSNR of the mouth's square."""
-    return [psnr(*pair) for pair in run.mouths]
+    """As `face_psnr`, of the mouth's square."""
+    return [peak_signal_noise_ratio(*pair) for pair in run.mouths]
 
 
 def face_ssim(run: ImageRun) -> list[float]:
     """Structural similarity of the face's square (Wang et al. 2004)."""
-    from skimage.metrics import structural_similarity
-
     return [structural_similarity(*pair, channel_axis=2) for pair in run.faces]
 
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.command_line import progress
-from src.metrics.clips import detected, found_landmarks, held_out_clips
+from src.face.detection import track_landmarks
+from src.metrics.clips import held_out_clips
+from src.metrics.head_motion import detected
 from src.metrics.image_quality import ImageRun
 from src.metrics.registry import finite_mean, measure, pool
 from src.metrics.report import Report
@@ -54,17 +56,14 @@ def evaluate_images(
     """Evaluate renderers on the clips of held-out speakers.
 
     Args:
-        settings: clips, and the distance of the frames.
-        models: with the image-translation network, for the renderers that need it.
         renderer: key of `RENDERERS`, "auto" for all of them.
-        report: gets the tables.
 
     Raises:
         InputError: there is no clip, a clip's video is missing or has too few frames.
     """
     clips = list(held_out_clips(settings, lambda c: run_frames(c["landmarks"], settings.every)))
     rows: dict[str, list[dict[str, float]]] = defaultdict(list)
-    table, figures = {}, []
+    table = {}
     for clip in progress(clips, len(clips), "clips to evaluate"):
         indices = run_frames(clip.landmarks, settings.every)
         landmarks = clip.landmarks[indices]
@@ -81,9 +80,7 @@ def evaluate_images(
             values = compare(pairs, landmarks)
             rows[name].append(values)
             table[f"{clip.name}, {len(indices)} frames, {name}"] = values
-            facts = {"clip": clip.name, "speaker": clip.speaker, "renderer": name}
-            figures.append({**facts, "frames": len(indices), "metrics": values})
-    report.figures |= {"means": pool(rows), "clips": figures}
+    report.figures |= {"means": pool(rows), "clips": table}
     report.add_table("Means over the clips", report.figures["means"], "images")
     report.add_table("Each clip", table, "images")
 
@@ -99,7 +96,7 @@ def compare(
     """
     values: dict[str, list[float]] = defaultdict(list)
     pairs, again = itertools.tee(pairs)
-    found = found_landmarks(generated for _, generated in again)
+    found = track_landmarks(generated for _, generated in again)
     frames = zip(pairs, landmarks, found, strict=True)
     while run := list(itertools.islice(frames, RUN)):
         images, points, redetected = zip(*run, strict=True)

@@ -60,6 +60,12 @@ def auc(larger: ArrayLike, smaller: ArrayLike) -> float:
     return float(np.mean((first > second) + 0.5 * (first == second)))
 
 
+def describe(values: list[Extremes]) -> str:
+    """Counts of sentences and phones, for a table's title."""
+    opened, shut = (sum(len(value[kind]) for value in values) for kind in (0, 1))
+    return f"AUC: {len(values)} sentences, {opened} open vowels, {shut} p b m"
+
+
 def pooled_auc(values: list[Extremes]) -> float:
     """`auc` of open vowels over p, b and m, those of all sentences together."""
     opened, shut = ([gap for value in values for gap in value[kind]] for kind in (0, 1))

@@ -4,17 +4,12 @@ Clips come from two dumps, both as `src.data.dumps` describes them. In that of t
 every frame is registered with the standard face: it shows lips. In that of the speaker-aware branch
 clips are registered as a whole: it shows heads ("posed" below). Predicted displacements are added
 to each clip's own face at rest.
-
-The baselines are linear in the clip's log mel energy:
-
-  static    the clip's face at rest
-  loudness  fitted to the training clips
-  mean      mean displacement of the training clips, the same in every frame
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +35,11 @@ if TYPE_CHECKING:
     from src.models.loading import MotionModels
     from src.motion.settings import MotionSettings
 
+SPECTRUM = ("mel", "f0_bins", "embedding_normalised")
+"""Arrays that main_prepare_data.py keeps of each clip."""
+
+TRUTH, NETWORK, ANIMATED = "ground truth", "network", "animated"
+
 Baselines = dict[str, tuple[np.ndarray, np.ndarray]]
 """Name to slope and intercept (204,): displacement = slope * energy + intercept."""
 
@@ -53,14 +53,7 @@ class Example:
     reference: np.ndarray  # (T, 68, 3) ground truth
     still: np.ndarray  # (68, 3) at rest; in the clip's mean pose where it has head motion
     energy: np.ndarray  # (T,) log10 of the mel energy
-
-    @property
-    def name(self) -> str:
-        return clip_name(self.clip)
-
-    @property
-    def speaker(self) -> str:
-        return speaker_name(self.clip)
+    posed: bool  # the head moves
 
 
 def find_runs(root: Path, names: tuple[str, ...]) -> dict[str, Path]:
@@ -86,21 +79,6 @@ def find_runs(root: Path, names: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def clip_name(clip: Clip) -> str:
-    """The clip of ``speaker/clip+copy``, a name in a dump."""
-    return clip.name.split("/")[-1].split("+")[0]
-
-
-def speaker_name(clip: Clip) -> str:
-    """The speaker of ``speaker/clip+copy``; a published name stands for itself."""
-    return clip.name.split("/")[0]
-
-
-def originals(clips: list[Clip]) -> list[Clip]:
-    """Clips without the copies with a changed voice."""
-    return [clip for clip in clips if clip.name.endswith("+0") or "+" not in clip.name]
-
-
 def mel_energy(features: np.ndarray) -> np.ndarray:
     """log10 of the power (T,) in log-mel features (T, 80), summed over the bands."""
     power = 10.0 ** (np.asarray(features, np.float64) * DYNAMIC_RANGE / 10.0)
@@ -111,17 +89,15 @@ def read_example(clip: Clip, root: Path, posed: bool) -> Example:
     """A clip with its face at rest and its energy, that of the dump's features without a spectrum.
 
     Args:
-        clip: of a dump.
         root: whose folder analysed has the clips' spectra.
         posed: the head moves, so the face at rest is taken in the clip's mean pose.
     """
-    path = root / "analysed" / f"{clip_name(clip)}.npz"
-    names = ("mel", "f0_bins", "embedding_normalised")
-    spectrum = read_arrays(path, names) if path.is_file() else None
+    path = root / "analysed" / f"{clip.stem}.npz"
+    spectrum = read_arrays(path, SPECTRUM) if path.is_file() else None
     energy = mel_energy(spectrum["mel"] if spectrum else clip.features)[: len(clip.landmarks)]
     track = np.asarray(clip.landmarks[: len(energy)], np.float64).reshape(-1, LANDMARK_COUNT, 3)
     still = static_face(register(track, track.mean(0)) if posed else track)
-    return Example(clip, spectrum, track, still, energy)
+    return Example(clip, spectrum, track, still, energy, posed)
 
 
 def content_features(example: Example, models: MotionModels) -> np.ndarray:
@@ -131,30 +107,35 @@ def content_features(example: Example, models: MotionModels) -> np.ndarray:
     which must come from the same AutoVC.
     """
     features = example.clip.features
-    if spectrum := example.spectrum:
-        mel, bins, source = (spectrum[name] for name in ("mel", "f0_bins", "embedding_normalised"))
+    if example.spectrum:
+        mel, bins, source = (example.spectrum[name] for name in SPECTRUM)
         features = convert_voice(models.autovc, mel, bins, source, models.target_embedding)
     return standardise(features[: len(example.reference)], models.mel_mean, models.mel_std)
 
 
 def predict_landmarks(
-    example: Example, models: MotionModels, motion: MotionSettings, posed: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks (T, 68, 3) as the networks predict them, and as a video shows them.
+    example: Example, models: MotionModels, motion: MotionSettings, baselines: Baselines
+) -> dict[str, np.ndarray]:
+    """Landmarks (T, 68, 3) by method.
 
-    The former are neither calibrated nor amplified, the latter are smoothed as well.
+    Those of the network are neither calibrated nor amplified; as a video shows them they are
+    smoothed as well. The ground truth is among them.
     """
     content = content_features(example, models)
     portrait, _, _ = normalise(example.still, models.standard_face[:, 2])
     speech = windows(content, models.content_branch.config.window_lead)
     lips = content_output(models.content_branch, speech, portrait)
     head = np.float32(0)
-    if posed:
+    if example.posed:
         head = head_displacement(content, np.float32(example.clip.embedding), models)
     raw = example.still + lips.astype(np.float64) + head
     lips = amplify_lips(calibrate(lips), motion)
     animated = smooth_joined(combine(example.still, motion.amp_pos * head, lips))
-    return raw, animated.astype(np.float64)
+    tracks = {TRUTH: example.reference, NETWORK: raw, ANIMATED: animated.astype(np.float64)}
+    for name, (slope, intercept) in baselines.items():
+        displacement = example.energy[:, None] * slope + intercept
+        tracks[name] = example.still + displacement.reshape(-1, LANDMARK_COUNT, 3)
+    return tracks
 
 
 def head_displacement(
@@ -165,34 +146,35 @@ def head_displacement(
     return speaker_displacement(models.speaker_branch, speech, embedding)
 
 
-def fit_baselines(clips: list[Clip], root: Path, posed: bool, synthetic: set[str]) -> Baselines:
-    """Fit the baselines to training clips.
+def fit_baselines(
+    clips: list[Clip], root: Path, posed: bool, synthetic: Container[str]
+) -> Baselines:
+    """Fit baselines, which are linear in a clip's log mel energy, to training clips.
 
+    "static" is the face at rest, "loudness" fitted to the displacements, "mean" their mean.
     Training speakers have equal weight, whatever the length of their clips; augmented copies are
     left out.
 
     Args:
-        clips: of a training dump.
-        root: as for `read_example`.
-        posed: the clips have head motion.
-        synthetic: names of clips that are left out, unless there are no others.
+        synthetic: names of clips that are left out, unless there are no others. Other arguments as
+            for `read_example`.
 
     Raises:
         InputError: there is no clip.
     """
-    clips = originals(clips)
-    clips = [clip for clip in clips if clip_name(clip) not in synthetic] or clips
+    clips = [clip for clip in clips if not clip.is_augmented]
+    clips = [clip for clip in clips if clip.stem not in synthetic] or clips
     if not clips:
         raise InputError("the training dump has no clips to fit the baselines to")
     frames = Counter()
     for clip in clips:
-        frames[speaker_name(clip)] += len(clip.features)
+        frames[clip.speaker] += len(clip.features)
     gram, moments = np.zeros((2, 2)), np.zeros((2, 3 * LANDMARK_COUNT))
     for clip in clips:
         example = read_example(clip, root, posed)
         columns = np.stack([np.ones_like(example.energy), example.energy])
         displacements = (example.reference - example.still).reshape(len(example.energy), -1)
-        weight = 1 / (len(frames) * frames[example.speaker])
+        weight = 1 / (len(frames) * frames[clip.speaker])
         gram += weight * columns @ columns.T
         moments += weight * columns @ displacements
     intercept, slope = np.linalg.lstsq(gram, moments, rcond=None)[0]
@@ -202,9 +184,3 @@ def fit_baselines(clips: list[Clip], root: Path, posed: bool, synthetic: set[str
         "loudness": (slope, intercept),
         "mean": (none, moments[0] / gram[0, 0]),
     }
-
-
-def baseline_landmarks(example: Example, slope: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-    """Landmarks (T, 68, 3) as a baseline predicts them."""
-    displacement = example.energy[:, None] * slope + intercept
-    return example.still + displacement.reshape(-1, LANDMARK_COUNT, 3)

@@ -16,8 +16,9 @@ from src.metrics import (
     image_quality,
     landmark_error,
     open_shut,
-    speaker_separation,
 )
+from src.metrics.head_motion import speed, spread
+from src.metrics.speaker_separation import ratio, separation_auc
 
 
 def finite_mean(values: list[float]) -> float:
@@ -40,8 +41,6 @@ class Metric:
     """Makes one number of the values of many cases."""
 
 
-spread, speed = head_motion.spread, head_motion.speed
-
 METRICS: dict[str, Metric] = {
     "D-LL": Metric(landmark_error.d_ll, "lips", "%"),
     "D-VL": Metric(landmark_error.d_vl, "lips", "%"),
@@ -60,9 +59,10 @@ METRICS: dict[str, Metric] = {
     "speed of yaw": Metric(partial(speed, name="yaw"), "head", "°"),
     "speed of pitch": Metric(partial(speed, name="pitch"), "head", "°"),
     "speed of roll": Metric(partial(speed, name="roll"), "head", "°"),
-    "statistics, one speaker": Metric(speaker_separation.one_speaker, "speakers", "ratio"),
-    "statistics, two speakers": Metric(speaker_separation.two_speakers, "speakers", "ratio"),
-    "statistics, AUC": Metric(speaker_separation.separation_auc, "speakers", decimals=3),
+    "statistics, one speaker": Metric(partial(ratio, kind=0), "speakers", "ratio"),
+    "statistics, two speakers": Metric(partial(ratio, kind=1), "speakers", "ratio"),
+    "statistics, AUC": Metric(separation_auc, "speakers", decimals=3),
+    "face found": Metric(head_motion.face_found, "video", "%", 0),
     "nose": Metric(head_motion.nose_spread, "video", "% of jaw"),
     "roll": Metric(head_motion.roll_spread, "video", "°"),
     "blinks": Metric(blinks.blinks, "video", "per minute", 1, blinks.blink_rate),

@@ -35,9 +35,6 @@ class EvaluationSettings:
     voices: tuple[str, ...] | None = option(
         None, "videos: synthetic voices (all of ROOT's split test; none where no name follows)"
     )
-    portrait: Path | None = option(
-        None, "videos: portrait of the voices (examples/grace_hopper.jpg)", metavar="FILE"
-    )
     ceiling: bool = option(False, "videos: also render the ground truth's motion")
     every: int = option(9, "images: frames from one run of three to the next", least=1)
     threads: int = option(0, "CPU threads, 0 for all", least=0, most=1024)

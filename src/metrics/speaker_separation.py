@@ -30,21 +30,16 @@ def statistic_differences(voices: list[Curves], speakers: list[str]) -> Pairs:
     return differences[same], differences[~same]
 
 
-def one_speaker(pairs: Pairs) -> float:
-    """Root mean square difference of the voices of one speaker, as a ratio; NaN without pairs."""
-    return _ratio(pairs[0])
+def ratio(pairs: Pairs, kind: int) -> float:
+    """Root mean square difference, as a ratio, of one speaker's voices (0) or of two speakers' (1).
 
-
-def two_speakers(pairs: Pairs) -> float:
-    """As `one_speaker`, of the voices of two speakers."""
-    return _ratio(pairs[1])
+    NaN without such pairs.
+    """
+    differences = pairs[kind]
+    return float(np.exp(np.sqrt(np.square(differences).mean()))) if len(differences) else np.nan
 
 
 def separation_auc(pairs: Pairs) -> float:
     """Probability that two speakers differ more than one speaker's voices; 0.5 is chance."""
     same, other = pairs
     return auc(other, same)
-
-
-def _ratio(differences: np.ndarray) -> float:
-    return float(np.exp(np.sqrt(np.square(differences).mean()))) if len(differences) else np.nan

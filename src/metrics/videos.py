@@ -8,7 +8,7 @@ its phones, and moves a portrait that is given.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,19 +20,19 @@ from src.animate import Models, animate
 from src.command_line import progress
 from src.data.lip_shapes import mouth_motion
 from src.data.reference_faces import ReferenceFaces, load_reference_faces
-from src.data.splits import choose_splits
-from src.data.synthesis import Phones, read_utterance
+from src.data.synthesis import Phones, read_utterance, utterance_paths
 from src.data.tracking import clean_landmarks
 from src.errors import InputError
-from src.face.detection import detect_landmarks
+from src.face.detection import detect_landmarks, track_landmarks
 from src.face.registration import similarity
 from src.face.topology import LANDMARK_COUNT, RIGID_POINTS
 from src.io.audio import FRAME_RATE, SAMPLE_RATE
 from src.io.files import read_arrays, write_arrays
-from src.io.image import flatten, read_image
+from src.io.image import read_image
 from src.io.video import read_frames
 from src.metrics.aperture import MEASURE_RATE, aperture
-from src.metrics.clips import TrackedClip, detected, found_landmarks, held_out_clips
+from src.metrics.clips import TrackedClip, held_out_clips, is_chosen
+from src.metrics.open_shut import describe
 from src.metrics.registry import measure, pool
 from src.metrics.report import Report
 from src.metrics.settings import MAX_SENTENCES
@@ -91,21 +91,18 @@ def speech_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
     """Sentences of the synthetic voices in the settings, else of ROOT's split test.
 
     Raises:
-        InputError: a named voice has no sentence, or the portrait cannot be read.
+        InputError: a named voice has no sentence.
     """
-    folder, voices = settings.root / "synthetic", settings.voices
-    if voices is None:
-        names = sorted({path.stem.rpartition("_")[0] for path in folder.glob("*.npz")})
-        held_out = choose_splits(settings.root, [], [], dict)
-        voices = tuple(name for name in names if held_out.split_of(name) == "test")
-    image = flatten(read_image(settings.portrait or PORTRAIT)) if voices else None
-    for voice in voices:
-        paths = sorted(folder.glob(f"{voice}_*.npz"))[:MAX_SENTENCES]
-        if not paths:
-            raise InputError(f"{folder}: no speech of the voice {voice}")
-        for path in paths:
+    chosen, counts = is_chosen(settings.root, settings.voices), Counter()
+    for path in utterance_paths(settings.root):
+        voice = path.stem.rpartition("_")[0]
+        counts[voice] += 1
+        if chosen(voice) and counts[voice] <= MAX_SENTENCES:
             utterance = read_utterance(path)
+            image = read_image(PORTRAIT)
             yield VideoCase(path.stem, voice, image, utterance.wav, phones=utterance.phones)
+    if missing := sorted(set(settings.voices or ()) - set(counts)):
+        raise InputError(f"{settings.root / 'synthetic'}: no speech of {' '.join(missing)}")
 
 
 def evaluate_videos(
@@ -122,7 +119,6 @@ def evaluate_videos(
     Args:
         folder: gets the videos. Those in it are used again if they were rendered from the same.
         checkpoints: that the user named.
-        report: gets the tables.
 
     Raises:
         InputError: there is nothing to evaluate, or an input is missing or cannot be used.
@@ -144,9 +140,11 @@ def evaluate_videos(
             audio = (case.wav, SAMPLE_RATE)
             animate(case.portrait, audio, models, motion, render, intermediates=arrays).write(video)
             write_arrays(kept, stamp=np.array(stamp), landmarks_final=arrays["landmarks_final"])
-        found = landmarks_in(read_frames(video, MEASURE_RATE))
-        ceiling = ceiling_landmarks(case, faces) if faces else None
-        results.append(evaluate_case(case, found, arrays["landmarks_final"], ceiling))
+        found = np.array([*track_landmarks(read_frames(video, MEASURE_RATE))])
+        tracks = {"video": found, "landmarks": arrays["landmarks_final"]}
+        if settings.ceiling:
+            tracks["ceiling"] = ceiling_landmarks(case, faces)
+        results.append(evaluate_case(case, tracks))
     report.figures["settings"] = {**vars(motion), **vars(render)}
     add_results(report, results)
 
@@ -161,47 +159,27 @@ def digest_of(settings: list[Any], checkpoints: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def landmarks_in(frames: Iterator[np.ndarray]) -> np.ndarray:
-    """Landmarks (T, 68, 3) of the face in the frames of a video, NaN where none is found."""
-    return np.array(list(found_landmarks(frames))).reshape(-1, LANDMARK_COUNT, 3)
-
-
-def evaluate_case(
-    case: VideoCase,
-    found: np.ndarray,
-    landmarks: np.ndarray | None = None,
-    ceiling: np.ndarray | None = None,
-) -> dict[str, Any]:
+def evaluate_case(case: VideoCase, tracks: dict[str, np.ndarray]) -> dict[str, Any]:
     """The metrics of a rendered case, as they go into the JSON file.
 
     Args:
-        found: landmarks (T, 68, 3) in the frames of its video at ``MEASURE_RATE``.
-        landmarks: (T', 68, 3) at ``FRAME_RATE`` that the video was rendered from.
-        ceiling: like ``found``, of a video rendered from the ground truth's motion.
+        tracks: landmarks (T, 68, 3). "video": found in its frames, at `MEASURE_RATE`;
+            "landmarks": from which they were rendered, at `FRAME_RATE`; "ceiling": found in a video
+            rendered from the ground truth's motion.
     """
-    gaps = {"video": (aperture(found), MEASURE_RATE)}
-    if landmarks is not None:
-        gaps["landmarks"] = aperture(landmarks), FRAME_RATE
-    gaps["loudness"] = loudness_curve(case.wav), MEASURE_RATE
-    if ceiling is not None:
-        gaps["ceiling"] = aperture(ceiling), MEASURE_RATE
+    gaps = {source: aperture(track) for source, track in tracks.items()}
+    gaps["loudness"] = loudness_curve(case.wav)
     lips = {source: {} for source in gaps}
-    motion = {"clips" if case.phones is None else "speech": measure("video", found)}
-    for source, (gap, rate) in gaps.items():
+    motion = {"clips" if case.phones is None else "speech": measure("video", tracks["video"])}
+    for source, gap in gaps.items():
+        rate = FRAME_RATE if source == "landmarks" else MEASURE_RATE
         if case.reference is not None:
             lips[source] |= measure("gap", gap, rate, aperture(case.reference))
         if case.phones is not None:
             lips[source] |= measure("phones", gap, rate, case.phones)
     if case.reference is not None:
         motion[TRUTH] = measure("video", case.reference)
-    return {
-        "name": case.name,
-        "speaker": case.speaker,
-        "seconds": len(found) / MEASURE_RATE,
-        "face found": float(detected(found).mean()),
-        "lips": lips,
-        "motion": motion,
-    }
+    return {"name": case.name, "speaker": case.speaker, "lips": lips, "motion": motion}
 
 
 def add_results(report: Report, results: list[dict[str, Any]]) -> None:
@@ -213,19 +191,14 @@ def add_results(report: Report, results: list[dict[str, Any]]) -> None:
             for label, values in result[part].items():
                 rows[label].append(values)
         report.figures[part] = pool(rows)
-    clips, speech = ([r for r in results if kind in r["motion"]] for kind in ("clips", "speech"))
-    title = f"Lips, {len(clips)} clips"
-    if speech:
-        opened, shut = (sum(len(r["lips"]["video"]["AUC"][i]) for r in speech) for i in (0, 1))
-        voices = " ".join(sorted({result["speaker"] for result in speech}))
-        found = np.mean([result["face found"] for result in speech])
-        counts = f"{len(speech)} sentences, {opened} open vowels, {shut} p b m"
-        title += f"; AUC: voice {voices}, {counts}, face found in {found:.0%} of the frames"
+    spoken = [case["lips"]["video"]["AUC"] for case in results if "speech" in case["motion"]]
+    title = f"Lips, {len(results) - len(spoken)} clips; {describe(spoken)}"
     report.add_table(title, report.figures["lips"], "gap", "phones")
     report.add_table("Head and eyes, as found in the videos", report.figures["motion"], "video")
     rows = {
         f"{result['name']}, {source}": values
-        for result in clips
+        for result in results
+        if "clips" in result["motion"]
         for source, values in result["lips"].items()
     }
     report.add_table("Lips of each clip", rows, "gap")
@@ -233,24 +206,17 @@ def add_results(report: Report, results: list[dict[str, Any]]) -> None:
 
 def loudness_curve(wav: np.ndarray) -> np.ndarray:
     """Log RMS (T,) of int16 audio around each frame's time: a gap without any network."""
-    hop = SAMPLE_RATE / MEASURE_RATE
-    centres = np.arange(round(len(wav) / hop)) * hop
-    first, last = (
-        np.clip(np.round(centres + shift), 0, len(wav)).astype(int) for shift in (-hop / 2, hop / 2)
-    )
-    power = np.concatenate([[0.0], np.cumsum(np.square(wav, dtype=np.float64))])
-    mean = (power[last] - power[first]) / np.maximum(last - first, 1)
+    hop = round(SAMPLE_RATE / MEASURE_RATE)
+    power = np.pad(np.square(wav, dtype=np.float64), (hop // 2, 0), mode="symmetric")
+    mean = power[: len(power) // hop * hop].reshape(-1, hop).mean(1)
     return np.log10(np.maximum(np.sqrt(mean), MIN_RMS))
 
 
 def ceiling_landmarks(case: VideoCase, faces: ReferenceFaces | None) -> np.ndarray:
-    """Landmarks found where the warp renderer gets the ground truth's motion.
+    """Landmarks (T, 68, 3) found where the warp renderer gets the ground truth's motion.
 
     They show how much of a metric rendering, detection and the frame rate cost. Without a ground
     truth, lip motion is written from the phones.
-
-    Returns:
-        (T, 68, 3) pixels at ``MEASURE_RATE``.
 
     Raises:
         InputError: the portrait has no face, or the clip shows it in too few frames.
@@ -266,4 +232,5 @@ def ceiling_landmarks(case: VideoCase, faces: ReferenceFaces | None) -> np.ndarr
         displacement = mouth_motion(case.phones, frames, MEASURE_RATE) @ faces.lip_weights
         scale, rotation, _ = similarity(faces.standard_face[RIGID_POINTS], still[RIGID_POINTS])
         wanted = still + scale * (displacement.reshape(-1, LANDMARK_COUNT, 3) @ rotation)
-    return landmarks_in(make_renderer("warp", case.portrait, still).frames(wanted))
+    frames = make_renderer("warp", case.portrait, still).frames(wanted)
+    return np.array([*track_landmarks(frames)])

@@ -203,9 +203,8 @@ def validate(
         predicted = predict(network, corpus, index, portrait, device)
         # The gap is signed: lips that cross count as more closed than lips that touch.
         gap = central_lip_gap(predicted.reshape(-1, LANDMARK_COUNT, 3))
-        name = clip.name.split("/")[-1].split("+")[0]
-        if name in phones:
-            widest, least = phone_extremes(gap, FRAME_RATE, phones[name])
+        if clip.stem in phones:
+            widest, least = phone_extremes(gap, FRAME_RATE, phones[clip.stem])
             opened += widest
             shut += least
         else:

@@ -102,7 +102,7 @@ def test_all_renderers_side_by_side(root, tmp_path, capsys):
     warp, unet = found["means"]["warp"], found["means"]["unet"]
     # The untrained network changes nothing; the clip itself was rendered by the warp.
     assert warp["PSNR"] > 33 and abs(unet["PSNR"] - warp["PSNR"]) < 3
-    assert [row["frames"] for row in found["clips"]] == [FRAMES] * 3
+    assert [name.split(", ")[1] for name in found["clips"]] == [f"{FRAMES} frames"] * 3
     assert main_evaluate.main([*arguments, "--renderer", "warp"]) == 0
     assert "| unet " not in capsys.readouterr().out
 

@@ -10,7 +10,7 @@ import soundfile
 from matplotlib import cbook
 
 import main_evaluate
-from src.face.detection import detect_landmarks
+from src.face.detection import detect_landmarks, track_landmarks
 from src.face.topology import EYELID_PAIRS
 from src.io.audio import SAMPLE_RATE
 from src.io.video import read_frames, write_video
@@ -52,7 +52,7 @@ def speaking(hopper, tmp_path_factory):
 
 
 def redetected(path: Path) -> np.ndarray:
-    return videos.landmarks_in(read_frames(path, 25.0))
+    return np.array([*track_landmarks(read_frames(path, 25.0))])
 
 
 def test_what_was_rendered_is_found_again(speaking):
@@ -65,13 +65,6 @@ def test_what_was_rendered_is_found_again(speaking):
     assert motion["blinks"] == expected["blinks"] == (1, 2.4)
     assert motion["nose"] == pytest.approx(expected["nose"], rel=0.2)
     assert motion["roll"] < 0.5
-
-
-def test_no_face_is_nan():
-    empty = np.full((120, 160, 3), 90, np.uint8)
-    found = videos.landmarks_in([empty] * 3)
-    assert found.shape == (3, 68, 3)
-    assert np.isnan(found).all()
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +129,11 @@ def test_a_clip_of_the_split_test_becomes_a_case(case, hopper):
 
 
 def test_a_perfect_and_a_motionless_video(case):
-    perfect = videos.evaluate_case(case, case.reference)
+    perfect = videos.evaluate_case(case, {"video": case.reference})
     assert perfect["lips"]["video"]["correlation"] == pytest.approx(1.0)
-    assert perfect["face found"] == 1.0
+    assert perfect["motion"]["clips"]["face found"] == 100
     still = np.repeat(case.reference[:1], len(case.reference), 0)
-    motionless = videos.evaluate_case(case, still)
+    motionless = videos.evaluate_case(case, {"video": still})
     assert motionless["lips"]["video"]["correlation"] == 0
     report = Report({})
     videos.add_results(report, [perfect, motionless])
@@ -151,7 +144,8 @@ def test_the_landmarks_of_a_video_are_measured_at_their_rate(case):
     at_audio_rate = np.arange(145) * 25 / 62.5
     flat = case.reference.reshape(58, -1)
     finer = np.stack([np.interp(at_audio_rate, np.arange(58), column) for column in flat.T], 1)
-    found = videos.evaluate_case(case, case.reference, finer.reshape(-1, 68, 3))
+    tracks = {"video": case.reference, "landmarks": finer.reshape(-1, 68, 3)}
+    found = videos.evaluate_case(case, tracks)
     assert found["lips"]["landmarks"]["correlation"] > 0.99
 
 
@@ -160,7 +154,7 @@ def test_speech_is_measured_by_its_phones(settings):
     assert case.phones[1] == ("m", 0.2, 0.4)
     track = open_eyes(simple_face(25), 6.0)
     track[10:18, 66, 1] += 12  # 0.40 to 0.68 s: the vowel
-    found = videos.evaluate_case(case, track)
+    found = videos.evaluate_case(case, {"video": track})
     opened, shut = found["lips"]["video"]["AUC"]
     assert opened == pytest.approx([12 / 60])
     assert shut == pytest.approx([0.0, 0.0])
@@ -171,7 +165,7 @@ def test_speech_is_measured_by_its_phones(settings):
 
 def test_the_ceiling_is_high(case):
     track = videos.ceiling_landmarks(case, None)
-    found = videos.evaluate_case(case, track, None, track)
+    found = videos.evaluate_case(case, {"video": track, "ceiling": track})
     assert found["lips"]["ceiling"]["correlation"] > 0.95
 
 
@@ -206,9 +200,7 @@ def test_bad_input_ends_in_one_line(root, tmp_path, capsys):
     message = refusal(capsys, *options, "--voices")
     assert message.startswith(f"{root}: no clips or voices to evaluate")
     message = refusal(capsys, *options, "--voices", "nobody")
-    assert message == f"{root / 'synthetic'}: no speech of the voice nobody\n"
-    message = refusal(capsys, *options, "--portrait", nowhere)
-    assert message.startswith(f"{nowhere}: no such")
+    assert message == f"{root / 'synthetic'}: no speech of nobody\n"
     message = refusal(capsys, "--root_dir", root, "--measure", "images")
     assert message == "--videos none given: no video of the tracked clip dubbed\n"
     (tmp_path / "file").write_text("")
@@ -225,11 +217,13 @@ def test_whole_command(root, speaking, tmp_path, capsys):
     printed = capsys.readouterr().out
     table = (folder / "videos.md").read_text()
     assert printed.endswith(table)
-    assert "Lips, 1 clips; AUC: voice robot, 1 sentences, 1 open vowels, 2 p b m, face" in table
+    assert "Lips, 1 clips; AUC: 1 sentences, 1 open vowels, 2 p b m:" in table
     figures = json.loads((folder / "videos.json").read_text())
     assert figures["settings"]["amp_lip_y"] == 1
     assert [case["name"] for case in figures["cases"]] == ["talk", "robot_00000"]
-    assert [case["face found"] for case in figures["cases"]] == [1.0, 1.0]
+    assert (
+        figures["motion"]["clips"]["face found"] == figures["motion"]["speech"]["face found"] == 100
+    )
     assert set(figures["lips"]) == {"video", "landmarks", "loudness"}
     assert len(redetected(folder / "talk.mp4")) == 58
 
