@@ -55,7 +55,7 @@ def test_noise_of_known_size_is_measured(clip):
         for frame in clip[0]
     ]
     found = measured(clip, noisy)
-    # The square of 256 pixels is larger than the face: fuse_upsampling smooths some of the noise.
+    # The square of 256 pixels is larger than the face: enlarging smooths some of the noise.
     assert 10 * np.log10(255**2 / 64) < found["PSNR"] < 10 * np.log10(255**2 / 64) + 4
     assert found["flicker"] > 1.5 and found["mouth sharpness"] > 1.5 and found["SSIM"] < 0.95
 
