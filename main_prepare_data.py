@@ -21,18 +21,16 @@ are done, a run without --shard joins them.
 The single steps, for all but the simplest data:
 
     python main_prepare_data.py --root_dir ROOT --step voices --speech DIR
-    python main_prepare_data.py --root_dir ROOT --step clips --videos DIR [DIR ...]
-    python main_prepare_data.py --root_dir ROOT --step offsets
     python main_prepare_data.py --root_dir ROOT --step synthetic --synthetic rms=20 espeak=40
+    python main_prepare_data.py --root_dir ROOT --step clips --videos DIR [DIR ...]
     python main_prepare_data.py --root_dir ROOT --step faces
-    python main_prepare_data.py --root_dir ROOT --step analyse
     python main_prepare_data.py --root_dir ROOT --step content --load_AUTOVC_name CHECKPOINT
     python main_prepare_data.py --root_dir ROOT --step speaker --load_AUTOVC_name CHECKPOINT
     python main_prepare_data.py --root_dir ROOT --step pictures --videos DIR --stills DIR
 
-Step voices writes the data of main_train_voice_conversion.py. Step offsets measures what step clips
-takes from the manifest. Step pictures packs the faces of tracked clips, and still faces, for
-main_train_image_translation.py. Without --load_AUTOVC_name, the AutoVC of main_end2end.py is used.
+Step voices writes the data of main_train_voice_conversion.py. Step pictures packs the faces of
+tracked clips, and still faces, for main_train_image_translation.py. Without --load_AUTOVC_name, the
+AutoVC of main_end2end.py is used.
 """
 
 from __future__ import annotations

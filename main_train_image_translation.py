@@ -2,7 +2,7 @@
 
     python main_train_image_translation.py --train --write --root_dir ROOT --name NAME --mends
 
-Reads <root_dir>/dump/<dump_file_name>_{train,val}_*.npz of main_prepare_data.py --step pictures;
+Reads <root_dir>/dump/<dump_file_name>_{train,val}.npz of main_prepare_data.py --step pictures;
 writes <root_dir>/ckpt/<name> and <root_dir>/log/<name>, with sheets of images (portrait, warped
 portrait, prediction, ground truth, landmarks). Without --mends the network is the paper's, which
 generates the frame; with it, one that refines the portrait warped by the landmarks.
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.data.image_shards import read_shards
+    from src.data.packed_faces import read_faces
     from src.models.image_translation import ResUnetGenerator
     from src.models.loading import load_network
     from src.training import image_translation, loop
@@ -50,9 +50,9 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(
             f"--window {settings.window}: must be a multiple of {factor} for this network"
         )
-    held_out = read_shards(settings.root_dir, "val", settings.dump_file_name)
+    held_out = read_faces(settings.root_dir, "val", settings.dump_file_name)
     if settings.train:
-        images = read_shards(settings.root_dir, "train", settings.dump_file_name)
+        images = read_faces(settings.root_dir, "train", settings.dump_file_name)
         image_translation.train(settings, device, network, images, held_out)
         return
     pairs = image_translation.validation_pairs(held_out, network.config.mends)

@@ -3,15 +3,13 @@
 *Voices* (for AutoVC) are one ``.npz`` of concatenated utterances. *Landmark dumps* have the format
 of the published ones: pickled lists of ``(array, (index, name, embedding))``, one file for the
 audio features (``…_au.pickle``) and one for the landmarks (``…_fl.pickle``) of the same clips. A
-large pickle is converted once to an array in a folder beside it (``….pickle.arrays``), which is
-mapped into memory.
+large dump is converted once to ``.npy`` files of the same names, which are mapped into memory.
 """
 
 from __future__ import annotations
 
 import logging
 import pickle
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,16 @@ from typing import Any
 import numpy as np
 
 from src.errors import InputError
+from src.io.checkpoint import read_pickle
 from src.io.files import atomic_write, read_array, read_arrays, write_arrays
 
 CONTENT_DUMP = "autovc_retrain_mel"
 """Start of the names of the content branch's dumps (published release)."""
 
 MAPPED_FROM = 64 * 2**20
-"""Bytes of a pickle from which on it is mapped into memory instead of read."""
+"""Bytes of a dump's pickles from which on it is mapped into memory instead of read."""
 
-Rows = list[tuple[np.ndarray, Any]]  # (T, width) and (index, name, embedding) of each clip
+WIDTHS = (80, 204)  # of the arrays in the audio and in the landmark dump
 
 _log = logging.getLogger(__name__)
 
@@ -112,20 +111,20 @@ def read_clips(root: Path, split: str, name: str = CONTENT_DUMP) -> list[Clip]:
         InputError: a dump is absent, holds anything but arrays and plain containers, has another
             structure, or the two dumps do not belong together.
     """
-    audio_path, landmark_path = dump_paths(root, split, name)
-    audio, landmarks = _read_rows(audio_path, 80), _read_rows(landmark_path, 204)
-    if len(audio) != len(landmarks):
-        raise InputError(f"{landmark_path}: {len(landmarks)} clips, but {len(audio)} in the audio")
-    clips = []
-    for (features, info), (points, _) in zip(audio, landmarks, strict=True):
-        frames = min(len(features), len(points))
-        if not isinstance(info, tuple | list) or len(info) != 3 or np.shape(info[2]) != (256,):
-            raise InputError(f"{audio_path}: a clip without (index, name, embedding of 256)")
-        _, clip_name, embedding = info
-        clips.append(
-            Clip(features[:frames], points[:frames], str(clip_name), np.asarray(embedding))
-        )
-    return clips
+    paths = dump_paths(root, split, name)
+    if sum(path.stat().st_size for path in paths if path.is_file()) < MAPPED_FROM:
+        return _unpickle_clips(paths)
+    try:
+        return _map_clips(paths)
+    except InputError:  # absent, outdated or damaged
+        clips = _unpickle_clips(paths)
+    _log.info("converting %s and %s to .npy", *(path.name for path in paths))
+    try:
+        _write_mapped(paths, clips)
+    except InputError as error:
+        _log.warning("%s; the dump is kept in memory", error)
+        return clips
+    return _map_clips(paths)
 
 
 def read_training(root: Path, name: str) -> tuple[list[Clip], list[Clip]]:
@@ -151,26 +150,20 @@ def read_training(root: Path, name: str) -> tuple[list[Clip], list[Clip]]:
     return both[0], both[1]
 
 
-def _read_rows(path: Path, width: int) -> Rows:
-    """The pairs of a dump, whose arrays are (T, width); those of a large dump are mapped."""
-    if not path.is_file() or path.stat().st_size < MAPPED_FROM:
-        return _unpickle_rows(path, width)
-    folder = path.with_name(f"{path.name}.arrays")
-    if (rows := _map_rows(folder, path, width)) is not None:
-        return rows
-    rows = _unpickle_rows(path, width)
-    _log.info("converting %s to %s", path.name, folder)
-    try:
-        _write_rows(folder, path, rows, width)
-    except OSError as error:
-        _log.warning("%s: cannot be converted, so kept in memory (%s)", path, error.strerror)
-        return rows
-    return _map_rows(folder, path, width) or rows
+def _unpickle_clips(paths: tuple[Path, Path]) -> list[Clip]:
+    audio, landmarks = map(_unpickle_rows, paths, WIDTHS)
+    if len(audio) != len(landmarks):
+        raise InputError(f"{paths[1]}: {len(landmarks)} clips, but {len(audio)} in the audio")
+    clips = []
+    for (features, info), (points, _) in zip(audio, landmarks, strict=True):
+        frames = min(len(features), len(points))
+        if not isinstance(info, tuple | list) or len(info) != 3 or np.shape(info[2]) != (256,):
+            raise InputError(f"{paths[0]}: a clip without (index, name, embedding of 256)")
+        clips.append(Clip(features[:frames], points[:frames], str(info[1]), np.asarray(info[2])))
+    return clips
 
 
-def _unpickle_rows(path: Path, width: int) -> Rows:
-    from src.io.checkpoint import read_pickle
-
+def _unpickle_rows(path: Path, width: int) -> list[tuple[np.ndarray, Any]]:
     rows = read_pickle(path)
     if not isinstance(rows, list):
         raise InputError(f"{path}: holds a {type(rows).__name__}, not a list of clips")
@@ -183,42 +176,43 @@ def _unpickle_rows(path: Path, width: int) -> Rows:
     return rows
 
 
-def _version(path: Path) -> list[int]:
-    """Size and time of a pickle, by which its converted arrays are found to be outdated."""
-    return [path.stat().st_size, path.stat().st_mtime_ns]
+def _write_mapped(paths: tuple[Path, Path], clips: list[Clip]) -> None:
+    """Write features and landmarks as one float32 array each, then the index of both."""
+    arrays = [clip.features for clip in clips], [clip.landmarks for clip in clips]
+    starts = np.cumsum([0, *map(len, arrays[0])])
+    for path, rows, width in zip(paths, arrays, WIDTHS, strict=True):
+        with atomic_write(path.with_suffix(".npy")) as partial:
+            shape = (int(starts[-1]), width)
+            mapped = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
+            np.concatenate(rows, out=mapped, casting="same_kind")
+            mapped.flush()
+    write_arrays(
+        paths[0].with_suffix(".npz"),
+        version=_version(paths),
+        starts=starts,
+        names=np.array([clip.name for clip in clips]),
+        embeddings=np.stack([clip.embedding for clip in clips]),
+    )
 
 
-def _write_rows(folder: Path, path: Path, rows: Rows, width: int) -> None:
-    """Convert the rows of a dump to one float32 array in a folder, which appears whole."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-    partial.mkdir()
-    try:
-        starts = np.cumsum([0, *(len(array) for array, _ in rows)])
+def _map_clips(paths: tuple[Path, Path]) -> list[Clip]:
+    """The clips of a converted dump.
+
+    Raises:
+        InputError: its files are absent, outdated or damaged.
+    """
+    index = read_arrays(paths[0].with_suffix(".npz"))
+    if not np.array_equal(index["version"], _version(paths)):
+        raise InputError(f"{paths[0]}: was converted from another dump")
+    starts, arrays = index["starts"], []
+    for path, width in zip(paths, WIDTHS, strict=True):
         shape = (int(starts[-1]), width)
-        mapped = np.lib.format.open_memmap(partial / "rows.npy", "w+", np.dtype("<f4"), shape)
-        for (array, _), start in zip(rows, starts[:-1], strict=True):
-            mapped[start : start + len(array)] = array
-        mapped.flush()
-        index = {"version": _version(path), "starts": starts, "infos": [info for _, info in rows]}
-        write_pickle(partial / "index.pickle", index)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        array = read_array(path.with_suffix(".npy"), shape, mmap=True, finite=False)
+        arrays.append(np.split(array, starts[1:-1]))
+    rows = zip(*arrays, index["names"].tolist(), index["embeddings"], strict=True)
+    return [Clip(*row) for row in rows]
 
 
-def _map_rows(folder: Path, path: Path, width: int) -> Rows | None:
-    """The rows of a converted dump; None where it is absent, outdated or damaged."""
-    from src.io.checkpoint import read_pickle
-
-    try:
-        index = read_pickle(folder / "index.pickle")
-        if index["version"] != _version(path):
-            return None
-        starts, infos = index["starts"], index["infos"]
-        shape = (int(starts[-1]), width)
-        array = read_array(folder / "rows.npy", shape, mmap=True, finite=False)
-        return list(zip(np.split(array, starts[1:-1]), infos, strict=True))
-    except (InputError, KeyError, IndexError, TypeError, ValueError, OSError):
-        return None
+def _version(paths: tuple[Path, Path]) -> np.ndarray:
+    """Sizes and times of the pickles, by which converted arrays are found to be outdated."""
+    return np.array([[path.stat().st_size, path.stat().st_mtime_ns] for path in paths])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from src.command_line import progress
-from src.data.analysis import is_analysis_of
+from src.data.analysis import analyse
+from src.data.augmentation import VoiceAugmentation
 from src.data.clips import clip_problem, read_clips
 from src.data.dumps import CONTENT_DUMP, Clip, read_voices, write_clips, write_pickle
 from src.data.lip_shapes import mouth_motion
@@ -27,10 +27,9 @@ from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
 from src.face.registration import HeadPoses, head_poses, register
 from src.io.audio import FRAME_RATE, HOP_LENGTH
-from src.io.files import atomic_write, read_arrays
-
-if TYPE_CHECKING:
-    import torch
+from src.io.files import atomic_write
+from src.models.loading import load_network
+from src.speech.voice_conversion import convert_voice
 
 _log = logging.getLogger(__name__)
 
@@ -43,58 +42,6 @@ class Passage:
     speaker: str
     wav: np.ndarray  # int16, loudness as recorded
     landmarks: np.ndarray  # float32 (T, 204) at FRAME_RATE, normalised
-
-
-@dataclass(frozen=True)
-class Converter:
-    """Voice conversion by an AutoVC that each process loads once."""
-
-    checkpoint: Path | None  # None for the default AutoVC
-    target_embedding: np.ndarray  # (256,)
-
-    def convert(self, mel: np.ndarray, bins: np.ndarray, embedding: np.ndarray) -> np.ndarray:
-        """Content features (T, 80) of a log-mel (T, 80), F0 bins (T,) and embedding (256,)."""
-        from src.speech.voice_conversion import convert_voice
-
-        generator = _load_autovc(self.checkpoint)
-        return convert_voice(generator, mel, bins, embedding, self.target_embedding)
-
-
-@functools.cache
-def _load_autovc(checkpoint: Path | None) -> torch.nn.Module:
-    if checkpoint is None:
-        return load_networks().autovc
-    from src.models.loading import load_network
-
-    return load_network("autovc", checkpoint).network.eval()
-
-
-def choose_converter(settings: Preparation) -> Converter | None:
-    """Load AutoVC for the dumps; write its target to ``<root>/dump/target_embedding.npy``.
-
-    Returns None where the dumps keep the plain log-mel.
-
-    Raises:
-        InputError: the checkpoint is not one of AutoVC, or the target speaker is not among the
-            voices that it was trained on, ``<root>/dump/voices.npz``.
-    """
-    if settings.plain_mel:
-        return None
-    folder = settings.root_dir / "dump"
-    _load_autovc(settings.load_autovc)
-    if settings.load_autovc is None:
-        target = load_networks().target_embedding
-    else:
-        voices = read_voices(folder / "voices.npz")
-        chosen = voices.speakers == settings.target_voice
-        if not chosen.any():
-            raise InputError(
-                f"--target_voice {settings.target_voice}: no such speaker in dump/voices.npz"
-            )
-        target = voices.embeddings[chosen].mean(0)
-    with atomic_write(folder / "target_embedding.npy") as partial:
-        np.save(partial, target)
-    return Converter(settings.load_autovc, target)
 
 
 def clip_passages(root: Path, standard_face: np.ndarray, head_motion: bool) -> Iterator[Passage]:
@@ -131,37 +78,36 @@ def write_dumps(settings: Preparation, held_out: HeldOut, head_motion: bool) -> 
             content branch (registered faces; synthetic speech and augmented copies too).
 
     Raises:
-        InputError: reference faces or the analysis of a passage are absent.
+        InputError: reference faces are absent, or as for `target_embedding`.
     """
     root = settings.root_dir
     name = settings.dump_file_name or ("speaker_aware" if head_motion else CONTENT_DUMP)
-    converter = choose_converter(settings)
+    target = target_embedding(settings)
     faces = load_reference_faces(root)
-    passages = clip_passages(root, faces.standard_face, head_motion)
+    passages = list(clip_passages(root, faces.standard_face, head_motion))
     if not head_motion:
-        passages = itertools.chain(passages, synthetic_passages(root, faces))
-    targets, jobs = [], []
-    for passage in passages:
-        analysed = root / "analysed" / f"{passage.name}.npz"
-        if not is_analysis_of(analysed, passage.wav):
-            raise InputError(
-                f"{analysed}: absent or outdated; main_prepare_data.py --step analyse writes it"
-            )
-        split = held_out.split_of(passage.speaker, passage.name)
-        targets.append((split, f"{passage.speaker}/{passage.name}", passage.landmarks))
-        augmented = split == "train" and not head_motion
-        jobs.append((analysed, settings.changed_copies if augmented else 0, converter))
+        passages += synthetic_passages(root, faces)
+    splits = [held_out.split_of(passage.speaker, passage.name) for passage in passages]
+    jobs = [
+        (
+            root / "analysed" / f"{passage.name}.npz",
+            passage.wav,
+            settings.changed_copies if split == "train" and not head_motion else 0,
+        )
+        for passage, split in zip(passages, splits, strict=True)
+    ]
+    convert = functools.partial(_content_features, autovc=settings.load_autovc, target=target)
+    converted = parallel_map(convert, jobs, settings.jobs)
+    converted = progress(converted, len(jobs), "converting clips")
     clips: dict[str, list[Clip]] = {split: [] for split in SPLITS}
     poses: dict[str, list[HeadPoses]] = {split: [] for split in SPLITS}
-    converted = progress(
-        parallel_map(_convert_passage, jobs, settings.jobs), len(jobs), "converting clips"
-    )
-    for (split, clip, landmarks), (features, embedding) in zip(targets, converted, strict=True):
+    for passage, split, (features, embedding) in zip(passages, splits, converted, strict=True):
         for copy, mel in enumerate(features):
-            frames = min(len(mel), len(landmarks))
-            clips[split].append(Clip(mel[:frames], landmarks[:frames], f"{clip}+{copy}", embedding))
+            landmarks = passage.landmarks[: len(mel)]
+            title = f"{passage.speaker}/{passage.name}+{copy}"
+            clips[split].append(Clip(mel[: len(landmarks)], landmarks, title, embedding))
             if head_motion:
-                poses[split].append(head_poses(landmarks[:frames], faces.standard_face))
+                poses[split].append(head_poses(landmarks, faces.standard_face))
     for split, rows in clips.items():
         write_clips(root, split, rows, name)
         if head_motion:
@@ -172,21 +118,53 @@ def write_dumps(settings: Preparation, held_out: HeldOut, head_motion: bool) -> 
         _log.info("%s: %d clips, %.0f minutes", split, len(rows), seconds / 60)
 
 
-def _convert_passage(
-    job: tuple[Path, int, Converter | None],
+def target_embedding(settings: Preparation) -> np.ndarray | None:
+    """Embedding (256,) of the speaker to whom AutoVC converts; None for the plain log-mel.
+
+    It is also written to ``<root>/dump/target_embedding.npy``.
+
+    Raises:
+        InputError: the checkpoint is not one of AutoVC, or the target speaker is not among the
+            voices that it was trained on, ``<root>/dump/voices.npz``.
+    """
+    if settings.plain_mel:
+        return None
+    folder = settings.root_dir / "dump"
+    if settings.load_autovc is None:
+        target = load_networks().target_embedding
+    else:
+        _load_autovc(settings.load_autovc)
+        voices = read_voices(folder / "voices.npz")
+        chosen = voices.speakers == settings.target_voice
+        if not chosen.any():
+            raise InputError(
+                f"--target_voice {settings.target_voice}: no such speaker in dump/voices.npz"
+            )
+        target = voices.embeddings[chosen].mean(0)
+    with atomic_write(folder / "target_embedding.npy") as partial:
+        np.save(partial, target)
+    return target
+
+
+def _content_features(
+    job: tuple[Path, np.ndarray, int], autovc: Path | None, target: np.ndarray | None
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Content features (T, 80) of a passage and of its augmented copies; its embedding (256,)."""
-    import torch
-
-    from src.data.augmentation import VoiceAugmentation
-
-    path, copies, converter = job
-    data = read_arrays(path)
+    path, wav, copies = job
+    analysis = analyse(wav, path)
     # Seeded by name, so that order and number of processes do not change the results.
     augment = VoiceAugmentation(torch.Generator().manual_seed(zlib.crc32(path.stem.encode())))
-    mels = [data["mel"]]
+    mels = [analysis["mel"]]
     mels += [augment(torch.from_numpy(mels[0])[None])[0].numpy() for _ in range(copies)]
-    if converter:
-        bins, embedding = data["f0_bins"], data["embedding_normalised"]
-        mels = [converter.convert(mel, bins, embedding) for mel in mels]
-    return [mel.astype(np.float32) for mel in mels], data["embedding"]
+    if target is not None:
+        source = analysis["f0_bins"], analysis["embedding_normalised"]
+        mels = [convert_voice(_load_autovc(autovc), mel, *source, target) for mel in mels]
+    return [mel.astype(np.float32) for mel in mels], analysis["embedding"]
+
+
+@functools.cache
+def _load_autovc(checkpoint: Path | None) -> torch.nn.Module:
+    """AutoVC of a checkpoint, or the default one; loaded once per process."""
+    return (
+        load_network("autovc", checkpoint).network.eval() if checkpoint else load_networks().autovc
+    )

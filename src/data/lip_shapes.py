@@ -77,13 +77,7 @@ _UNKNOWN = ((0.4, 0.0, 0.5, 0.03),)
 
 
 def mouth_motion(phones: Phones, frames: int, rate: float = FRAME_RATE) -> np.ndarray:
-    """Lip gap and change of the mouth's width over time, (frames, 2) in normalised units.
-
-    Args:
-        phones: in order.
-        frames: length of the result.
-        rate: frames per second.
-    """
+    """Lip gap and change of the mouth's width, (frames, 2) in normalised units, at ``rate`` fps."""
     times = np.arange(frames) / rate
     weight_sum = np.full(frames, 1e-3)
     opening, spread = np.zeros(frames), np.zeros(frames)

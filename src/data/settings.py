@@ -10,19 +10,8 @@ from src.errors import InputError
 from src.face import detectors
 from src.options import option
 
-STEPS = (
-    "all",
-    "voices",
-    "clips",
-    "offsets",
-    "synthetic",
-    "faces",
-    "analyse",
-    "content",
-    "speaker",
-    "pictures",
-)
-SHARDED_STEPS = ("all", "clips", "offsets")
+STEPS = ("all", "voices", "synthetic", "clips", "faces", "content", "speaker", "pictures")
+SHARDED_STEPS = ("all", "clips")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +61,6 @@ class Preparation:
 
     @property
     def part(self) -> slice:
-        """Slice of the clips to process."""
+        """Slice of the clips to process; its step is 1 where all are processed."""
         index, count = map(int, self.shard.split("/"))
         return slice(index - 1, None, count)
-
-    @property
-    def whole(self) -> bool:
-        """Whether all clips are processed."""
-        return self.part.step == 1

@@ -1,4 +1,3 @@
-# ruff: noqa: SIM905
 """Synthetic speech of many voices with known phone times, by flite and espeak-ng.
 
 Both are programs of the system and needed only to prepare training data. Phones have CMU names
@@ -12,7 +11,6 @@ import functools
 import itertools
 import logging
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import resample_poly
 
 from src.errors import InputError
 from src.io.audio import SAMPLE_RATE, read_audio
@@ -43,7 +42,7 @@ _PHONEME_EVENTS = 1  # initialisation flag
 _PHONEME, _END_OF_LIST = 7, 0  # event types
 _RATE, _PITCH = 1, 3  # parameters: words per minute, 0-100
 
-# espeak-ng's phoneme mnemonics of English.
+# espeak-ng's phoneme mnemonics of English, the longest first.
 _ESPEAK_TO_CMU = {
     "aI@": "ay ax", "aI3": "ay er", "aU@": "aw ax", "tS": "ch", "dZ": "jh", "eI": "ey",
     "aI": "ay", "aU": "aw", "OI": "oy", "oU": "ow", "e@": "eh r", "i@": "iy r", "U@": "uh r",
@@ -60,46 +59,8 @@ _ESPEAK_TO_CMU = {
     "%": "", "=": "", "|": "", "#": "", "2": "", "5": "", "`": "", '"': "",
 }  # fmt: skip
 
-# Sentences from a small lexicon bring every phone of English next to every other; they need not
-# make much sense.
-_LEXICON = {
-    "the": "the a my your our her his their this that every another some one".split(),
-    "adjective": (
-        "old young warm cold brave purple orange yellow quiet noisy famous foggy empty heavy "
-        "little bigger broken wooden silver simple happy rough smooth strange usual bitter "
-        "modern proud charming thirsty clever lovely wonderful bumpy fresh thin thick deep "
-        "hopeful shy pale round"
-    ).split(),
-    "thing": (
-        "apple boat map bottle window mountain puppet garden river voice paper mirror balloon "
-        "piano camera village bridge tomato jacket pepper umbrella hammer market shoe thumb "
-        "baby father mother brother judge teacher fisherman singer pilot horse puppy rabbit "
-        "elephant monkey fox whale owl bee mouse letter story picture problem movie treasure "
-        "vision pleasure house cloud mouth path tooth month oil toy coin boy church watch "
-        "garage beach fish bush sugar book foot wood moon spoon room shoe juice water"
-    ).split(),
-    "verb": (
-        "moved found washed brought carried opened closed followed painted pushed pulled made "
-        "bought borrowed forgot remembered chased helped wanted loved kept built mapped "
-        "measured joined enjoyed watched saw showed gave threw whispered about grabbed "
-        "improved imagined bumped wrapped missed beamed ruled"
-    ).split(),
-    "place": (
-        "by the bay,near our farm,behind the church,under the bridge,above the valley,in the "
-        "morning,before supper,after the storm,at home,over there,from above,on the map,with "
-        "both hands,for a while,in public,below the roof,beside the pool,through the fog"
-    ).split(","),
-    "opening": (
-        "maybe,perhaps,of course,by now,however,I believe that,we hope that,people say that,you "
-        "may be sure that,my mother thinks that,somehow,both of us know that"
-    ).split(","),
-    "joint": "and,but,because,while,so,although,before,until,if,whenever".split(","),
-    "short": (
-        "Put up the map.,Bob may come by.,What a beautiful baby!,How about Monday?,Papa moved "
-        "away.,Please come back.,My shoe is blue.,Why would I?,Five of them jumped.,Open your "
-        "mouth.,Oh my, how warm!,We heard a bump.,Joy is above all.,Help me move it."
-    ).replace("Oh my, how", "Oh my how").split(","),
-}  # fmt: skip
+LEXICON = Path(__file__).with_name("lexicon.txt")
+"""Words and phrases by kind; together they bring every phone of English next to every other."""
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +77,7 @@ class Utterance:
 def synthesise(minutes: dict[str, float], texts: list[str], root: Path) -> None:
     """Write speech to ``<root>/synthetic`` until each voice has its minutes.
 
-    Files of an earlier run beyond that are deleted.
+    Files of an earlier run with the same voice are deleted.
 
     Args:
         minutes: by flite's voices; ``espeak`` stands for all of ``ESPEAK_VOICES`` together.
@@ -128,33 +89,32 @@ def synthesise(minutes: dict[str, float], texts: list[str], root: Path) -> None:
     known = (*FLITE_PITCH, "espeak")
     if unknown := sorted(set(minutes) - set(known)):
         raise InputError(f"--synthetic {', '.join(unknown)}: the voices are {', '.join(known)}")
+    folder = root / "synthetic"
     for voice, wanted in minutes.items():
+        for path in folder.glob(f"{voice}_*.npz"):
+            path.unlink()
         rng = np.random.default_rng([0, *voice.encode()])
         source = itertools.chain(texts, random_sentences(seed=int(rng.integers(1 << 30))))
-        seconds, written = 0.0, set()
+        seconds = 0.0
         for index, text in enumerate(source):
             if seconds >= wanted * 60:
                 break
-            utterance = _synthesise_one(voice, text, rng)
+            utterance = _speak(voice, text, rng)
             seconds += len(utterance.wav) / SAMPLE_RATE
-            path = root / "synthetic" / f"{voice}_{index:05d}.npz"
-            write_utterance(path, utterance, text)
-            written.add(path)
-        for path in set((root / "synthetic").glob(f"{voice}_*.npz")) - written:
-            path.unlink()
+            write_utterance(folder / f"{voice}_{index:05d}.npz", utterance)
         _log.info("%s: %.1f minutes", voice, seconds / 60)
 
 
-def _synthesise_one(voice: str, text: str, rng: np.random.Generator) -> Utterance:
+def _speak(voice: str, text: str, rng: np.random.Generator) -> Utterance:
+    """Speak at a random rate and pitch."""
     if voice == "espeak":
         name = str(rng.choice(ESPEAK_VOICES))
-        rate, pitch = int(rng.integers(130, 200)), int(rng.integers(25, 75))
-        return speak_espeak(text, name, rate, pitch)
+        return speak_espeak(text, name, int(rng.integers(130, 200)), int(rng.integers(25, 75)))
     stretch = float(rng.uniform(0.9, 1.25))
     return speak_flite(text, voice, stretch, FLITE_PITCH[voice] * float(rng.uniform(0.85, 1.2)))
 
 
-def write_utterance(path: Path, utterance: Utterance, text: str = "") -> None:
+def write_utterance(path: Path, utterance: Utterance) -> None:
     """Write a file of ``<root_dir>/synthetic``."""
     names, starts, ends = zip(*utterance.phones, strict=True)
     write_arrays(
@@ -163,7 +123,6 @@ def write_utterance(path: Path, utterance: Utterance, text: str = "") -> None:
         speaker=np.array(utterance.speaker),
         phones=np.array(names),
         times=np.array([starts, ends]).T,
-        text=np.array(text),
     )
 
 
@@ -174,10 +133,8 @@ def read_utterance(path: Path) -> Utterance:
         InputError: it is not such a file.
     """
     data = read_arrays(path, ("wav", "speaker", "phones", "times"))
-    if data["times"].shape != (len(data["phones"]), 2):
-        raise InputError(f"{path}: not a file of synthetic speech")
-    names, (starts, ends) = data["phones"].tolist(), data["times"].T.tolist()
-    return Utterance(data["wav"], list(zip(names, starts, ends, strict=True)), str(data["speaker"]))
+    phones = zip(data["phones"].tolist(), *data["times"].T.tolist(), strict=True)
+    return Utterance(data["wav"], list(phones), str(data["speaker"]))
 
 
 def utterance_paths(root: Path) -> list[Path]:
@@ -193,9 +150,11 @@ def read_phones(root: Path) -> dict[str, Phones]:
 def random_sentences(seed: int = 0) -> Iterator[str]:
     """Endless sentences of about 4 to 25 words, the same ones for the same seed."""
     rng = np.random.default_rng(seed)
+    kinds = dict(line.split(": ") for line in LEXICON.read_text().splitlines())
+    lexicon = {kind: words.split(", ") for kind, words in kinds.items()}
 
     def pick(kind: str) -> str:
-        return str(rng.choice(_LEXICON[kind]))
+        return str(rng.choice(lexicon[kind]))
 
     def noun() -> str:
         adjective = f"{pick('adjective')} " if rng.random() < 0.6 else ""
@@ -223,22 +182,21 @@ def speak_flite(
     Raises:
         InputError: flite is not installed, or fails.
     """
-    program = shutil.which("flite")
-    if program is None:
-        raise InputError("flite: not installed; it is needed for training data with phone times")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        options = ["--setf", f"duration_stretch={stretch}", "-psdur", "-o", str(path)]
+        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch}"]
         if pitch is not None:
-            options += ["--setf", f"int_f0_target_mean={pitch}"]
-        done = subprocess.run(
-            [program, "-voice", voice, *options, "-t", text], capture_output=True, text=True
-        )
-        if done.returncode or not path.is_file():
-            raise InputError(f"flite: cannot speak with voice {voice}: {done.stderr.strip()}")
+            command += ["--setf", f"int_f0_target_mean={pitch}"]
+        command += ["-psdur", "-o", str(path), "-t", text]
+        try:
+            spoken = subprocess.run(command, capture_output=True, text=True, check=True)
+        except FileNotFoundError:
+            raise InputError("flite: not installed; synthetic speech needs it") from None
+        except subprocess.CalledProcessError as error:
+            raise InputError(f"flite: cannot speak with voice {voice}: {error.stderr}") from None
         wav = read_audio(path)
     phones, start = [], 0.0
-    for item in done.stdout.split():
+    for item in spoken.stdout.split():
         name, end = item.rsplit(":", 1)
         phones.append((name, start, float(end)))
         start = float(end)
@@ -253,8 +211,6 @@ def speak_espeak(text: str, voice: str, rate: int = 165, pitch: int = 50) -> Utt
     Raises:
         InputError: the library is not installed or has no such voice.
     """
-    from scipy.signal import resample_poly
-
     library, native_rate = _load_espeak()
     pieces: list[bytes] = []
     marks: list[tuple[int, str]] = []
@@ -280,24 +236,19 @@ def speak_espeak(text: str, voice: str, rate: int = 165, pitch: int = 50) -> Utt
     library.espeak_Synth(data, len(data), 0, 1, 0, 1, None, None)
     library.espeak_Synchronize()
     samples = np.frombuffer(b"".join(pieces), np.int16)
-    phones = _espeak_phones(marks, len(samples), native_rate)
+    phones: Phones = []
+    ends = [start for start, _ in marks[1:]] + [len(samples)]
+    for (start, mnemonic), end in zip(marks, ends, strict=True):
+        names = cmu_phones(mnemonic)
+        edges = np.linspace(start, end, len(names) + 1) / native_rate
+        phones += [(n, a, b) for n, a, b in zip(names, edges, edges[1:], strict=False) if b > a]
     resampled = np.round(resample_poly(samples.astype(np.float64), SAMPLE_RATE, native_rate))
     return Utterance(np.clip(resampled, -32768, 32767).astype(np.int16), phones, voice)
 
 
-def _espeak_phones(marks: list[tuple[int, str]], samples: int, rate: int) -> Phones:
-    ends = [sample for sample, _ in marks[1:]] + [samples]
-    phones = []
-    for (start, mnemonic), end in zip(marks, ends, strict=True):
-        names = cmu_phones(mnemonic)
-        edges = np.linspace(start, max(end, start), len(names) + 1) / rate
-        phones += [(n, a, b) for n, a, b in zip(names, edges, edges[1:], strict=False) if b > a]
-    return phones
-
-
 def cmu_phones(mnemonic: str) -> list[str]:
     """CMU phones of one espeak-ng mnemonic; unknown ones count as a weak vowel."""
-    pattern = "|".join(re.escape(key) for key in sorted(_ESPEAK_TO_CMU, key=len, reverse=True))
+    pattern = "|".join(map(re.escape, _ESPEAK_TO_CMU))
     names: list[str] = []
     for token in re.findall(f"{pattern}|.", mnemonic):
         names += _ESPEAK_TO_CMU.get(token, "ax").split()
@@ -328,5 +279,5 @@ def _load_espeak() -> tuple[ctypes.CDLL, int]:
     try:
         library = ctypes.CDLL(_ESPEAK_LIBRARY)
     except OSError:
-        raise InputError("espeak-ng: not installed; it is needed for training data") from None
+        raise InputError("espeak-ng: not installed; synthetic speech needs it") from None
     return library, library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS)

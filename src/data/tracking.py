@@ -31,9 +31,10 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
 
     Returns:
         The arrays of a file in ``<root_dir>/clips``: landmarks (T, 68, 3) float32 in pixels, NaN
-        where no face was detected; wav int16, empty without audio; speaker, synced and offset as in
-        the source; detector; people, the proportion of examined frames with more than one face;
-        unreadable, why the video cannot be read, else empty.
+        where no face was detected; wav int16, empty without audio; speaker and synced as in the
+        source; detector; people, the proportion of examined frames with more than one face;
+        unreadable, why the video cannot be read, else empty; offset 0 and offset_correlation NaN,
+        until `offsets.measure_synchrony` measures them.
 
     Raises:
         Unavailable: the detector cannot run, whatever the clip.
@@ -51,8 +52,6 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
 
     try:
         landmarks = list(track_landmarks(examined(), detector))
-        if not landmarks:
-            unreadable = "no frames in it"
     except InputError as error:
         unreadable = str(error).removeprefix(f"{source.path}: ")
     try:
@@ -64,7 +63,8 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
         "wav": wav,
         "speaker": np.array(source.speaker),
         "synced": np.array(source.synced and len(wav) > 0),
-        "offset": np.array(source.offset),
+        "offset": np.array(0.0),
+        "offset_correlation": np.array(np.nan),
         "detector": np.array(detector),
         "people": np.array(np.mean(crowded) if crowded else 0.0),
         "unreadable": np.array(unreadable),

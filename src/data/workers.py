@@ -6,10 +6,11 @@ import functools
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from src.models.loading import MotionModels
+import cv2
+import torch
+
+from src.models.loading import MotionModels, load_motion_models
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
 
@@ -25,9 +26,6 @@ def parallel_map(function: Callable, items: Iterable, processes: int) -> Iterato
 
 
 def _use_one_thread() -> None:
-    import cv2
-    import torch
-
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
@@ -35,6 +33,4 @@ def _use_one_thread() -> None:
 @functools.cache
 def load_networks() -> MotionModels:
     """The default networks, on the CPU, loaded once per process."""
-    from src.models.loading import load_motion_models
-
     return load_motion_models(CHECKPOINTS, {}, "cpu")

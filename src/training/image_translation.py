@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from src.data.image_shards import PackedFaces
+from src.data.packed_faces import PackedFaces
 from src.face.topology import LIPS
 from src.io.files import atomic_write
 from src.models.image_translation import ResUnetGenerator, generated_frame, refinement
@@ -58,7 +58,7 @@ def train(
     Raises:
         InputError: as ``loop.train``, or ``settings.vgg`` is not such a file.
     """
-    epoch = -(-len(images.jpegs) // settings.batch_size)
+    epoch = -(-len(images.landmarks) // settings.batch_size)
     if settings.nepoch:
         settings = replace(settings, steps=settings.nepoch * epoch)
     network.to(device, memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from src.data.image_shards import PACKED_SIZE, STILLS, PackedFaces
+from src.data.packed_faces import PACKED_SIZE, STILLS, PackedFaces
 from src.errors import InputError
 from src.face.geometry import jaw_width
 from src.face.registration import similarity, similarity_matrix
@@ -86,13 +86,13 @@ class PairMaker:
         self.window = window
         self.seed = seed
         counts = np.diff(images.starts)
-        is_still = np.array([speaker == STILLS for speaker in images.speakers])
+        is_still = images.speakers == STILLS
         self.stills = np.flatnonzero(is_still)
         self.clips = np.flatnonzero(~is_still & (counts > 1))
         if not len(self.stills) + len(self.clips):
             raise InputError("no training pairs: neither a still nor a clip of two images")
         # A speaker is drawn in proportion to the root of the number of frames.
-        names, speaker = np.unique(np.array(images.speakers)[self.clips], return_inverse=True)
+        names, speaker = np.unique(images.speakers[self.clips], return_inverse=True)
         frames = np.bincount(speaker, counts[self.clips], len(names))
         weights = counts[self.clips] / np.sqrt(frames[speaker])
         self.probabilities = weights / max(weights.sum(), 1e-9)

@@ -9,7 +9,7 @@ import numpy as np
 import skimage.data
 from matplotlib import cbook
 
-from src.data import dumps, image_shards
+from src.data import dumps, packed_faces
 from src.face.detection import detect_landmarks
 from src.face.topology import MIRRORED
 from src.render.warp.portrait import WarpRenderer
@@ -72,12 +72,15 @@ def opening_clip(image: np.ndarray, landmarks: np.ndarray, count: int = 8):
 
 
 def write_packed(folder: Path, faces: list[tuple[np.ndarray, np.ndarray]]) -> Path:
-    """Write shards: a clip of either face and both as stills to train on, one clip held out."""
+    """Pack faces: a clip of either face and both as stills to train on, one clip held out."""
     packed = [
-        image_shards.pack_clip(name, name, *opening_clip(*face), most=6)
+        packed_faces.pack_clip(name, name, *opening_clip(*face), most=6)
         for name, face in zip(("hopper", "astronaut"), faces, strict=True)
     ]
-    stills = [image_shards.pack_still(f"still{i}", *face) for i, face in enumerate(faces)]
-    image_shards.write_shards(folder, "train", "pictures", packed + stills)
-    image_shards.write_shards(folder, "val", "pictures", packed[:1])
+    stills = [
+        packed_faces.pack_clip(f"still{i}", packed_faces.STILLS, [image], landmarks[None], most=1)
+        for i, (image, landmarks) in enumerate(faces)
+    ]
+    packed_faces.write_faces(folder, "train", "pictures", packed + stills)
+    packed_faces.write_faces(folder, "val", "pictures", packed[:1])
     return folder

@@ -5,7 +5,6 @@ import wave
 import numpy as np
 
 from src.data import analysis, dumps
-from src.data.synthesis import Utterance, write_utterance
 
 
 def test_speakers_are_read_off_file_names():
@@ -30,17 +29,15 @@ def test_a_broken_or_empty_recording_is_skipped(tmp_path, caplog):
 
 
 def test_audio_that_changed_is_analysed_again(tmp_path):
-    def speak(pitch: float) -> None:
+    def analyse(pitch: float) -> tuple[np.ndarray, int]:
         wav = (3000 * np.sin(np.arange(24000) * pitch)).astype(np.int16)
-        utterance = Utterance(wav, [("aa", 0.0, 1.5)], "rms")
-        write_utterance(tmp_path / "synthetic" / "rms_00000.npz", utterance)
+        return analysis.analyse(wav, path)["mel"], path.stat().st_mtime_ns
 
-    analysed = tmp_path / "analysed" / "rms_00000.npz"
-    speak(0.05)
-    analysis.analyse_synthetic(tmp_path, 1)
-    mel, made = np.load(analysed)["mel"], analysed.stat().st_mtime_ns
-    analysis.analyse_synthetic(tmp_path, 1)
-    assert analysed.stat().st_mtime_ns == made
-    speak(0.1)
-    analysis.analyse_synthetic(tmp_path, 1)
-    assert np.abs(np.load(analysed)["mel"] - mel).max() > 0.1
+    path = tmp_path / "rms_00000.npz"
+    mel, written = analyse(0.05)
+    again, kept = analyse(0.05)
+    assert kept == written
+    assert np.array_equal(again, mel)
+    assert np.abs(analyse(0.1)[0] - mel).max() > 0.1
+    path.write_bytes(b"damaged")
+    assert np.array_equal(analyse(0.05)[0], mel)

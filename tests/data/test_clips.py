@@ -22,12 +22,10 @@ def test_speakers_by_manifest_folder_or_name(tmp_path):
     assert names("ann/1.mp4", "bob/deep_2.mp4") == {"1.mp4": "ann", "deep_2.mp4": "bob"}
     assert names("ann_1.mp4", "bob-2.mp4") == {"ann_1.mp4": "ann", "bob-2.mp4": "bob"}
     assert names("ann_1.mp4", "x.mp4") == dict.fromkeys(("ann_1.mp4", "x.mp4"), tmp_path.name)
-    (tmp_path / "manifest.csv").write_text(
-        "file,speaker,speech_synced,av_offset_frames25\nann_1.mp4,eve,0,5\nx.mp4,,,\n"
-    )
+    (tmp_path / "manifest.csv").write_text("file,speaker,speech_synced\nann_1.mp4,eve,0\nx.mp4,,\n")
     first, second = clips.find_clips(tmp_path)
-    assert (first.speaker, first.synced, first.offset) == ("eve", False, 0.2)
-    assert (second.speaker, second.synced, second.offset) == (tmp_path.name, True, 0.0)
+    assert (first.speaker, first.synced) == ("eve", False)
+    assert (second.speaker, second.synced) == (tmp_path.name, True)
     (tmp_path / "manifest.csv").write_text("file\ngone.mp4\n")
     with pytest.raises(InputError, match="manifest.csv: names gone.mp4, which does not exist"):
         clips.find_clips(tmp_path)
@@ -36,17 +34,22 @@ def test_speakers_by_manifest_folder_or_name(tmp_path):
         clips.find_clips(tmp_path)
 
 
+def clip(landmarks: np.ndarray, wav: np.ndarray) -> dict[str, np.ndarray]:
+    known = {"people": np.array(0.0), "unreadable": np.array("")}
+    return {"landmarks": landmarks, "wav": wav, **known}
+
+
 def test_a_cut_is_a_problem_and_a_lively_head_is_not():
     track = np.repeat(100 * face()[None], 50, 0)
     eyes = np.linalg.norm(track[0, 45, :2] - track[0, 36, :2])
     wav = (3000 * np.sin(np.arange(32000) / 9)).astype(np.int16)
     track[20:, :, 0] += 0.9 * eyes
-    assert clips.clip_problem({"landmarks": track, "wav": wav}) == ""
+    assert clips.clip_problem(clip(track, wav)) == ""
     track[30:, :, 1] -= 1.1 * eyes
-    assert clips.clip_problem({"landmarks": track, "wav": wav}).startswith("the face jumps")
+    assert clips.clip_problem(clip(track, wav)).startswith("the face jumps")
     track[29:32] = np.nan  # over a gap it may move farther
-    assert clips.clip_problem({"landmarks": track, "wav": wav}) == ""
-    assert clips.clip_problem({"landmarks": track, "wav": wav // 4000}) == "silence"
+    assert clips.clip_problem(clip(track, wav)) == ""
+    assert clips.clip_problem(clip(track, wav // 4000)) == "silence"
 
 
 def test_speakers_in_sync_are_drawn(tmp_path):
@@ -54,8 +57,8 @@ def test_speakers_in_sync_are_drawn(tmp_path):
     track = np.repeat(100 * face()[None], 50, 0)
     wav = (3000 * np.sin(times / 9)).astype(np.int16)
     for name, synced in zip("abcdef", (1, 1, 1, 0, 0, 0), strict=True):
-        clip = {"landmarks": track, "wav": wav, "speaker": name, "offset": 0.0}
-        write_arrays(tmp_path / "clips" / f"{name}1.npz", synced=bool(synced), **clip)
+        arrays = clip(track, wav) | {"speaker": name}
+        write_arrays(tmp_path / "clips" / f"{name}1.npz", synced=bool(synced), **arrays)
     assert clips.speakers_to_draw_from(tmp_path) == {"a1": "a", "b1": "b", "c1": "c"}
-    write_arrays(tmp_path / "clips" / "a1.npz", synced=False, **(clip | {"speaker": "a"}))
+    write_arrays(tmp_path / "clips" / "a1.npz", synced=False, **(arrays | {"speaker": "a"}))
     assert len(clips.speakers_to_draw_from(tmp_path)) == 6

@@ -31,7 +31,6 @@ def test_a_large_dump_is_converted_once_and_mapped(tmp_path, monkeypatch):
     dumps.write_clips(tmp_path, "train", written)
     read = dumps.read_clips(tmp_path, "train")
     monkeypatch.setattr(dumps, "MAPPED_FROM", 1)
-    (tmp_path / "dump" / ".autovc_retrain_mel_train_au.pickle.arrays.partial").mkdir()
     for _ in range(2):
         mapped = dumps.read_clips(tmp_path, "train")
         for one, other in zip(read, mapped, strict=True):
@@ -43,19 +42,19 @@ def test_a_large_dump_is_converted_once_and_mapped(tmp_path, monkeypatch):
     while isinstance(base.base, np.ndarray):
         base = base.base
     assert isinstance(base, np.memmap)
-    folder = tmp_path / "dump" / "autovc_retrain_mel_train_fl.pickle.arrays"
-    made = (folder / "rows.npy").stat().st_mtime_ns
-    assert len(list((tmp_path / "dump").iterdir())) == 4
+    converted = tmp_path / "dump" / "autovc_retrain_mel_train_fl.npy"
+    written = converted.stat().st_mtime_ns
+    assert len(list((tmp_path / "dump").iterdir())) == 5
 
     # Another dump in its place is converted anew, and so is a damaged one.
     dumps.write_clips(tmp_path, "train", clips(3, seed=8))
     again = dumps.read_clips(tmp_path, "train")
     assert not np.array_equal(again[0].features, mapped[0].features)
-    assert (folder / "rows.npy").stat().st_mtime_ns > made
-    (folder / "rows.npy").write_bytes(b"no array")
+    assert converted.stat().st_mtime_ns > written
+    converted.write_bytes(b"no array")
     repaired = dumps.read_clips(tmp_path, "train")
     assert np.array_equal(repaired[0].landmarks, clips(3, seed=8)[0].landmarks)
-    assert (folder / "rows.npy").stat().st_size > 1000
+    assert converted.stat().st_size > 1000
 
 
 def test_double_precision_of_a_large_dump_becomes_single(tmp_path, monkeypatch):

@@ -194,16 +194,14 @@ def test_clips_of_one_name_are_refused(tmp_path):
         (tmp_path / who / "talk.mp4").touch()
     both = Preparation(root_dir=tmp_path, videos=(tmp_path / "a", tmp_path / "b"), jobs=1)
     with pytest.raises(InputError, match="a/talk.mp4 and .*b/talk.mp4"):
-        steps.process_clips(both, ("track",))
-    arrays = {"landmarks": np.zeros((0, 68, 3)), "wav": np.zeros(0, np.int16)}
-    known = {"speaker": "a", "synced": True, "offset": 0.0}
-    write_arrays(tmp_path / "clips" / "talk.npz", **arrays, **known)
+        steps.process_clips(both)
+    write_arrays(tmp_path / "clips" / "talk.npz", speaker=np.array("a"))
     second = dataclasses.replace(both, videos=both.videos[1:])
     with pytest.raises(InputError, match="b/talk.mp4: .*talk.npz is a clip of a, not b"):
-        steps.process_clips(second, ("track",))
+        steps.process_clips(second)
     (tmp_path / "clips" / "talk.npz").write_bytes(b"")
-    with pytest.raises(InputError, match="talk.npz: not a tracked clip"):
-        steps.process_clips(second, ("track",))
+    with pytest.raises(InputError, match="talk.npz: not a NumPy file"):
+        steps.process_clips(second)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "-1/2"])

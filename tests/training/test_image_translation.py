@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import main_train_image_translation
-from src.data import image_shards
-from src.data.image_shards import MARGIN
+from src.data import packed_faces
+from src.data.packed_faces import MARGIN
 from src.errors import InputError
 from src.face.topology import LIPS, MIRRORED
 from src.models.config import TranslationConfig
@@ -52,7 +52,7 @@ def root(faces, tmp_path_factory):
 
 
 def test_pairs_of_a_number_are_always_the_same(root):
-    images = image_shards.read_shards(root, "train", "pictures")
+    images = packed_faces.read_faces(root, "train", "pictures")
     one, other = (PairMaker(images, 2, seed=4)[17] for _ in range(2))
 
     for field in ("landmark_images", "portraits", "warped", "targets", "landmarks"):
@@ -61,10 +61,10 @@ def test_pairs_of_a_number_are_always_the_same(root):
 
 
 def test_pairs_without_augmentation_are_the_packed_images(root):
-    images = image_shards.read_shards(root, "val", "pictures")
+    images = packed_faces.read_faces(root, "val", "pictures")
     pairs = PairMaker(images, 3, augment=False)[0]
     square = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
-    known = [images.decode(i)[square] for i in range(len(images.jpegs))]
+    known = [images.decode(i)[square] for i in range(len(images.landmarks))]
 
     for number in range(3):
         errors = [np.abs(frame.astype(int) - pairs.targets[number]).max() for frame in known]
@@ -82,7 +82,7 @@ def test_pairs_without_augmentation_are_the_packed_images(root):
 
 
 def test_a_stills_target_is_the_still_and_its_portrait_has_another_face(root):
-    images = image_shards.read_shards(root, "train", "pictures")
+    images = packed_faces.read_faces(root, "train", "pictures")
     maker = PairMaker(images, 1, augment=False)
     pairs = next(p for p in map(maker.__getitem__, range(50)) if p.name == "still0")
     square = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
@@ -93,7 +93,7 @@ def test_a_stills_target_is_the_still_and_its_portrait_has_another_face(root):
 
 
 def test_windows_follow_the_images(root):
-    images = image_shards.read_shards(root, "train", "pictures")
+    images = packed_faces.read_faces(root, "train", "pictures")
     for number in range(12):
         pairs = PairMaker(images, 1, refine=False, window=96)[number]
         assert pairs.targets.shape == (1, 96, 96, 3)
@@ -105,7 +105,7 @@ def test_windows_follow_the_images(root):
 
 
 def test_half_of_the_pairs_are_mirrored_with_left_and_right_exchanged(root):
-    images = image_shards.read_shards(root, "val", "pictures")
+    images = packed_faces.read_faces(root, "val", "pictures")
     makers = [PairMaker(images, 1)[number] for number in range(24)]
     # The jaw begins at the subject's right, the image's left, mirrored or not.
     assert all(pairs.landmarks[0, 0, 0] < pairs.landmarks[0, 16, 0] for pairs in makers)
@@ -207,7 +207,7 @@ def test_losses_of_discriminators_by_hand():
 
 
 def test_other_processes_draw_the_same_pairs_in_the_same_order(root):
-    maker = PairMaker(image_shards.read_shards(root, "train", "pictures"), 2, window=64)
+    maker = PairMaker(packed_faces.read_faces(root, "train", "pictures"), 2, window=64)
     drawn = []
     for workers in (0, 2):
         settings = settings_of(batch_size=2, num_workers=workers)
@@ -322,7 +322,7 @@ def test_unusable_windows_and_images_are_refused(root, faces, tmp_path, capsys):
     assert main_train_image_translation.main(arguments) == 2
     assert "--window 80: must be a multiple of 64 for" in capsys.readouterr().err
     portrait, landmarks = faces[0]
-    alone = image_shards.pack_clip("a", "a", [portrait], landmarks[None], most=1)
-    image_shards.write_shards(tmp_path, "val", "pictures", [alone])
+    alone = packed_faces.pack_clip("a", "a", [portrait], landmarks[None], most=1)
+    packed_faces.write_faces(tmp_path, "val", "pictures", [alone])
     assert main_train_image_translation.main(["--root_dir", str(tmp_path), *TINY]) == 2
     assert "neither a still nor a clip of two" in capsys.readouterr().err
