@@ -14,7 +14,9 @@ import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 
 from thirdparty import Unavailable
 
@@ -44,8 +46,6 @@ def detect(image: np.ndarray) -> list[np.ndarray]:
         Unavailable: the package is missing, or its weights are absent and cannot be downloaded, or
             are not the published ones.
     """
-    import cv2
-
     scale = min(1.0, LARGEST_SIDE / max(image.shape[:2]))
     if scale < 1.0:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -85,8 +85,6 @@ def _load():
 
 def weights_folder() -> Path:
     """Folder of downloaded weights."""
-    import torch
-
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
@@ -96,8 +94,6 @@ def fetch_weights(name: str) -> Path:
     Raises:
         Unavailable: it cannot be downloaded, or is not the published file.
     """
-    import torch
-
     path = weights_folder() / name
     digest = name.split(".")[0].split("-")[-1]
     try:

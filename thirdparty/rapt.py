@@ -15,17 +15,14 @@ import numpy as np
 def log_f0(
     samples: np.ndarray, sample_rate: int, hop_length: int, lowest: float, highest: float
 ) -> np.ndarray:
-    """Track log F0.
+    """Track log F0: samples (N,) of full scale 32768 -> float32 (T,), -1e10 where unvoiced.
 
     Args:
-        samples: float32 (N,), full scale 32768.
+        samples: of any dtype.
         sample_rate: Hz.
         hop_length: samples between frames.
-        lowest: Hz.
-        highest: Hz.
-
-    Returns:
-        float32 (T,), -1e10 where unvoiced.
+        lowest: F0 in Hz.
+        highest: F0 in Hz.
 
     Raises:
         ValueError: RAPT refuses the recording, for example as too short.

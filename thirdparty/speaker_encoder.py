@@ -12,7 +12,6 @@ import numpy as np
 SAMPLE_RATE = 16000  # Hz, what the encoder was trained with
 FULL_SCALE = 32768  # |int16| at 0 dBFS
 PIECE = 60 * SAMPLE_RATE  # samples embedded at a time (published release)
-PARTIALS_A_SECOND = 2  # overlapping partial utterances (published release)
 
 
 @functools.cache
@@ -40,7 +39,7 @@ def embed_speaker(wav: np.ndarray) -> np.ndarray:
     if len(trimmed) == 0:  # nothing in it passes for speech
         trimmed = samples
     embeddings = [
-        encoder.embed_utterance(trimmed[start : start + PIECE], rate=PARTIALS_A_SECOND)
+        encoder.embed_utterance(trimmed[start : start + PIECE], rate=2)  # as in the release
         for start in range(0, max(1, len(trimmed) - PIECE + 1), PIECE)
     ]
     return np.mean(embeddings, axis=0).astype(np.float32)

@@ -45,9 +45,7 @@ def fit_jaw(image: np.ndarray, face: np.ndarray) -> np.ndarray:
     """
     face = np.array(face, np.float64)
     width = jaw_width(face)
-    start, end = face[list(OUTER_EYE_CORNERS)]
-    across = (end - start) / np.linalg.norm(end - start)
-    down = np.array([-across[1], across[0]])
+    down = _normals(np.diff(face[list(OUTER_EYE_CORNERS)], axis=0))[0]
     jaw = CubicSpline(np.arange(17), face[JAW])(np.linspace(0, 16, 200))
     rise = width * EXTENSION * np.linspace(0, 1, 10)[1:, None] * down
     curve = _resampled(np.concatenate([jaw[0] - rise[::-1], jaw, jaw[-1] - rise]), NORMALS)

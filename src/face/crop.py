@@ -51,28 +51,17 @@ class FaceCrop:
 
 
 def face_crop(landmarks: np.ndarray) -> FaceCrop:
-    """The square that frames a face as the published release's images do.
-
-    Args:
-        landmarks: (68, 2 or 3) in pixels of the image.
-    """
-    low = landmarks[:, :2].min(axis=0)
-    high = landmarks[:, :2].max(axis=0)
+    """The square that frames landmarks (68, 2 or 3) in pixels as the release's images do."""
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     size = max(float((high - low).max()) / FACE_SIZE, 1.0)
     corner = (low + high) / 2 + 0.5 - np.array(FACE_CENTRE) * size
     return FaceCrop(float(corner[0]), float(corner[1]), size)
 
 
 def cut(image: np.ndarray, crop: FaceCrop, size: int = IMAGE_SIZE) -> np.ndarray:
-    """Cut a crop out of an image, whose border is repeated outside.
+    """Cut a crop out of an image (H, W, C) uint8, whose border is repeated outside.
 
-    Args:
-        image: (H, W, C) uint8.
-        crop: the square.
-        size: pixels of a side of the result.
-
-    Returns:
-        (size, size, C) uint8.
+    Returns (size, size, C) uint8.
     """
     step = crop.size / size
     first = np.array([crop.x, crop.y]) + 0.5 * step - 0.5
@@ -115,8 +104,8 @@ def resample(
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize an image to a size (width, height): area when it shrinks, cubic when it grows."""
-    shrinks = size[0] < image.shape[1] or size[1] < image.shape[0]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    interpolation = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
+    return cv2.resize(image, size, interpolation=interpolation)
 
 
 def pixels(image: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ def detect_landmarks(
     """Detect the 68 iBUG landmarks of the largest face in an image.
 
     Args:
-        image: uint8 BGR (H, W, 3), greyscale (H, W) or BGRA (H, W, 4).
+        image: uint8 BGR(A) (H, W, 3 or 4) or greyscale (H, W).
         detector: one of `src.face.detectors.CHOICES`. "auto" tries all that are available.
         name: of the image in messages, usually its file's.
 
@@ -52,14 +52,11 @@ def detect_landmarks(
 def track_landmarks(
     frames: Iterable[np.ndarray], detector: str = "mediapipe"
 ) -> Iterator[np.ndarray]:
-    """Detect the landmarks of the face in each frame of a video, as the frames come.
+    """Detect the landmarks (68, 3) of the face in each frame of a video, NaN where there is none.
 
     Args:
         frames: uint8 BGR (H, W, 3), all of one size.
         detector: one of `src.face.detectors.CHOICES`; "auto" is the first that is available.
-
-    Yields:
-        (68, 3) as from `detect_landmarks`, NaN where there is no face.
 
     Raises:
         Unavailable: the detector cannot run.

@@ -21,19 +21,14 @@ from src.face.topology import MIRRORED
 from src.io.image import flatten
 from thirdparty import face_mesh
 
+# Views for the box detector: longest side in pixels; blur and border as fractions of it.
 BOX_VIEWS = tuple(itertools.product((640, 320), (0.0, 1 / 430, 1 / 215), (0.0, 0.5)))
-"""Views for the box detector: longest side in pixels; blur and border as fractions of it."""
-
+# Fraction of them in which a face must be found. Up to half of them find one in noise.
 LEAST_BOX_VIEWS = 0.75
-"""Fraction of those in which a face must be found. Up to half of them find one in noise."""
 
-MESH_VIEWS = tuple(
-    itertools.product((0.0, 1.5, 3.0, 5.0), (-0.12, 0.12), (0.9, 1.1), (False, True))
-)
-"""Views for the face mesh: blur in pixels, rotation in radians, stretch, mirrored or not."""
-
-LEAST_MESH_VIEWS = 0.6
-"""Fraction of those in which the mesh must find the face."""
+# Views for the face mesh: blur in pixels, rotation in radians, stretch, mirrored or not.
+MESH_VIEWS = tuple(itertools.product((0, 1.5, 3, 5), (-0.12, 0.12), (0.9, 1.1), (False, True)))
+LEAST_MESH_VIEWS = 0.6  # fraction of them in which the mesh must find the face
 
 VIEW_SIZE = 512  # pixels a side of a view for the mesh
 VIEW_MARGIN = 2.0  # side of such a view in sides of the face's box

@@ -17,23 +17,13 @@ from src.face.topology import (
     SIDE_LIP_PAIRS,
 )
 
-NORMALISED_JAW_WIDTH = 1.6
-"""Distance in x of points 0 and 16 in normalised coordinates (published release)."""
-
-DEPTH_FACTOR = 0.1
-"""Factor on the standard face's depth in a normalised portrait (published release)."""
-
-CLOSING = 0.7
-"""Fraction of the way to the closed position (published release)."""
-
-CLOSING_SIDE = 0.5
-"""As `CLOSING`, of the outer lip points next to the corners (published release)."""
-
-SLIMMED_LIPS = 1.0
-"""Pixels by which the outer lips are moved towards each other (published release)."""
-
-WIDENED_EYES = 2.0
-"""Pixels by which each lid is moved outwards (published release)."""
+# All as in the published release.
+NORMALISED_JAW_WIDTH = 1.6  # distance in x of points 0 and 16 in normalised coordinates
+DEPTH_FACTOR = 0.1  # factor on the standard face's depth in a normalised portrait
+CLOSING = 0.7  # fraction of the way to the closed position
+CLOSING_SIDE = 0.5  # as CLOSING, of the outer lip points next to the corners
+SLIMMED_LIPS = 1.0  # pixels by which the outer lips are moved towards each other
+WIDENED_EYES = 2.0  # pixels by which each lid is moved outwards
 
 
 def normalise(
@@ -94,10 +84,7 @@ def slim_lips_widen_eyes(landmarks: np.ndarray, scale: float = 1.0) -> np.ndarra
     """The release's touch-up of (68, 3) landmarks in pixels; returns a new float64 array.
 
     Detectors place lips thicker and eyes narrower than in the data the networks were trained on.
-
-    Args:
-        landmarks: (68, 3).
-        scale: factor on the displacements, which are pixels of a 256-pixel crop.
+    The displacements are pixels of a 256-pixel crop, times `scale`.
     """
     points = np.array(landmarks, np.float64)
     points[49:54, 1] += scale * SLIMMED_LIPS

@@ -17,11 +17,8 @@ from src.io.image import flatten, read_image
 from src.io.video import even_size
 from src.models.dimensions import LANDMARK_COUNT
 
-LARGEST_SIDE = 1024
-"""Pixels; larger images are reduced to it unless the caller says otherwise."""
-
-SMALLEST_FACE = 4.0
-"""Pixels across that given landmarks must span."""
+LARGEST_SIDE = 1024  # pixels of a portrait
+SMALLEST_FACE = 4.0  # pixels across that given landmarks must span
 
 log = logging.getLogger(__name__)
 
@@ -67,30 +64,23 @@ def load_portrait(
     if landmarks is None:
         log.info("detecting the face in %s", name)
         landmarks = detect_landmarks(image, detector, name)
-    elif isinstance(landmarks, np.ndarray):
-        check_landmarks(landmarks, "landmarks", image)
     else:
-        path, landmarks = landmarks, read_array(landmarks, name="landmarks")
+        given = isinstance(landmarks, np.ndarray)
+        path = "landmarks" if given else landmarks
+        landmarks = landmarks if given else read_array(path, name="landmarks")
         check_landmarks(landmarks, path, image)
     height, width = image.shape[:2]
+    factor = min(1.0, max_size / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
     if square is not None:
         size = (square, square)
-    else:
-        factor = min(1.0, max_size / max(height, width))
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
     scale = np.array(size) / (width, height)
-    image = np.ascontiguousarray(even_size(resize(image, size)))
-    moved = (landmarks + [0.5, 0.5, 0]) * [*scale, scale.mean()] - [0.5, 0.5, 0]
-    return Portrait(image, moved, scale)
+    moved = landmarks * [*scale, scale.mean()] + [*(0.5 * scale - 0.5), 0]
+    return Portrait(np.ascontiguousarray(even_size(resize(image, size))), moved, scale)
 
 
 def check_landmarks(landmarks: np.ndarray, path: str | Path, image: np.ndarray) -> None:
-    """Check landmarks that were not detected but given.
-
-    Args:
-        landmarks: expected to be (68, 3) pixels of the image.
-        path: where they come from, for messages.
-        image: (H, W, ...).
+    """Check landmarks (68, 3) in pixels of an image that were not detected but given by a file.
 
     Raises:
         InputError: another shape or type, most of them outside the image, or not a face.
@@ -98,10 +88,10 @@ def check_landmarks(landmarks: np.ndarray, path: str | Path, image: np.ndarray) 
     check_array(landmarks, path, (LANDMARK_COUNT, 3), name="landmarks")
     points = landmarks[:, :2].astype(np.float64)
     height, width = image.shape[:2]
-    inside = ((points >= 0) & (points < (width, height))).all(axis=1)
-    if inside.sum() < LANDMARK_COUNT // 2:
+    inside = ((points >= 0) & (points < (width, height))).all(axis=1).sum()
+    if inside < LANDMARK_COUNT // 2:
         raise InputError(
-            f"{path}: only {inside.sum()} of 68 landmarks lie in the image of {width} x {height}"
+            f"{path}: only {inside} of 68 landmarks lie in the image of {width} x {height}"
         )
     jaw = np.ptp(points[list(JAW_ENDS), 0])
     if jaw < SMALLEST_FACE:

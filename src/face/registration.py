@@ -9,7 +9,7 @@ import numpy as np
 from src.face.geometry import NORMALISED_JAW_WIDTH, inner_lip_area
 from src.face.topology import JAW_ENDS, MIRRORED, OUTER_EYE_CORNERS, RIGID_POINTS
 
-STATIC_FRAMES = 5  # frames with the most closed mouth, whose mean is the static face
+STATIC_FRAMES = 5  # frames with least inner-mouth area, whose mean is the static face
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,8 +61,7 @@ def register(landmarks: np.ndarray, reference: np.ndarray, keep_motion: bool = F
 def standard_face(faces: np.ndarray) -> np.ndarray:
     """Mean of detected faces (N, 68, 3) in pixels: symmetric, frontal, normalised (68, 3).
 
-    Faces are aligned with their own mean (generalised Procrustes); the mean is made symmetric,
-    scaled to the normalised jaw width and moved with the jaw's ends to the origin of x and y.
+    Faces are aligned with their own mean (generalised Procrustes), which is made symmetric.
     """
     mean = _normalised(faces[0] - faces[0].mean(0))
     for _ in range(5):
@@ -87,9 +86,9 @@ def _normalised(face: np.ndarray) -> np.ndarray:
 
 
 def static_face(registered: np.ndarray) -> np.ndarray:
-    """Resting face (68, 3) of a clip (T, 68, 3): mean of the frames with least inner-mouth area.
+    """Resting face (68, 3) of a clip (T, 68, 3).
 
-    The release takes one frame; a few have less of the detector's noise.
+    The release takes one frame; the mean of a few has less of the detector's noise.
     """
     area = np.abs(inner_lip_area(registered))
     return registered[np.argsort(area)[:STATIC_FRAMES]].mean(0)

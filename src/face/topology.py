@@ -8,7 +8,6 @@ JAW = slice(0, 17)
 RIGHT_BROW = slice(17, 22)
 LEFT_BROW = slice(22, 27)
 NOSE = slice(27, 36)
-NOSTRILS = slice(31, 36)
 RIGHT_EYE = slice(36, 42)
 LEFT_EYE = slice(42, 48)
 OUTER_LIPS = slice(48, 60)
@@ -22,25 +21,20 @@ FACE_WITHOUT_LIPS = slice(0, 48)
 
 JAW_ENDS = (0, 16)
 CHIN = 8
-NOSE_BRIDGE_TOP = 27
-"""The point that the published release rebuilds from the two below it."""
+NOSE_BRIDGE_TOP = 27  # the point that the published release rebuilds from the two below it
 NOSE_TIP = 30
-EYE_CORNERS = ((36, 39), (42, 45))
-"""Of the right and the left eye, in order of growing x."""
+EYE_CORNERS = ((36, 39), (42, 45))  # of the right and the left eye, in order of growing x
 OUTER_EYE_CORNERS = (36, 45)
 MOUTH_CORNERS = (48, 54)
 INNER_MOUTH_CORNERS = (60, 64)
+# Without the corners of the mouth, which belong to the upper lip as well.
 LOWER_LIP = (55, 56, 57, 58, 59, 65, 66, 67)
-"""Without the corners of the mouth, which belong to the upper lip as well."""
 
+# Upper and lower points that face each other.
 OUTER_LIP_PAIRS = ((49, 59), (50, 58), (51, 57), (52, 56), (53, 55))
-"""Upper and lower point of the outer lips that face each other."""
-
 INNER_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
-"""Upper and lower point of the inner lips that face each other."""
-
 CENTRAL_INNER_LIPS = (62, 66)
-"""Upper and lower."""
+EYELID_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
 
 LIP_FOLLOWERS = {
     (61, 67): ((49, 59), (50, 58)),
@@ -52,23 +46,20 @@ LIP_FOLLOWERS = {
 SIDE_LIP_PAIRS = ((49, 59), (53, 55))
 """The outer pairs next to the corners of the mouth."""
 
-EYELID_PAIRS = ((37, 41), (38, 40), (43, 47), (44, 46))
-"""Upper and lower lid points that face each other."""
-
 RIGID_POINTS = [27, 28, 29, 30, 33, 36, 39, 42, 45]
 """Bridge and base of the nose and the corners of the eyes, which move with the skull only."""
 
 HEAD_POINTS = [0, 1, 2, 14, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]
 """The rigid points and those of the upper jaw line, which nearly move with the skull."""
 
+# Edges of the lips from corner to corner.
 UPPER_OUTER_LIP = [48, 49, 50, 51, 52, 53, 54]
 LOWER_OUTER_LIP = [54, 55, 56, 57, 58, 59, 48]
 UPPER_INNER_LIP = [60, 61, 62, 63, 64]
 LOWER_INNER_LIP = [64, 65, 66, 67, 60]
-"""Edges of the lips from corner to corner."""
 
+# Upper and lower edge of the right and the left eye, in the direction of x in an image.
 EYELID_EDGES = (([36, 37, 38, 39], [36, 41, 40, 39]), ([42, 43, 44, 45], [42, 47, 46, 45]))
-"""Upper and lower edge of the right and the left eye, in the direction of x in an image."""
 
 LANDMARK_CURVES = (
     ("jaw", JAW, False),

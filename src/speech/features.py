@@ -1,9 +1,4 @@
-"""Speech features: from a recording to the inputs of the landmark networks.
-
-Loudness is normalised, log-mel and F0 are extracted, AutoVC converts the voice to one fixed
-speaker, and the result is standardised and cut into windows (MakeItTalk, section 4.1, and the
-published release).
-"""
+"""Speech features: from a recording to the inputs of the landmark networks (paper, section 4.1)."""
 
 from __future__ import annotations
 
@@ -49,9 +44,9 @@ class Recording:
 
 @dataclass(frozen=True)
 class AcousticFeatures:
-    """Features of a recording before voice conversion, all after loudness normalisation."""
+    """Features of a loudness-normalised recording before voice conversion."""
 
-    samples: np.ndarray  # int16 (N,), loudness-normalised
+    samples: np.ndarray  # int16 (N,)
     mel: np.ndarray  # (T, 80) log-mel
     f0: np.ndarray  # (T,) normalised log F0
     f0_bins: np.ndarray  # int16 (T,)
@@ -91,12 +86,9 @@ def read_recording(source: AudioSource) -> Recording:
 def speech_features(
     recording: Recording, networks: MotionModels, keep: dict[str, np.ndarray] | None = None
 ) -> SpeechFeatures:
-    """Compute the inputs of the landmark networks from a recording of one speaker.
+    """Convert a recording to one fixed voice by AutoVC and standardise it.
 
-    Args:
-        recording: the audio.
-        networks: AutoVC and its statistics are used.
-        keep: if given, receives every intermediate array.
+    Every intermediate array goes into `keep`, if that is given.
     """
     speaker_embedding = embed_speaker(recording.samples)
     acoustic = acoustic_features(recording.samples)

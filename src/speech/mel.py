@@ -19,8 +19,7 @@ DYNAMIC_RANGE = 100.0  # dB, mapped to 0..1
 def prepare_samples(samples: np.ndarray) -> np.ndarray:
     """High-pass and dither: int16 (N,) -> float64 (N,) or (N + 1,), within ±1.
 
-    As in the release, a length that is a multiple of the hop is extended by one sample, so that
-    N samples always give ``N // HOP_LENGTH + 1`` frames, all of them inside the audio.
+    As in the release, a length that is a multiple of the hop is extended by one sample.
     """
     from scipy import signal
 

@@ -22,14 +22,12 @@ def convert_voice(
         generator: AutoVC in eval mode, on any device.
         mel: (T, 80) log-mel.
         bins: (T,) F0 bins.
-        embedding: (256,) speaker embedding of the loudness-normalised recording.
-        target_embedding: (256,) speaker embedding of the target.
+        embedding: (256,) of the loudness-normalised recording's speaker.
+        target_embedding: (256,) of the target speaker.
     """
     device = next(generator.parameters()).device
-    source, target = (
-        torch.from_numpy(np.asarray(speaker, np.float32))[None].to(device)
-        for speaker in (embedding, target_embedding)
-    )
+    speakers = np.stack([embedding, target_embedding]).astype(np.float32)
+    source, target = torch.from_numpy(speakers).to(device).split(1)
     converted = []
     with torch.inference_mode():
         for start in range(0, len(mel), CHUNK):

@@ -108,9 +108,10 @@ def test_face_at_the_border(astronaut, landmarks):
     assert distance(found, landmarks[:, :2] - (left, 0)) < 5
 
 
-def test_face_that_fills_the_image(astronaut, landmarks):
-    low = np.floor(landmarks[:, :2].min(axis=0)).astype(int) - 10
-    high = np.ceil(landmarks[:, :2].max(axis=0)).astype(int) + 10
+@pytest.mark.parametrize("margin", [10, -10])
+def test_face_that_fills_the_image(astronaut, landmarks, margin):
+    low = np.floor(landmarks[:, :2].min(axis=0)).astype(int) - margin
+    high = np.ceil(landmarks[:, :2].max(axis=0)).astype(int) + margin
     found = detect_landmarks(astronaut[low[1] : high[1], low[0] : high[0]].copy(), "mediapipe")
     assert distance(found, landmarks[:, :2] - low) < 3
 
