@@ -7,7 +7,6 @@ Random weights, which take as long as trained ones. *Plain* is the loop of the p
 draw, network, image, one frame at a time, float32. The others are `UNetRenderer` with the
 network as `src.models.folding` makes it. They take turns, and the best turn of each counts; time
 of the processor's cores tells more than the clock where other programs run. Encoding is not in it.
-Needs torch, numpy, scipy and opencv.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ from src.models.image_translation import (  # noqa: E402
     generated_frame,
     refinement,
 )
-from src.render.compositing import paste  # noqa: E402  (no package)
+from src.render.compositing import Compositor  # noqa: E402
 from src.render.landmark_image import landmark_image  # noqa: E402
-from src.render.unet import UNetRenderer, in_order, thread_pool  # noqa: E402
+from src.render.unet import UNetRenderer  # noqa: E402
 from src.render.warp.portrait import WarpRenderer  # noqa: E402
 
 PUPPET = ROOT / "examples_cartoon" / "maestro"
@@ -109,7 +108,7 @@ def plain_refinement(network: ResUnetGenerator, side: int, device: torch.device)
     """The same for a refinement network, with the warp before and the paste after it."""
     image, landmarks = portrait(side)
     crop, warper = face_crop(landmarks), WarpRenderer(image, landmarks)
-    still = cut(image, crop)
+    still, compositor = cut(image, crop), Compositor(image.shape, crop)
 
     def frames(count: int) -> Iterator[np.ndarray]:
         for face in motion(landmarks, count):
@@ -117,8 +116,7 @@ def plain_refinement(network: ResUnetGenerator, side: int, device: torch.device)
             drawn, warped = landmark_image(crop.to_crop(face), antialiased=True), cut(whole, crop)
             inputs = tensor(np.concatenate([drawn, still, warped], axis=-1), device)
             with torch.no_grad():
-                content, alpha = refinement(network(inputs), inputs[:, 6:])
-            yield paste(whole, crop, to_image(content), alpha[0, 0].cpu().numpy())
+                yield compositor([whole], *refinement(network(inputs), inputs[:, 6:]))[0]
 
     return frames
 
@@ -129,29 +127,6 @@ def ours(network: ResUnetGenerator, side: int, device: torch.device) -> Frames:
     crop = face_crop(landmarks) if network.config.mends else FaceCrop(0, 0, IMAGE_SIZE)
     renderer = UNetRenderer(image, landmarks, network, device, crop)
     return lambda count: renderer.frames(motion(landmarks, count))
-
-
-def network_alone(network: ResUnetGenerator, device: torch.device) -> Frames:
-    """The renderer's threads and batches without the stages before and after the network."""
-    image, landmarks = portrait(IMAGE_SIZE)
-    crop = face_crop(landmarks)
-    renderer = UNetRenderer(image, landmarks, network, device, crop)
-    batch, dtype = renderer.batch, next(network.parameters()).dtype
-    inputs = torch.rand(batch, IMAGE_SIZE, IMAGE_SIZE, network.config.inputs)
-    inputs = inputs.permute(0, 3, 1, 2).to(device, dtype)
-
-    def run(number: int) -> int:
-        with torch.inference_mode():
-            network(inputs)[0, 0, 0, 0].item()
-        return number
-
-    def frames(count: int) -> Iterator[int]:
-        threads = torch.get_num_threads()
-        streams = min(renderer.streams, threads)
-        with thread_pool(streams, threads // streams) as pool:
-            yield from in_order(pool, run, range(-(-count // batch)), streams)
-
-    return frames
 
 
 def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
@@ -175,7 +150,6 @@ def compared(device: torch.device) -> dict[str, dict[str, Frames]]:
             "plain": plain_refinement(embedded, side, device),
             name: ours(quick[1], side, device),
         }
-    tables["embedded size, the network alone"] = {name: network_alone(quick[1], device)}
     return tables
 
 
@@ -209,17 +183,15 @@ def report(device: torch.device, turns: int, seconds: float) -> None:
         for (title, name), count in counts.items():
             turned[title, name].append(timed(tables[title][name], count))
     for title, versions in tables.items():
-        print(f"  {title}")
+        print(title)
         first = None
         for name in versions:
             taken, worked = np.min(turned[title, name], axis=0)
             first = first or (taken, worked)
-            line = (
-                f"    {name:16}{1 / taken:8.1f} frames/s, {1000 * worked:7.1f} ms of cores a frame"
+            print(
+                f"  {name:16}{1 / taken:8.1f} frames/s, {1000 * worked:7.1f} ms of cores a frame; "
+                f"{first[0] / taken:5.2f} and {first[1] / worked:5.2f} times plain"
             )
-            if "plain" in versions:
-                line += f"; {first[0] / taken:5.2f} and {first[1] / worked:5.2f} times plain"
-            print(line)
 
 
 def main() -> int:

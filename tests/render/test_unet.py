@@ -1,6 +1,7 @@
 """The image-translation renderer: the network's inputs, and where its output goes."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -16,17 +17,15 @@ from src.models.dimensions import IMAGE_SIZE
 from src.models.folding import for_inference
 from src.models.image_translation import ResUnetGenerator
 from src.models.loading import load_image_translation
-from src.render import unet as translate
-from src.render.compositing import CropRegion, DeviceCompositor, paste
+from src.render import unet
+from src.render.compositing import WHOLE_CROP, Compositor, DeviceCompositor
 from src.render.landmark_image import landmark_image
 from src.render.unet import (
-    WHOLE_CROP,
-    WINDOW_FADE,
+    WINDOW_FEATHER,
     WINDOW_MARGIN,
     UNetRenderer,
     in_order,
     refinement_window,
-    thread_pool,
 )
 from src.render.warp.plane import Box
 from src.render.warp.portrait import WarpRenderer
@@ -40,6 +39,7 @@ class Copies(torch.nn.Module):
 
     def __init__(self, first: int) -> None:
         super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
         self.first = first
         self.batches = []
 
@@ -57,6 +57,7 @@ class Refines(torch.nn.Module):
 
     def __init__(self, alpha: float, inside: slice = slice(None)) -> None:
         super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
         self.alpha, self.inside = alpha, inside
         self.seen = []
 
@@ -101,17 +102,18 @@ def moved(face) -> np.ndarray:
     return track
 
 
-def refining(network, face, **options) -> UNetRenderer:
-    image, landmarks = face
-    return UNetRenderer(image, landmarks, network, **options)
+def refining(network, face, batch: int = 4) -> UNetRenderer:
+    renderer = UNetRenderer(*face, network)
+    renderer.batch = batch
+    return renderer
 
 
 class TestGenerating:
     def test_the_portrait_comes_second_and_in_bgr(self, image, landmarks):
         network = Copies(3)
-        frames = list(
-            UNetRenderer(image, landmarks[0], network, crop=CROP, batch=2).frames(landmarks)
-        )
+        renderer = UNetRenderer(image, landmarks[0], network, crop=CROP)
+        renderer.batch = 2
+        frames = list(renderer.frames(landmarks))
         assert sorted(network.batches) == [1, 2, 2]
         assert len(frames) == 5 and frames[0].shape == image.shape
         # The network gave the portrait back, so pasting it changes nothing.
@@ -121,10 +123,11 @@ class TestGenerating:
         frames = list(UNetRenderer(image, landmarks[0], Copies(0), crop=CROP).frames(landmarks))
         assert len(frames) == 5
         for frame, points in zip(frames, landmarks, strict=True):
-            drawn = paste(image, CROP, landmark_image(CROP.to_crop(points)))
+            drawn = landmark_image(CROP.to_crop(points))
+            drawn = Compositor(image.shape, CROP).paste(image, drawn)
             assert np.abs(frame.astype(int) - drawn).max() <= 1
 
-    def test_a_image_of_256_pixels_is_the_network_s_own(self, landmarks):
+    def test_an_image_of_256_pixels_is_the_network_s_own(self, landmarks):
         image = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
         renderer = UNetRenderer(image, landmarks[0], Copies(0), crop=FaceCrop(0, 0, IMAGE_SIZE))
         (frame,) = renderer.frames(landmarks[:1] - (150, 60, 0))
@@ -206,9 +209,9 @@ class TestRefining:
         for place, low, high in zip(places, window[:2], window[2:], strict=True):
             inwards = np.min([inwards, place - low, high - place], axis=0)
         np.testing.assert_array_equal(frame[inwards < -3], warped[inwards < -3])
-        deep = inwards > WINDOW_FADE + 3
+        deep = inwards > WINDOW_FEATHER + 3
         assert deep.mean() > 0.05 and (frame[deep] == (0, 0, 255)).all()
-        ring = np.abs(inwards - WINDOW_FADE / 2) < 0.5
+        ring = np.abs(inwards - WINDOW_FEATHER / 2) < 0.5
         red = np.abs(frame[ring].astype(int) - (0, 0, 255)).mean()
         assert 0.3 < red / np.abs(warped[ring].astype(int) - (0, 0, 255)).mean() < 0.7
 
@@ -249,7 +252,7 @@ class TestRefining:
 
 
 class TestDeviceCompositor:
-    """On a device, the same images as `paste` makes."""
+    """On a device, the same images as by OpenCV."""
 
     @pytest.mark.parametrize(
         "crop", [CROP, FaceCrop(-20.3, 30.2, 330.7), FaceCrop(301.6, 77.1, 140.4)]
@@ -259,12 +262,15 @@ class TestDeviceCompositor:
         face = cv2.GaussianBlur(rng.integers(0, 256, (256, 256, 3)).astype(np.uint8), (0, 0), 3)
         alpha = cv2.GaussianBlur(rng.random((256, 256), np.float32), (0, 0), 8)
         alpha = np.clip(8 * alpha - 3.5, 0, 1)
-        compositor = DeviceCompositor(CropRegion.of(image, crop), torch.device("cpu"))
+        window = Box(32, 64, 224, 256)
+        blending = (image.shape, crop, window, 8)
+        compositor = DeviceCompositor(torch.device("cpu"), *blending)
+        face, alpha = (array[window.slices(WHOLE_CROP)] for array in (face, alpha))
         colours = torch.from_numpy(face).permute(2, 0, 1)[None] / 255
         for given in (None, alpha):
             there = None if given is None else torch.from_numpy(given)[None, None]
             (frame,) = compositor([image], colours, there)
-            difference = np.abs(frame.astype(int) - paste(image, crop, face, given))
+            difference = np.abs(frame.astype(int) - Compositor(*blending).paste(image, face, given))
             assert difference.max() <= 4 and difference.mean() < 0.1
 
 
@@ -277,7 +283,7 @@ class TestThreads:
                 taken.append(number)
                 yield number
 
-        with thread_pool(3, 1) as pool:
+        with ThreadPoolExecutor(3) as pool:
             results = in_order(pool, lambda number: number * number, items(), 4)
             for count, result in enumerate(results):
                 assert result == count * count
@@ -286,11 +292,9 @@ class TestThreads:
 
     def test_large_frames_go_in_small_batches(self, monkeypatch, landmarks):
         image = np.zeros((300, 400, 3), np.uint8)
-        monkeypatch.setattr(translate, "FRAME_BYTES", 8 * image.nbytes)
-        renderer = UNetRenderer(image, landmarks[0], Copies(0), crop=CROP, batch=16)
-        assert renderer.batch == 2 and renderer.streams == 1
-        monkeypatch.setattr(translate, "FRAME_BYTES", 1)
-        assert UNetRenderer(image, landmarks[0], Copies(0), crop=CROP, batch=16).batch == 1
+        for limit, batch in ((100 * image.nbytes, 4), (14 * image.nbytes, 2), (1, 1)):
+            monkeypatch.setattr(unet, "FRAME_BYTES", limit)
+            assert UNetRenderer(image, landmarks[0], Copies(0), crop=CROP).batch == batch
 
     def test_they_end_with_the_frames(self, face, moved):
         threads, computing = threading.active_count(), torch.get_num_threads()
