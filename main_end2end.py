@@ -48,15 +48,11 @@ GROUPS = {
 }
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def main(arguments: list[str] | None = None) -> int:
     parser = OneLineParser(description=__doc__)
     for title, settings in GROUPS.items():
         add_options(parser.add_argument_group(title), settings)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    return run_command(run, parse(arguments))
+    return run_command(run, parser.parse_args(arguments))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -67,10 +63,8 @@ def run(options: argparse.Namespace) -> None:
     outputs = [out for outs in jobs.values() for out in outs.values()]
     if settings.save_intermediates and len(outputs) > 1:
         raise InputError("--save_intermediates names one file: give one --wav and one speaker")
-    check_outputs(
-        filter(None, [jpg, *jobs, *checkpoints.values(), settings.landmarks]),
-        filter(None, [*outputs, settings.save_intermediates]),
-    )
+    inputs = [jpg, *jobs, *checkpoints.values(), settings.landmarks]
+    check_outputs(inputs, [*outputs, settings.save_intermediates])
 
     # Everything above takes no time; from here on the large packages are needed.
     import numpy as np
@@ -98,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
                 models,
                 motion,
                 render,
-                speaker_embedding=speakers[speaker_id],
+                speaker_embedding=speakers.get(speaker_id),
                 intermediates=intermediates,
             )
             if settings.save_intermediates:

@@ -53,15 +53,11 @@ GROUPS = {
 }
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def main(arguments: list[str] | None = None) -> int:
     parser = OneLineParser(description=__doc__)
     for title, (settings, only) in GROUPS.items():
         add_options(parser.add_argument_group(title), settings, only)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    return run_command(run, parse(arguments))
+    return run_command(run, parser.parse_args(arguments))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -82,11 +78,10 @@ def run(options: argparse.Namespace) -> None:
 
     speakers = read_speakers(settings.reuse_train_emb_list)
     puppet = read_puppet(jpg)
-    if settings.jpg_bg is None:
-        path = find_background(jpg)
-    elif settings.jpg_bg == "none":
+    path = find_background(jpg)
+    if settings.jpg_bg == "none":
         path = None
-    else:
+    elif settings.jpg_bg is not None:
         path = find_input(settings.jpg_bg, EXAMPLES_CARTOON, "background")
     background = None if path is None else read_background(path, puppet)
     models = load_models(checkpoints, renderer="warp", device=networks.device)
@@ -100,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
                 motion,
                 render,
                 background=background,
-                speaker_embedding=speakers[speaker_id],
+                speaker_embedding=speakers.get(speaker_id),
             ).write(out)
 
 

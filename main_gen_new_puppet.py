@@ -28,7 +28,7 @@ EXAMPLES_CARTOON = ROOT / "examples_cartoon"
 log = logging.getLogger("src.main_gen_new_puppet")
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def main(arguments: list[str] | None = None) -> int:
     parser = OneLineParser(description=__doc__)
     add = parser.add_argument
     add("image", metavar="IMAGE", help="any drawing; looked up in examples_cartoon/, too")
@@ -45,11 +45,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default="auto",
         help="fan downloads its weights on first use; auto: fan where they are (%(default)s)",
     )
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    return run_command(run, parse(arguments))
+    return run_command(run, parser.parse_args(arguments))
 
 
 def run(options: argparse.Namespace) -> None:

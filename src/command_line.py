@@ -1,4 +1,4 @@
-"""What the entry scripts share: messages, options that take any file name, and a clean stop."""
+"""Shared by the entry scripts: parser, logging, clean stops, progress, and look-up of inputs."""
 
 from __future__ import annotations
 

@@ -76,11 +76,11 @@ def plan(
     Args:
         settings: inputs and outputs.
         still: the portrait or the puppet's image, after which outputs are named.
-        folder: of the outputs where the settings name none.
+        folder: where the outputs go if the settings name none.
         suffix: of the outputs.
 
     Raises:
-        InputError: no recording, or one output name for several outputs.
+        InputError: the recording is absent, or the name of the output does not fit.
     """
     if settings.wav is not None:
         recordings = [find_input(settings.wav, EXAMPLES, "audio file")]
@@ -103,30 +103,30 @@ def plan(
     }
 
 
-def check_outputs(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
-    """Check outputs before the work begins.
+def check_outputs(inputs: Iterable[Path | None], outputs: Iterable[Path | None]) -> None:
+    """Check outputs before the work begins; None stands for a file that is not wanted.
 
     Raises:
         InputError: one cannot be written, or would replace an input or another output.
     """
     from src.io.files import check_writable
 
-    taken = {path.resolve() for path in inputs}
-    for path in outputs:
+    taken = {path.resolve() for path in filter(None, inputs)}
+    for path in filter(None, outputs):
         if path.resolve() in taken:
             raise InputError(f"{path}: would be written over an input or another output")
         taken.add(path.resolve())
         check_writable(path)
 
 
-def read_speakers(names: tuple[str, ...]) -> dict[str, np.ndarray | None]:
-    """Speaker embeddings (256,) by name; None stands for a recording's own.
+def read_speakers(names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Published speaker embeddings (256,) by name.
 
     Raises:
         InputError: the published file is absent, or lacks a name.
     """
     if not names:
-        return {OWN_EMBEDDING: None}
+        return {}
     from src.models.loading import compare_with_published, load_speaker_embeddings
     from src.models.registry import EMBEDDINGS_FILE
 

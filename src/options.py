@@ -41,8 +41,7 @@ def option(
         default: value where the option is absent; without one the option is required.
         help: what it does; the default is appended.
         name: of the option, where it differs from the field's.
-        least: smallest number allowed.
-        most: largest number allowed.
+        least: smallest number allowed; `most` is the largest.
         choices: values allowed.
         metavar: what the help shows for the value.
     """
@@ -122,15 +121,14 @@ def _add_option(
     hint: Any,
 ) -> None:
     about, default = field.metadata, field.default
-    text = about["help"]
-    if default not in (None, (), False, dataclasses.MISSING):
-        text += f" ({_shown(default)})"
-    text = text.replace("%", "%%").strip()
+    text = about["help"].replace("%", "%%")
     if isinstance(hint, types.UnionType):  # X | None
         hint = typing.get_args(hint)[0]
     if hint is bool:
         parser.add_argument(flag, action="store_true", help=text)
         return
+    if default not in (None, (), dataclasses.MISSING):
+        text = f"{text} ({_shown(default)})".strip()
     arguments: dict[str, Any] = {"metavar": about["metavar"], "choices": about["choices"]}
     if typing.get_origin(hint) is tuple:
         arguments["nargs"], hint = "*", typing.get_args(hint)[0]

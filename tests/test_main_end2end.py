@@ -26,7 +26,7 @@ from tests.parity import PARITY, fill, needs_parity
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 PORTRAIT = EXAMPLES / "astronaut.jpg"
-VOICE = EXAMPLES / "welcome_slt.wav"
+RECORDING = EXAMPLES / "welcome_slt.wav"
 CAT = ROOT.parent / "shared" / "portraits" / "no_face_cat.jpg"
 
 TEXTS = ("obama_emb.txt", "MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt", "STD_FACE_LANDMARKS.txt")
@@ -42,10 +42,10 @@ def write_wav(path: Path, samples: np.ndarray) -> Path:
 
 
 @pytest.fixture(scope="session")
-def short_voice(tmp_path_factory) -> Path:
-    """The first two seconds of the bundled voice."""
-    samples = read_audio(VOICE)[: 2 * SAMPLE_RATE]
-    return write_wav(tmp_path_factory.mktemp("voice") / "short.wav", samples)
+def short_recording(tmp_path_factory) -> Path:
+    """The first two seconds of the bundled recording."""
+    samples = read_audio(RECORDING)[: 2 * SAMPLE_RATE]
+    return write_wav(tmp_path_factory.mktemp("recording") / "short.wav", samples)
 
 
 @pytest.fixture(scope="session")
@@ -123,10 +123,10 @@ def mouth_gap(landmarks: np.ndarray) -> np.ndarray:
     return np.linalg.norm(landmarks[:, 66, :2] - landmarks[:, 62, :2], axis=-1) / jaw
 
 
-def test_a_portrait_talks(tmp_path, short_voice):
-    inputs = {path: path.read_bytes() for path in (PORTRAIT, short_voice)}
+def test_a_portrait_talks(tmp_path, short_recording):
+    inputs = {path: path.read_bytes() for path in (PORTRAIT, short_recording)}
     command = [sys.executable, "main_end2end.py", "--jpg", "astronaut.jpg"]
-    command += ["--wav", str(short_voice), "--output_folder", str(tmp_path)]
+    command += ["--wav", str(short_recording), "--output_folder", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     video = tmp_path / "astronaut_pred_fls_short_audio_embed.mp4"
@@ -182,9 +182,9 @@ def test_as_released_gives_the_release_s_numbers(tmp_path, published, capfd):
     assert np.abs(written - ours["landmarks_final"]).max() < 1e-3
 
 
-def test_default_landmarks_fit_the_sound(tmp_path, short_voice, face_file, capfd):
+def test_default_landmarks_fit_the_audio(tmp_path, short_recording, face_file, capfd):
     out = tmp_path / "moving.npy"
-    arguments = ["--landmarks_only", f"--wav={short_voice}", f"--landmarks={face_file}"]
+    arguments = ["--landmarks_only", f"--wav={short_recording}", f"--landmarks={face_file}"]
     arguments += [f"--out={out}", "--fps=30"]
     assert main_end2end.main(arguments) == 0
     moving = np.load(out)
@@ -206,7 +206,7 @@ def test_silence_keeps_the_lips_still(tmp_path, face_file, capfd):
 
 
 def test_a_tenth_of_a_second_is_padded(tmp_path, face_file, capfd):
-    samples = read_audio(VOICE)[8000 : 8000 + SAMPLE_RATE // 10]
+    samples = read_audio(RECORDING)[8000 : 8000 + SAMPLE_RATE // 10]
     voice = write_wav(tmp_path / "short.wav", samples)
     video = tmp_path / "short.mp4"
     arguments = [f"--wav={voice}", f"--landmarks={face_file}", "--renderer=warp"]
@@ -216,11 +216,13 @@ def test_a_tenth_of_a_second_is_padded(tmp_path, face_file, capfd):
     assert abs(len(read_audio(video)) / SAMPLE_RATE - 0.3) < 0.07
 
 
-def test_names_that_a_shell_or_a_parser_would_read(tmp_path, short_voice, face_file, monkeypatch):
+def test_names_that_a_shell_or_a_parser_would_read(
+    tmp_path, short_recording, face_file, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     jpg, wav, out = "-a 'b' \"c\".jpg", "--ü;$(touch x).wav", "-o %d `y`.mp4"
     shutil.copy(PORTRAIT, jpg)
-    shutil.copy(short_voice, wav)
+    shutil.copy(short_recording, wav)
     arguments = [f"--jpg={jpg}", f"--wav={wav}", f"--out={out}", "--fps=4", "--max_size=200"]
     assert main_end2end.main([*arguments, "--landmarks", str(face_file), "--renderer=warp"]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([jpg, wav, out])
@@ -229,10 +231,10 @@ def test_names_that_a_shell_or_a_parser_would_read(tmp_path, short_voice, face_f
     assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 200
 
 
-def test_three_pictures_side_by_side(tmp_path, short_voice, face_file):
+def test_three_images_side_by_side(tmp_path, short_recording, face_file):
     video = tmp_path / "three.mp4"
     still = ["--amp_pos=0", "--amp_lip_x=0", "--amp_lip_y=0"]
-    arguments = [f"--wav={short_voice}", f"--landmarks={face_file}", "--show_landmarks", *still]
+    arguments = [f"--wav={short_recording}", f"--landmarks={face_file}", "--show_landmarks", *still]
     assert main_end2end.main([*arguments, "--fps=2", "--renderer=warp", f"--out={video}"]) == 0
     ok, frame = cv2.VideoCapture(str(video)).read()
     assert ok and frame.shape == (512, 3 * 512, 3)
@@ -244,9 +246,9 @@ def test_three_pictures_side_by_side(tmp_path, short_voice, face_file):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_leaves_nothing(tmp_path, short_voice, face_file, number):
+def test_a_stop_leaves_nothing(tmp_path, short_recording, face_file, number):
     folder = tmp_path / "new folder"
-    command = [sys.executable, "main_end2end.py", "--wav", str(short_voice), "--fps", "200"]
+    command = [sys.executable, "main_end2end.py", "--wav", str(short_recording), "--fps", "200"]
     command += ["--landmarks", str(face_file), "--output_folder", str(folder)]
     process = subprocess.Popen(
         command,
@@ -294,29 +296,29 @@ class TestWrongImages:
             ("folder.jpg", "folder", "no such image"),
         ],
     )
-    def test_files(self, tmp_path, capfd, short_voice, name, content, reason):
+    def test_files(self, tmp_path, capfd, short_recording, name, content, reason):
         path = tmp_path / name
         if content == "folder":
             path.mkdir()
         elif content is not None:
             path.write_bytes(content)
         out = tmp_path / "deep" / "x.mp4"
-        message = fails_with(capfd, tmp_path, "--jpg", path, "--wav", short_voice, "--out", out)
+        message = fails_with(capfd, tmp_path, "--jpg", path, "--wav", short_recording, "--out", out)
         assert str(path) in message and reason in message
 
-    def test_no_face(self, tmp_path, capfd, short_voice):
+    def test_no_face(self, tmp_path, capfd, short_recording):
         path = tmp_path / "noise.png"
         noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
         cv2.imwrite(str(path), noise)
         message = fails_with(
-            capfd, tmp_path, "--jpg", path, "--wav", short_voice, "--out", tmp_path / "x.mp4"
+            capfd, tmp_path, "--jpg", path, "--wav", short_recording, "--out", tmp_path / "x.mp4"
         )
         assert message == f"{path}: no face found\n"
 
     @pytest.mark.skipif(not CAT.is_file(), reason="needs ../shared")
-    def test_a_cat(self, tmp_path, capfd, short_voice):
+    def test_a_cat(self, tmp_path, capfd, short_recording):
         message = fails_with(
-            capfd, tmp_path, "--jpg", CAT, "--wav", short_voice, "--out", tmp_path / "x.mp4"
+            capfd, tmp_path, "--jpg", CAT, "--wav", short_recording, "--out", tmp_path / "x.mp4"
         )
         assert message == f"{CAT}: no face found\n"
 
@@ -337,24 +339,24 @@ ALL_BUT_ONE[16, :2] = 90, 120
         (None, "cannot be read: No such file"),
     ],
 )
-def test_wrong_landmarks(tmp_path, capfd, short_voice, array, reason):
+def test_wrong_landmarks(tmp_path, capfd, short_recording, array, reason):
     path = tmp_path / "l.npy"
     if array is not None:
         np.save(path, array, allow_pickle=True)
     message = fails_with(
-        capfd, tmp_path, "--landmarks", path, "--wav", short_voice, "--out", tmp_path / "x.mp4"
+        capfd, tmp_path, "--landmarks", path, "--wav", short_recording, "--out", tmp_path / "x.mp4"
     )
     assert str(path) in message and re.search(reason, message)
 
 
-class TestWrongVoices:
+class TestWrongRecordings:
     @pytest.mark.parametrize(
         ("name", "content", "reason"),
         [
             ("missing.wav", None, "no such audio file"),
             ("empty.wav", b"", "empty"),
-            ("text.wav", b"not a sound\n" * 50, "not an audio file"),
-            ("picture.jpg", PORTRAIT.read_bytes(), "no audio stream"),
+            ("text.wav", b"not audio\n" * 50, "not an audio file"),
+            ("portrait.jpg", PORTRAIT.read_bytes(), "no audio stream"),
         ],
     )
     def test_files(self, tmp_path, capfd, face_file, name, content, reason):
@@ -378,7 +380,7 @@ class TestWrongVoices:
 
 class TestWeights:
     def test_a_part_of_the_published_set_names_the_rest(
-        self, tmp_path, capfd, face_file, short_voice, published, monkeypatch
+        self, tmp_path, capfd, face_file, short_recording, published, monkeypatch
     ):
         folder = tmp_path / "ckpt"
         folder.mkdir()
@@ -387,7 +389,7 @@ class TestWeights:
             if path.name not in ("ckpt_speaker_branch.pth", "obama_emb.txt"):
                 (folder / path.name).symlink_to(path)
         monkeypatch.setattr(pipeline, "CHECKPOINTS", folder)
-        arguments = ["--landmarks_only", f"--wav={short_voice}", f"--landmarks={face_file}"]
+        arguments = ["--landmarks_only", f"--wav={short_recording}", f"--landmarks={face_file}"]
         arguments += [f"--out={tmp_path / 'l.npy'}"]
         assert main_end2end.main(arguments) == 0
         output = capfd.readouterr()
@@ -403,7 +405,7 @@ class TestWeights:
         assert "weights of the motion networks: published\n" in capfd.readouterr().out
 
     def test_missing_and_misshapen_tensors_are_named(
-        self, tmp_path, capfd, face_file, short_voice, published
+        self, tmp_path, capfd, face_file, short_recording, published
     ):
         import torch
 
@@ -421,13 +423,15 @@ class TestWeights:
             message = fails_with(
                 capfd,
                 tmp_path,
-                *("--load_a2l_C_name", path, "--landmarks", face_file, "--wav", short_voice),
+                *("--load_a2l_C_name", path, "--landmarks", face_file, "--wav", short_recording),
                 *("--out", tmp_path / "x.mp4"),
             )
             assert message == f"{path}: {reason}\n"
 
     @pytest.mark.parametrize("option", ["--load_AUTOVC_name", "--load_G_name"])
-    def test_malice_is_refused_and_not_run(self, tmp_path, capfd, face_file, short_voice, option):
+    def test_malice_is_refused_and_not_run(
+        self, tmp_path, capfd, face_file, short_recording, option
+    ):
         path, trace = tmp_path / "evil.pth", tmp_path / "trace"
 
         class Evil:
@@ -435,14 +439,14 @@ class TestWeights:
                 return os.system, (f"touch {trace}",)
 
         path.write_bytes(pickle.dumps({"model": Evil()}, protocol=2))
-        arguments = [option, path, "--landmarks", face_file, "--wav", short_voice]
+        arguments = [option, path, "--landmarks", face_file, "--wav", short_recording]
         message = fails_with(capfd, tmp_path, *arguments, "--out", tmp_path / "x.mp4")
         assert str(path) in message and "system" in message and not trace.exists()
 
     def test_absent_files_that_were_asked_for(
-        self, tmp_path, capfd, short_voice, face_file, monkeypatch
+        self, tmp_path, capfd, short_recording, face_file, monkeypatch
     ):
-        end = ["--wav", short_voice, "--landmarks", face_file, "--out", tmp_path / "x.mp4"]
+        end = ["--wav", short_recording, "--landmarks", face_file, "--out", tmp_path / "x.mp4"]
         for option in ("--load_AUTOVC_name", "--load_a2l_C_name", "--load_a2l_G_name"):
             message = fails_with(capfd, tmp_path, option, tmp_path / "no.pth", *end)
             assert message.startswith(f"{tmp_path / 'no.pth'}: no such checkpoint")
@@ -450,12 +454,14 @@ class TestWeights:
         message = fails_with(capfd, tmp_path, "--renderer", "unet", *end)
         assert message.startswith("--renderer unet: needs ") and "--load_G_name" in message
 
-    def test_someone_else_s_manner(self, tmp_path, capfd, face_file, short_voice, monkeypatch):
+    def test_another_speaker_s_motion(
+        self, tmp_path, capfd, face_file, short_recording, monkeypatch
+    ):
         path = tmp_path / "emb.pickle"
         embedding = np.random.default_rng(0).normal(size=256).astype(np.float32) / 16
         path.write_bytes(pickle.dumps({"ann": embedding, "bob": -embedding}))
         monkeypatch.setattr(jobs, "EMBEDDINGS", path)
-        arguments = ["--landmarks_only", f"--wav={short_voice}", f"--landmarks={face_file}"]
+        arguments = ["--landmarks_only", f"--wav={short_recording}", f"--landmarks={face_file}"]
         arguments += [f"--output_folder={tmp_path}"]
         assert main_end2end.main([*arguments, "--reuse_train_emb_list", "ann", "bob"]) == 0
         written = [tmp_path / f"astronaut_pred_fls_short_{name}.npy" for name in ("ann", "bob")]
@@ -486,20 +492,22 @@ class TestWrongOptions:
         monkeypatch.chdir(tmp_path)
         assert reason in fails_with(capfd, tmp_path, *arguments)
 
-    def test_inputs_are_not_overwritten(self, tmp_path, capfd, short_voice):
+    def test_inputs_are_not_overwritten(self, tmp_path, capfd, short_recording):
         video = tmp_path / "voice.mp4"
-        shutil.copy(short_voice, video)
+        shutil.copy(short_recording, video)
         before = video.read_bytes()
         message = fails_with(capfd, tmp_path, "--wav", video, "--out", video)
         assert "over an input" in message and video.read_bytes() == before
 
-    def test_cuda_where_there_is_none(self, tmp_path, capfd, short_voice):
+    def test_cuda_where_there_is_none(self, tmp_path, capfd, short_recording):
         import torch
 
         if torch.cuda.is_available():
             pytest.skip("this machine has CUDA")
         out = tmp_path / "x.mp4"
-        message = fails_with(capfd, tmp_path, "--device=cuda", "--wav", short_voice, "--out", out)
+        message = fails_with(
+            capfd, tmp_path, "--device=cuda", "--wav", short_recording, "--out", out
+        )
         assert message.startswith("--device cuda: ")
 
 
@@ -527,6 +535,6 @@ class TestStages:
         assert np.allclose(small.landmarks, face / 10, atol=1e-9)
 
     def test_transparency_becomes_white(self):
-        picture = np.zeros((2, 2, 4), np.uint8)
-        picture[0, :, 3] = 255
-        assert flatten(picture)[:, :, 0].tolist() == [[0, 0], [255, 255]]
+        image = np.zeros((2, 2, 4), np.uint8)
+        image[0, :, 3] = 255
+        assert flatten(image)[:, :, 0].tolist() == [[0, 0], [255, 255]]

@@ -1,4 +1,4 @@
-"""The cartoon command: one whole run, and what is wrong said in one line."""
+"""The cartoon command: one whole run, and errors in one line."""
 
 import subprocess
 import wave
@@ -14,19 +14,19 @@ from src.io.ffmpeg import ffmpeg_path
 
 ROOT = Path(__file__).resolve().parents[1]
 CARTOONS = ROOT / "examples_cartoon"
-VOICE = ROOT / "examples" / "welcome_rms.wav"
+RECORDING = ROOT / "examples" / "welcome_rms.wav"
 EMBEDDED = ROOT / "examples" / "ckpt" / "embedded"
 needs_weights = pytest.mark.skipif(not EMBEDDED.is_dir(), reason="needs examples/ckpt/embedded")
 
 
 @pytest.fixture(scope="module")
-def short_voice(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("voice") / "short.wav"
+def short_recording(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recording") / "short.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
-        file.writeframes(read_audio(VOICE)[: 2 * SAMPLE_RATE].tobytes())
+        file.writeframes(read_audio(RECORDING)[: 2 * SAMPLE_RATE].tobytes())
     return path
 
 
@@ -39,9 +39,18 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 
 @needs_weights
-def test_a_voice_makes_a_puppet_talk(short_voice, tmp_path, capsys):
+def test_a_recording_makes_a_puppet_talk(short_recording, tmp_path, capsys):
     out = tmp_path / "leo.mp4"
-    arguments = ["--jpg", "leo", "--wav", str(short_voice), "--out", str(out), "--device", "cpu"]
+    arguments = [
+        "--jpg",
+        "leo",
+        "--wav",
+        str(short_recording),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+    ]
     assert main_end2end_cartoon.main(arguments) == 0
     assert str(out) in capsys.readouterr().out
     frames = frames_of(out)
@@ -63,11 +72,12 @@ def test_a_voice_makes_a_puppet_talk(short_voice, tmp_path, capsys):
 
 
 @needs_weights
-def test_no_background_is_white(short_voice, tmp_path):
+def test_no_background_is_white(short_recording, tmp_path):
     out = tmp_path / "white.mp4"
     arguments = ["--jpg", str(CARTOONS / "count.png"), "--jpg_bg", "none", "--fps", "5"]
     assert (
-        main_end2end_cartoon.main([*arguments, "--wav", str(short_voice), "--out", str(out)]) == 0
+        main_end2end_cartoon.main([*arguments, "--wav", str(short_recording), "--out", str(out)])
+        == 0
     )
     frames = frames_of(out)
     assert len(frames) == 10
@@ -105,9 +115,9 @@ def write_clown(folder: Path) -> Path:
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path, capsys, change, message):
-    picture = write_clown(tmp_path)
-    options = {"jpg": str(picture), "wav": str(VOICE), "out": str(tmp_path / "out.mp4")}
-    change(picture, options)
+    image = write_clown(tmp_path)
+    options = {"jpg": str(image), "wav": str(RECORDING), "out": str(tmp_path / "out.mp4")}
+    change(image, options)
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     assert main_end2end_cartoon.main(arguments) == 2
     error = capsys.readouterr().err

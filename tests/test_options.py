@@ -20,6 +20,7 @@ class Settings:
     voices: tuple[str, ...] | None = option(None, "all of them by default")
     weights: dict[str, float] = option({}, "of speakers")
     kind: str = option("both", "discriminators", choices=("both", "face"))
+    seed: int = option(0, "of the generator", least=0)
     internal: int = 7
 
 
@@ -78,4 +79,5 @@ def test_help_shows_defaults_and_percent_signs(capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert "100 % of the learning rate (0.001)" in shown
     assert "optimizer steps (2500)" in shown
+    assert "of the generator (0)" in shown
     assert "instead of steps" in shown and "internal" not in shown

@@ -86,7 +86,7 @@ def read_puppet(path: Path) -> Puppet:
         float(scale),
         np.array(shift),
         triangles,
-        outside_points(width, height, count, margin if count == 8 else None),
+        outside_points(width, height, count, margin),
         inner_lip,
     )
 

@@ -6,6 +6,7 @@ import itertools
 from collections import deque
 
 import numpy as np
+from scipy.spatial import Delaunay
 
 from src.face.topology import EYES, INNER_LIPS, OUTER_LIPS
 
@@ -20,16 +21,13 @@ Distant points let the image's border move with the head; at 0 the border does n
 def outside_points(
     width: int, height: int, count: int = 12, margin: int | None = None
 ) -> np.ndarray:
-    """Fixed vertices round an image of a size in pixels, in the release's order.
+    """Fixed vertices (count, 2) round an image, in pixels and in the release's order.
 
     Args:
-        width: of the image.
-        height: of the image.
+        width: of the image, in pixels.
+        height: likewise.
         count: 8 (corners and middles of the sides) or 12 (and quarters of the left and top side).
         margin: distance from the image in pixels; from `MARGINS` by default.
-
-    Returns:
-        (count, 2) pixels.
     """
     margin = MARGINS[count] if margin is None else margin
     right, bottom = width - 1, height - 1
@@ -60,8 +58,6 @@ def mesh_vertices(landmarks: np.ndarray, outside: np.ndarray, inner_lip: bool) -
 
 def delaunay(vertices: np.ndarray) -> np.ndarray:
     """Plain Delaunay triangles (M, 3) of vertices (V, 2)."""
-    from scipy.spatial import Delaunay
-
     return Delaunay(vertices).simplices.astype(np.int64)
 
 
@@ -99,8 +95,6 @@ def with_edges(
         return float(u[0] * v[1] - u[1] * v[0])
 
     def cross(a: int, b: int, c: int, d: int) -> bool:
-        if len({a, b, c, d}) < 4:
-            return False
         return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
 
     faces = [frozenset(map(int, triangle)) for triangle in triangles]
