@@ -6,28 +6,27 @@
     python main_evaluate.py --root_dir ROOT --videos DIR --measure images [--renderer unet]
 
 ROOT is what main_prepare_data.py has filled; DIR holds the videos that were tracked. NAME is a
-training: ROOT/ckpt/NAME/ckpt_best.pth, or else its ckpt_last.pth, replaces the network of its kind.
-The report is printed, and written to --out_dir as Markdown and JSON: to ROOT/log/NAME for
-landmarks, else to ROOT/evaluation.
+training: ROOT/ckpt/NAME/ckpt_best.pth, or else ckpt_last.pth, replaces the network of its kind.
+The report is printed, and written to --out_dir as Markdown and JSON: for landmarks to
+ROOT/log/NAME, else to ROOT/evaluation.
 
---measure landmarks (without --videos): D-LL, D-VL, D-A, D-L, D-V, D-Rot, D-Pos of the test split,
-aperture correlation and open/shut AUC, and the extent of head motion, for the networks' output
-(network) and for the landmarks of a video (animated), beside three baselines that are fitted to the
-training split: the static face, a gap linear in the loudness, and the mean of the training
-speakers. Lips come from the content branch's dump, heads from the speaker-aware branch's.
+landmarks: D-LL, D-VL, D-A, D-L, D-V, D-Rot, D-Pos, aperture correlation, open/shut AUC and the
+extent of head motion, for the networks' output (network) and for the landmarks of a video
+(animated), beside baselines that are fitted to the training split: the static face, a displacement
+linear in the loudness, and the mean one. Lips come from the content branch's dump, heads from the
+speaker-aware branch's.
 
---measure videos (with --videos): held-out speakers and voices are rendered at 25 frames per second,
-and the face is found again in the frames. Aperture correlation: a frame and the audio of each clip;
-inner-lip gap over eye distance against the clip's own, best lag within 2 frames. Open/shut AUC:
-speech with phone times; probability that the largest gap in an open vowel exceeds the smallest gap
-in a p, b or m. Beside them the same for the landmarks before rendering (landmarks), for the log RMS
-of the audio taken as the gap (loudness) and, with --ceiling, for the warp renderer given the ground
-truth's motion (ceiling). Videos in --out_dir are used again as long as settings, weights, code,
-portrait and audio are the same.
+videos: held-out speakers and voices are rendered, and the face is found again in the frames.
+Aperture correlation: a frame and the audio of each clip; inner-lip gap over eye distance against
+the clip's own, best lag within 2 frames. Open/shut AUC: speech with phone times; probability that
+the largest gap in an open vowel exceeds the smallest gap in a p, b or m. Beside them the same for
+the landmarks before rendering (landmarks), for the log RMS of the audio taken as the gap (loudness)
+and, with --ceiling, for the warp renderer given the ground truth's motion (ceiling). Videos in
+--out_dir are used again as long as settings, weights, code, portrait and audio are the same.
 
---measure images (with --videos): from one frame and the ground truth's landmarks of each clip,
-frames by all renderers or the one of --renderer, three in a row every so often: PSNR and SSIM of
-the face's square, PSNR and sharpness of the mouth's, distance of the lips found again, and flicker.
+images: frames rendered from one frame and the ground truth's landmarks of each clip, three in a row
+every so often: PSNR and SSIM of the face's square, PSNR and sharpness of the mouth's, distance of
+the lips found again, and flicker.
 """
 
 from __future__ import annotations
@@ -77,8 +76,11 @@ def run(options: argparse.Namespace) -> None:
 
     from src.animate import load_models
     from src.io.files import check_writable
+    from src.metrics.images import evaluate_images
+    from src.metrics.landmarks import evaluate_landmarks
     from src.metrics.predictions import find_runs
     from src.metrics.report import Report
+    from src.metrics.videos import evaluate_videos
 
     log = f"log/{settings.names[0] if settings.names else 'evaluation'}"
     folder = settings.out_dir or root / (log if measure == "landmarks" else "evaluation")
@@ -87,7 +89,7 @@ def run(options: argparse.Namespace) -> None:
         torch.set_num_threads(settings.threads)
     paths = find_runs(root, settings.names) | named
     renderer = "warp" if measure == "landmarks" else render.renderer
-    if measure == "images" and renderer == "auto":
+    if (measure, renderer) == ("images", "auto"):  # all renderers
         renderer = "unet"
     models = load_models(
         paths, renderer=renderer, device=networks.device, optimise=not motion.as_released
@@ -95,17 +97,10 @@ def run(options: argparse.Namespace) -> None:
     weights = ", ".join(map(str, paths.values())) or "default"
     report = Report({"weights": weights}, [f"Weights: {weights}"])
     if measure == "landmarks":
-        from src.metrics.landmarks import evaluate_landmarks
-
         evaluate_landmarks(settings, models.motion, motion, report)
     elif measure == "videos":
-        from src.metrics.videos import evaluate_videos
-
-        named_files = list(paths.values())
-        evaluate_videos(settings, models, motion, render, folder, named_files, report)
+        evaluate_videos(settings, models, motion, render, folder, [*paths.values()], report)
     else:
-        from src.metrics.images import evaluate_images
-
         evaluate_images(settings, models, render.renderer, report)
     report.write(folder, measure)
     sys.stdout.write(report.text)

@@ -32,7 +32,6 @@ class TrackedClip:
     """A clip as main_prepare_data.py tracked it; a face is found in at least one frame."""
 
     name: str
-    speaker: str
     video: Path
     landmarks: np.ndarray  # (T, 68, 3) pixels of the video at MEASURE_RATE, NaN without a face
     wav: np.ndarray  # int16 at SAMPLE_RATE
@@ -99,7 +98,7 @@ def held_out_clips(
             folders = " ".join(map(str, settings.videos)) or "none given"
             raise InputError(f"--videos {folders}: no video of the tracked clip {path.stem}")
         yield TrackedClip(
-            path.stem, speaker, videos[path.stem], landmarks, known["wav"], float(known["offset"])
+            path.stem, videos[path.stem], landmarks, known["wav"], float(known["offset"])
         )
     if missing:
         raise InputError(f"{root / 'clips'}: no usable clip of {' '.join(sorted(missing))}")

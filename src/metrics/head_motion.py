@@ -23,6 +23,19 @@ def head_curves(landmarks: np.ndarray, still: np.ndarray) -> Curves:
     return {"nose": nose, "yaw": yaw, "pitch": pitch, "roll": roll}
 
 
+def image_curves(landmarks: np.ndarray) -> Curves:
+    """Nose and roll of landmarks (T, 68, >=2) found in a video, without frames that show no face.
+
+    NaN where no frame shows one.
+    """
+    found = detected(landmarks)
+    points = (landmarks[found] if found.any() else landmarks[:1])[..., :2]
+    right, left = OUTER_EYE_CORNERS
+    x, y = (points[:, left] - points[:, right]).T
+    nose = points[:, NOSE_TIP] / (jaw_width(points).mean() / 100)
+    return {"nose": nose, "roll": np.degrees(np.arctan2(y, x))[:, None]}
+
+
 def spread(curves: Curves, name: str) -> float:
     """Standard deviation over time of a curve, in its unit."""
     return float(np.sqrt(curves[name].var(0).sum()))
@@ -33,24 +46,6 @@ def speed(curves: Curves, name: str) -> float:
     return FRAME_RATE * mean_distance(curves[name][1:], curves[name][:-1])
 
 
-def nose_spread(landmarks: np.ndarray) -> float:
-    """Standard deviation of the tip of the nose, percent of the jaw's width; NaN without a face.
-
-    Args:
-        landmarks: (T, 68, 3) found in a video, NaN where there is no face.
-    """
-    points = _faces(landmarks)
-    return 100 * float(np.sqrt(points[:, NOSE_TIP].var(0).sum()) / jaw_width(points).mean())
-
-
-def roll_spread(landmarks: np.ndarray) -> float:
-    """Standard deviation of the angle of the line between the eyes, degrees; as `nose_spread`."""
-    right, left = OUTER_EYE_CORNERS
-    points = _faces(landmarks)
-    across = points[:, left] - points[:, right]
-    return float(np.degrees(np.arctan2(across[:, 1], across[:, 0])).std())
-
-
 def face_found(landmarks: np.ndarray) -> float:
     """Percentage of the frames of a video where a face was found."""
     return 100 * float(detected(landmarks).mean())
@@ -59,9 +54,3 @@ def face_found(landmarks: np.ndarray) -> float:
 def detected(landmarks: np.ndarray) -> np.ndarray:
     """Whether a face was found in each frame (T,) of landmarks (T, 68, 3)."""
     return np.isfinite(landmarks).all((1, 2))
-
-
-def _faces(landmarks: np.ndarray) -> np.ndarray:
-    """x and y of the frames with a face; those of the first frame, NaN, where there is none."""
-    found = detected(landmarks)
-    return (landmarks[found] if found.any() else landmarks[:1])[..., :2]

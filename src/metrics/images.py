@@ -19,8 +19,8 @@ from src.face.detection import track_landmarks
 from src.metrics.clips import held_out_clips
 from src.metrics.head_motion import detected
 from src.metrics.image_quality import ImageRun
-from src.metrics.registry import finite_mean, measure, pool
-from src.metrics.report import Report
+from src.metrics.registry import TRUTH, Case, finite_mean, measure
+from src.metrics.report import Report, rows_of_each
 from src.render.renderer import RENDERERS, make_renderer
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 RUN = 3
 """Consecutive frames that are measured: flicker shows in three."""
 
-TRUTH = "ground truth"
-
 
 def run_frames(landmarks: np.ndarray, every: int) -> list[int]:
     """Indices of the frames to be measured, in runs of `RUN` that show a face throughout.
@@ -40,14 +38,9 @@ def run_frames(landmarks: np.ndarray, every: int) -> list[int]:
         landmarks: (T, 68, 3) of a clip, NaN where no face was found.
         every: frames from the start of a run to that of the next, at least `RUN`.
     """
-    found = detected(landmarks)
-    starts = range(0, len(found) - RUN + 1, max(RUN, every))
-    return [
-        index
-        for start in starts
-        if found[start : start + RUN].all()
-        for index in range(start, start + RUN)
-    ]
+    starts = np.arange(0, len(landmarks) - RUN + 1, max(RUN, every))
+    indices = starts[:, None] + np.arange(RUN)
+    return indices[detected(landmarks)[indices].all(1)].ravel().tolist()
 
 
 def evaluate_images(
@@ -59,15 +52,15 @@ def evaluate_images(
         renderer: key of `RENDERERS`, "auto" for all of them.
 
     Raises:
-        InputError: there is no clip, a clip's video is missing or has too few frames.
+        InputError: as for `held_out_clips`, or a video has too few frames.
     """
     clips = list(held_out_clips(settings, lambda c: run_frames(c["landmarks"], settings.every)))
-    rows: dict[str, list[dict[str, float]]] = defaultdict(list)
-    table = {}
+    cases: dict[str, Case] = {}
     for clip in progress(clips, len(clips), "clips to evaluate"):
         indices = run_frames(clip.landmarks, settings.every)
         landmarks = clip.landmarks[indices]
         portrait, still = clip.portrait()
+        case = cases[f"{clip.name}, {len(indices)} frames"] = {}
         for name in (*(RENDERERS if renderer == "auto" else (renderer,)), TRUTH):
             frames = clip.frames_at(indices)
             if name == TRUTH:
@@ -77,12 +70,9 @@ def evaluate_images(
                 painter = make_renderer(name, portrait, still, network, models.device)
                 adapted = np.stack([painter.adapt_landmarks(face) for face in landmarks])
                 pairs = zip(frames, painter.frames(adapted), strict=True)
-            values = compare(pairs, landmarks)
-            rows[name].append(values)
-            table[f"{clip.name}, {len(indices)} frames, {name}"] = values
-    report.figures |= {"means": pool(rows), "clips": table}
-    report.add_table("Means over the clips", report.figures["means"], "images")
-    report.add_table("Each clip", table, "images")
+            case[name] = compare(pairs, landmarks)
+    report.add_cases("images", "Means over the clips", cases, "images")
+    report.add_table("Each clip", rows_of_each(cases), "images")
 
 
 def compare(

@@ -21,17 +21,14 @@ def mean_distance(first: np.ndarray, second: np.ndarray) -> float:
     return float(distances.mean()) if len(distances) else float("nan")
 
 
-def d_ll(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """D-LL: distance of the points of jaw and lower lip, percent of the mouth's largest width."""
-    percent = mouth_width(reference).max() / 100
-    return mean_distance(predicted[:, JAW_AND_LOWER_LIP], reference[:, JAW_AND_LOWER_LIP]) / percent
+def lip_distance(predicted: np.ndarray, reference: np.ndarray, order: int) -> float:
+    """D-LL: distance of the points of jaw and lower lip, percent of the mouth's largest width.
 
-
-def d_vl(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """D-VL: `d_ll` of the differences of consecutive frames."""
-    percent = mouth_width(reference).max() / 100
+    D-VL: of their velocities, the differences of consecutive frames; order 1 instead of 0.
+    """
     tracks = (track[:, JAW_AND_LOWER_LIP] for track in (predicted, reference))
-    return mean_distance(*(np.diff(track, axis=0) for track in tracks)) / percent
+    distance = mean_distance(*(np.diff(track, order, axis=0) for track in tracks))
+    return distance / (mouth_width(reference).max() / 100)
 
 
 def d_a(predicted: np.ndarray, reference: np.ndarray) -> float:
@@ -44,15 +41,10 @@ def d_a(predicted: np.ndarray, reference: np.ndarray) -> float:
     return 100 * float(np.abs(areas[0] - areas[1]).mean() / largest if largest > 0 else np.nan)
 
 
-def d_l(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """D-L: distance of all points, percent of the face's mean width."""
-    return mean_distance(predicted, reference) / (jaw_width(reference).mean() / 100)
-
-
-def d_v(predicted: np.ndarray, reference: np.ndarray) -> float:
-    """D-V: `d_l` of the differences of consecutive frames."""
-    velocities = (np.diff(track, axis=0) for track in (predicted, reference))
-    return mean_distance(*velocities) / (jaw_width(reference).mean() / 100)
+def face_distance(predicted: np.ndarray, reference: np.ndarray, order: int) -> float:
+    """D-L (order 0) and D-V (1): as `lip_distance`, of all points, percent of the face's width."""
+    distance = mean_distance(*(np.diff(track, order, axis=0) for track in (predicted, reference)))
+    return distance / (jaw_width(reference).mean() / 100)
 
 
 def d_rot(predicted: np.ndarray, reference: np.ndarray, still: np.ndarray) -> float:

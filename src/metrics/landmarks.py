@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ from src.metrics import predictions
 from src.metrics.aperture import MEASURE_RATE, resample, signed_aperture
 from src.metrics.head_motion import head_curves
 from src.metrics.open_shut import describe
-from src.metrics.predictions import ANIMATED, NETWORK, TRUTH, Example
-from src.metrics.registry import measure, pool
+from src.metrics.predictions import ANIMATED, NETWORK, Example
+from src.metrics.registry import TRUTH, Case, measure
 from src.metrics.report import Report
 from src.metrics.settings import MAX_SENTENCES
 from src.metrics.speaker_separation import statistic_differences
@@ -55,33 +55,27 @@ def evaluate_landmarks(
         posed = part == "heads"
         training = dumps.read_clips(root, "train", dump)
         baselines = predictions.fit_baselines(training, root, posed, phones)
-        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        cases: dict[str, Case] = {}
         without_spectrum = 0
         for clip in clips:
             example = predictions.read_example(clip, root, posed)
             without_spectrum += example.spectrum is None
             tracks = predictions.predict_landmarks(example, models, motion, baselines)
-            for method, track in tracks.items():
-                rows[method].append(
-                    measure_head(example, track)
-                    if posed
-                    else measure_lips(example, track, phones.get(clip.stem))
-                )
+            cases[clip.name] = {
+                method: measure_head(example, track)
+                if posed
+                else measure_lips(example, track, phones.get(clip.stem))
+                for method, track in tracks.items()
+            }
         if without_spectrum:
             _log.info("%d clips: not in ROOT/analysed, the dump's features run", without_spectrum)
-        report.figures[part] = pool(rows)
-        report.figures[f"clips, {part}"] = {
-            clip.name: {method: values[index] for method, values in rows.items()}
-            for index, clip in enumerate(clips)
-        }
         if posed:
-            add_head_tables(report, len(clips))
+            add_head_tables(report, cases)
             evaluate_speakers(report, root, [*training, *clips], models, motion.amp_pos)
         else:
-            spoken = [row["AUC"] for row in rows[NETWORK] if "AUC" in row]
-            clip_count = len(clips) - len(spoken)
-            title = f"Lips, {clip_count} clips without head motion; {describe(spoken)}"
-            report.add_table(title, report.figures["lips"], "lips", "gap", "phones")
+            counts = describe([case[NETWORK] for case in cases.values()])
+            title = f"Lips without head motion, {counts}"
+            report.add_cases("lips", title, cases, "lips", "gap", "phones")
     if not report.figures.keys() & {"lips", "heads"}:
         raise InputError(
             f"{root / 'dump'}: no clips in the {splits} dumps of {settings.lip_dump} and "
@@ -134,10 +128,11 @@ def measure_head(example: Example, track: np.ndarray) -> dict[str, Any]:
     )
 
 
-def add_head_tables(report: Report, clips: int) -> None:
+def add_head_tables(report: Report, cases: dict[str, Case]) -> None:
     """Add errors, and extents of the head motion, also relative to the ground truth's."""
+    title = f"Whole face, {len(cases)} clips with head motion"
+    report.add_cases("heads", title, cases, "face", "pose")
     heads = report.figures["heads"]
-    report.add_table(f"Whole face, {clips} clips with head motion", heads, "face", "pose")
     relative = {
         f"{method} / {TRUTH}": {
             name: value / max(heads[TRUTH][name], 1e-9) for name, value in heads[method].items()

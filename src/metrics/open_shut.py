@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -60,10 +62,12 @@ def auc(larger: ArrayLike, smaller: ArrayLike) -> float:
     return float(np.mean((first > second) + 0.5 * (first == second)))
 
 
-def describe(values: list[Extremes]) -> str:
-    """Counts of sentences and phones, for a table's title."""
-    opened, shut = (sum(len(value[kind]) for value in values) for kind in (0, 1))
-    return f"AUC: {len(values)} sentences, {opened} open vowels, {shut} p b m"
+def describe(rows: list[dict[str, Any]]) -> str:
+    """Counts of clips, sentences and phones for a table's title, from the values of its cases."""
+    spoken = [row["AUC"] for row in rows if "AUC" in row]
+    opened, shut = (sum(len(gaps[kind]) for gaps in spoken) for kind in (0, 1))
+    phones = f"{len(spoken)} sentences, {opened} open vowels, {shut} p b m"
+    return f"{len(rows) - len(spoken)} clips; AUC: {phones}"
 
 
 def pooled_auc(values: list[Extremes]) -> float:

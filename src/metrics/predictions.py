@@ -23,6 +23,7 @@ from src.face.registration import register, static_face
 from src.face.topology import LANDMARK_COUNT
 from src.io.checkpoint import read_checkpoint
 from src.io.files import read_arrays
+from src.metrics.registry import TRUTH
 from src.models.registry import MOTION_NETWORKS, NETWORKS
 from src.motion.default import amplify_lips, calibrate, combine, speaker_displacement
 from src.motion.displacement import content_output
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 SPECTRUM = ("mel", "f0_bins", "embedding_normalised")
 """Arrays that main_prepare_data.py keeps of each clip."""
 
-TRUTH, NETWORK, ANIMATED = "ground truth", "network", "animated"
+NETWORK, ANIMATED = "network", "animated"
 
 Baselines = dict[str, tuple[np.ndarray, np.ndarray]]
 """Name to slope and intercept (204,): displacement = slope * energy + intercept."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from src.metrics import (
-    aperture,
-    blinks,
-    head_motion,
-    image_quality,
-    landmark_error,
-    open_shut,
-)
-from src.metrics.head_motion import speed, spread
+from src.metrics import aperture, blinks, image_quality, landmark_error, open_shut
+from src.metrics.head_motion import face_found, speed, spread
+from src.metrics.landmark_error import face_distance, lip_distance
 from src.metrics.speaker_separation import ratio, separation_auc
+
+TRUTH = "ground truth"
+
+Case = dict[str, dict[str, Any]]
+"""Values of a case by label, such as a method, and by name of the metric."""
 
 
 def finite_mean(values: list[float]) -> float:
@@ -42,13 +41,13 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "D-LL": Metric(landmark_error.d_ll, "lips", "%"),
-    "D-VL": Metric(landmark_error.d_vl, "lips", "%"),
+    "D-LL": Metric(partial(lip_distance, order=0), "lips", "%"),
+    "D-VL": Metric(partial(lip_distance, order=1), "lips", "%"),
     "D-A": Metric(landmark_error.d_a, "lips", "%"),
     "correlation": Metric(aperture.correlation, "gap", decimals=3),
     "AUC": Metric(open_shut.interpolated_extremes, "phones", "", 3, open_shut.pooled_auc),
-    "D-L": Metric(landmark_error.d_l, "face", "%"),
-    "D-V": Metric(landmark_error.d_v, "face", "%"),
+    "D-L": Metric(partial(face_distance, order=0), "face", "%"),
+    "D-V": Metric(partial(face_distance, order=1), "face", "%"),
     "D-Rot": Metric(landmark_error.d_rot, "pose", "°"),
     "D-Pos": Metric(landmark_error.d_pos, "pose", "%"),
     "spread of nose": Metric(partial(spread, name="nose"), "head", "%"),
@@ -62,9 +61,9 @@ METRICS: dict[str, Metric] = {
     "statistics, one speaker": Metric(partial(ratio, kind=0), "speakers", "ratio"),
     "statistics, two speakers": Metric(partial(ratio, kind=1), "speakers", "ratio"),
     "statistics, AUC": Metric(separation_auc, "speakers", decimals=3),
-    "face found": Metric(head_motion.face_found, "video", "%", 0),
-    "nose": Metric(head_motion.nose_spread, "video", "% of jaw"),
-    "roll": Metric(head_motion.roll_spread, "video", "°"),
+    "face found": Metric(face_found, "video", "%", 0),
+    "nose": Metric(partial(spread, name="nose"), "video head", "% of jaw"),
+    "roll": Metric(partial(spread, name="roll"), "video head", "°"),
     "blinks": Metric(blinks.blinks, "video", "per minute", 1, blinks.blink_rate),
     "PSNR": Metric(image_quality.face_psnr, "images", "dB"),
     "SSIM": Metric(image_quality.face_ssim, "images", decimals=4),
@@ -83,13 +82,14 @@ def measure(case: str, *arguments: Any) -> dict[str, Any]:
     }
 
 
-def pool(rows: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, float]]:
-    """One number for each metric of each row, from the values of the row's cases."""
+def pool(cases: Iterable[Case]) -> Case:
+    """One number for each metric from the values of many cases, by label."""
+    cases = list(cases)
     return {
         label: {
             name: metric.pool(values)
             for name, metric in METRICS.items()
-            if (values := [case[name] for case in cases if name in case])
+            if (values := [case[label][name] for case in cases if name in case.get(label, {})])
         }
-        for label, cases in rows.items()
+        for label in dict.fromkeys(label for case in cases for label in case)
     }

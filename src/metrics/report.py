@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from src.io.files import write_text
-from src.metrics.registry import METRICS
+from src.metrics.registry import METRICS, Case, pool
 
 
 @dataclass
@@ -27,15 +27,21 @@ class Report:
     def text(self) -> str:
         return "\n\n".join(self.paragraphs) + "\n"
 
-    def add_table(self, title: str, rows: dict[str, dict[str, float]], *cases: str) -> None:
-        """Add a table under a title; nothing where there are no rows.
+    def add_cases(self, part: str, title: str, cases: dict[str, Case], *kinds: str) -> None:
+        """Add a table of pooled values; they and those of each case become figures.
 
         Args:
+            part: key of the figures.
             title: a line above the table.
-            rows: label to values by the names of `METRICS`.
-            cases: kinds of case whose metrics are the columns.
+            cases: by name.
+            kinds: of case whose metrics are the columns.
         """
-        metrics = {name: metric for name, metric in METRICS.items() if metric.case in cases}
+        self.figures |= {part: pool(cases.values()), f"{part} of each": cases}
+        self.add_table(title, self.figures[part], *kinds)
+
+    def add_table(self, title: str, rows: Case, *kinds: str) -> None:
+        """Add a table of rows by label, as `add_cases`; nothing where there are no rows."""
+        metrics = {name: metric for name, metric in METRICS.items() if metric.case in kinds}
         header = [", ".join(filter(None, (name, metric.unit))) for name, metric in metrics.items()]
         cells = [
             [label, *(cell(values, name) for name in metrics)] for label, values in rows.items()
@@ -52,6 +58,13 @@ class Report:
         write_text(folder / f"{name}.md", self.text)
         without_nan = json.loads(json.dumps(self.figures), parse_constant=lambda _: None)
         write_text(folder / f"{name}.json", json.dumps(without_nan, indent=1))
+
+
+def rows_of_each(cases: dict[str, Case]) -> Case:
+    """The values of all cases as rows of one table."""
+    return {
+        f"{name}, {label}": values for name, case in cases.items() for label, values in case.items()
+    }
 
 
 def cell(values: dict[str, float], name: str) -> str:

@@ -8,7 +8,7 @@ its phones, and moves a portrait that is given.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +32,10 @@ from src.io.image import read_image
 from src.io.video import read_frames
 from src.metrics.aperture import MEASURE_RATE, aperture
 from src.metrics.clips import TrackedClip, held_out_clips, is_chosen
+from src.metrics.head_motion import image_curves
 from src.metrics.open_shut import describe
-from src.metrics.registry import measure, pool
-from src.metrics.report import Report
+from src.metrics.registry import TRUTH, Case, measure
+from src.metrics.report import Report, rows_of_each
 from src.metrics.settings import MAX_SENTENCES
 from src.render.renderer import make_renderer
 
@@ -50,7 +51,6 @@ SOURCES = ("src/**/*.py", "thirdparty/*.py", "examples/ckpt/**/*")
 PORTRAIT = PROJECT / "examples" / "grace_hopper.jpg"
 """Its lips are closed, so that a gap found in a p, b or m is the animation's."""
 
-TRUTH = "ground truth"
 MIN_RMS = 10.0  # of int16 samples, below which audio counts as silence
 
 
@@ -59,7 +59,6 @@ class VideoCase:
     """A portrait and a recording, and what is known of how the lips should move."""
 
     name: str
-    speaker: str
     portrait: np.ndarray  # (H, W, 3) uint8 BGR
     wav: np.ndarray  # int16 at SAMPLE_RATE
     reference: np.ndarray | None = None  # (T, 68, 3) pixels of the clip at MEASURE_RATE
@@ -75,7 +74,7 @@ def clip_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
     """
     for clip in held_out_clips(settings, lambda known: known["synced"]):
         (image, still), (reference, wav) = clip.portrait(), synchronised(clip)
-        yield VideoCase(clip.name, clip.speaker, image, wav, reference, still)
+        yield VideoCase(clip.name, image, wav, reference, still)
 
 
 def synchronised(clip: TrackedClip) -> tuple[np.ndarray, np.ndarray]:
@@ -98,9 +97,8 @@ def speech_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
         voice = path.stem.rpartition("_")[0]
         counts[voice] += 1
         if chosen(voice) and counts[voice] <= MAX_SENTENCES:
-            utterance = read_utterance(path)
-            image = read_image(PORTRAIT)
-            yield VideoCase(path.stem, voice, image, utterance.wav, phones=utterance.phones)
+            speech = read_utterance(path)
+            yield VideoCase(path.stem, read_image(PORTRAIT), speech.wav, phones=speech.phones)
     if missing := sorted(set(settings.voices or ()) - set(counts)):
         raise InputError(f"{settings.root / 'synthetic'}: no speech of {' '.join(missing)}")
 
@@ -129,7 +127,7 @@ def evaluate_videos(
     if not cases:
         raise InputError(f"{settings.root}: no clips or voices to evaluate; see --speakers")
     faces = load_reference_faces(settings.root) if settings.ceiling else None
-    results = []
+    lips, heads = {}, {}
     for case in progress(cases, len(cases), "videos to evaluate"):
         video, kept = folder / f"{case.name}.mp4", folder / f"{case.name}.npz"
         inputs = digest.encode() + case.portrait.tobytes() + case.wav.tobytes()
@@ -144,9 +142,18 @@ def evaluate_videos(
         tracks = {"video": found, "landmarks": arrays["landmarks_final"]}
         if settings.ceiling:
             tracks["ceiling"] = ceiling_landmarks(case, faces)
-        results.append(evaluate_case(case, tracks))
+        lips[case.name], heads[case.name] = evaluate_case(case, tracks)
     report.figures["settings"] = {**vars(motion), **vars(render)}
-    add_results(report, results)
+    add_tables(report, lips, heads)
+
+
+def add_tables(report: Report, lips: dict[str, Case], heads: dict[str, Case]) -> None:
+    """Add the metrics of all cases, by name."""
+    title = f"Lips, {describe([case['video'] for case in lips.values()])}"
+    report.add_cases("lips", title, lips, "gap", "phones")
+    report.add_cases("heads", "Head and eyes, as found in the videos", heads, "video", "video head")
+    clips = {name: case for name, case in lips.items() if "correlation" in case["video"]}
+    report.add_table("Lips of each clip", rows_of_each(clips), "gap")
 
 
 def digest_of(settings: list[Any], checkpoints: list[Path]) -> str:
@@ -159,8 +166,8 @@ def digest_of(settings: list[Any], checkpoints: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def evaluate_case(case: VideoCase, tracks: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The metrics of a rendered case, as they go into the JSON file.
+def evaluate_case(case: VideoCase, tracks: dict[str, np.ndarray]) -> tuple[Case, Case]:
+    """The metrics of the lips, by source of the gap, and those of head and eyes.
 
     Args:
         tracks: landmarks (T, 68, 3). "video": found in its frames, at `MEASURE_RATE`;
@@ -170,38 +177,18 @@ def evaluate_case(case: VideoCase, tracks: dict[str, np.ndarray]) -> dict[str, A
     gaps = {source: aperture(track) for source, track in tracks.items()}
     gaps["loudness"] = loudness_curve(case.wav)
     lips = {source: {} for source in gaps}
-    motion = {"clips" if case.phones is None else "speech": measure("video", tracks["video"])}
+    heads = {"clips" if case.phones is None else "speech": tracks["video"], TRUTH: case.reference}
     for source, gap in gaps.items():
         rate = FRAME_RATE if source == "landmarks" else MEASURE_RATE
         if case.reference is not None:
             lips[source] |= measure("gap", gap, rate, aperture(case.reference))
         if case.phones is not None:
             lips[source] |= measure("phones", gap, rate, case.phones)
-    if case.reference is not None:
-        motion[TRUTH] = measure("video", case.reference)
-    return {"name": case.name, "speaker": case.speaker, "lips": lips, "motion": motion}
-
-
-def add_results(report: Report, results: list[dict[str, Any]]) -> None:
-    """Pool the metrics of all cases and add them to a report."""
-    report.figures["cases"] = results
-    for part in ("lips", "motion"):
-        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for result in results:
-            for label, values in result[part].items():
-                rows[label].append(values)
-        report.figures[part] = pool(rows)
-    spoken = [case["lips"]["video"]["AUC"] for case in results if "speech" in case["motion"]]
-    title = f"Lips, {len(results) - len(spoken)} clips; {describe(spoken)}"
-    report.add_table(title, report.figures["lips"], "gap", "phones")
-    report.add_table("Head and eyes, as found in the videos", report.figures["motion"], "video")
-    rows = {
-        f"{result['name']}, {source}": values
-        for result in results
-        if "clips" in result["motion"]
-        for source, values in result["lips"].items()
+    return lips, {
+        label: measure("video", track) | measure("video head", image_curves(track))
+        for label, track in heads.items()
+        if track is not None
     }
-    report.add_table("Lips of each clip", rows, "gap")
 
 
 def loudness_curve(wav: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 
 from src.face.topology import NOSE_TIP
 from src.metrics.blinks import blink_rate, blinks, eye_openness
-from src.metrics.head_motion import head_curves
+from src.metrics.head_motion import head_curves, image_curves
 from src.metrics.registry import measure, pool
 from tests.metrics.faces import irregular_face, open_eyes, simple_face, turned
 
@@ -31,15 +31,17 @@ def test_motion_in_a_video_by_hand():
     face[25:] += [8, 6, 0]  # the nose at two places 10 apart: std 5 of a jaw of 100
     face[::2, 36, 1] += 60 * np.tan(np.radians(2))  # every other frame rolled by 2 degrees
     face[7] = np.nan
-    found = measure("video", face)
+    found = measure("video", face) | measure("video head", image_curves(face))
     assert found["nose"] == pytest.approx(5.0, abs=0.01)
     assert found["roll"] == pytest.approx(1.0, abs=0.01)
     assert found["blinks"] == (0, 2.0)
 
 
 def test_a_video_without_a_face_has_no_motion():
-    rows = {"speech": [measure("video", np.full((25, 68, 3), np.nan))]}
-    found = pool(rows)["speech"]
+    absent = np.full((25, 68, 3), np.nan)
+    values = measure("video", absent) | measure("video head", image_curves(absent))
+    found = pool([{"speech": values}])["speech"]
+    assert found["face found"] == 0
     assert np.isnan(found["nose"]) and np.isnan(found["roll"]) and found["blinks"] == 0
 
 

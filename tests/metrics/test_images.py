@@ -97,12 +97,12 @@ def test_all_renderers_side_by_side(root, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert (tmp_path / "out" / "images.md").read_text() in printed
     found = json.loads((tmp_path / "out" / "images.json").read_text())
-    assert list(found["means"]) == ["warp", "unet", images.TRUTH]
+    assert list(found["images"]) == ["warp", "unet", "ground truth"]
     assert found["weights"] == str(weights)
-    warp, unet = found["means"]["warp"], found["means"]["unet"]
+    warp, unet = found["images"]["warp"], found["images"]["unet"]
     # The untrained network changes nothing; the clip itself was rendered by the warp.
     assert warp["PSNR"] > 33 and abs(unet["PSNR"] - warp["PSNR"]) < 3
-    assert [name.split(", ")[1] for name in found["clips"]] == [f"{FRAMES} frames"] * 3
+    assert list(found["images of each"]) == [f"talk, {FRAMES} frames"]
     assert main_evaluate.main([*arguments, "--renderer", "warp"]) == 0
     assert "| unet " not in capsys.readouterr().out
 

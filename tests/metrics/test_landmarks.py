@@ -82,9 +82,9 @@ def test_the_command_writes_tables_and_figures(root, tmp_path, capsys):
     assert figures["lips"]["loudness"]["D-LL"] < 0.2 * figures["lips"]["static"]["D-LL"]
     assert figures["lips"]["static"]["correlation"] == 0
     assert figures["lips"]["static"]["AUC"] == 0.5
-    title = "Lips, 2 clips without head motion; AUC: 1 sentences, 1 open vowels, 1 p b m:"
+    title = "Lips without head motion, 2 clips; AUC: 1 sentences, 1 open vowels, 1 p b m:"
     assert title in text and "Whole face, 2 clips with head motion:" in text
-    assert list(figures["clips, heads"]) == ["c/c0+0", "c/c1+0"]
+    assert list(figures["heads of each"]) == ["c/c0+0", "c/c1+0"]
     # The head nods by 0.05, and the face is 1.6 wide.
     spread = figures["heads"]["ground truth"]["spread of nose"]
     assert spread == pytest.approx(100 * 0.05 / 1.6 * np.sin(np.arange(80) / 20).std(), rel=0.01)
@@ -108,7 +108,7 @@ def test_two_splits_are_evaluated_together(root, tmp_path, capsys):
         found[splits] = json.loads((tmp_path / "landmarks.json").read_text())
     both = found["val", "test"]
     assert both["splits"] == ["val", "test"]
-    assert len(both["clips, lips"]) - 1 == len(both["clips, heads"]) == 3  # one is a sentence
+    assert len(both["lips of each"]) - 1 == len(both["heads of each"]) == 3  # one is a sentence
     # The mean over one clip and two others.
     for kind, measure in (("lips", "D-LL"), ("heads", "D-L")):
         one, two = (found[split,][kind]["network"][measure] for split in ("val", "test"))
