@@ -60,7 +60,7 @@ def normalise(
 def denormalise(landmarks: np.ndarray, scale: float, shift: np.ndarray) -> np.ndarray:
     """Undo `normalise`: (..., 68, 3) normalised to pixels. z is left as it is; dtype is kept."""
     points = np.array(landmarks)
-    points[..., :2] = -points[..., :2] / scale - shift
+    points[..., :2] = -points[..., :2] / float(scale) - shift
     return points
 
 
