@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> None:
 
     source = find_input(options.image, EXAMPLES_CARTOON, "puppet", ("", *IMAGE_SUFFIXES))
     # Not every format can keep the alpha channel of a cut-out.
-    name = f"{source.stem}.png" if options.cutout else source.name
-    target = (options.out_dir or source.parent) / name
+    target = (options.out_dir or source.parent) / source.name
+    target = target.with_suffix(".png") if options.cutout else target
     is_source = target.resolve() == source.resolve()
     if options.cutout and is_source:
         raise InputError(f"{source}: --cutout would overwrite it; give --out_dir another folder")

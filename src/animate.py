@@ -115,10 +115,10 @@ def load_models(
     where = pick_device(device)
     found = find_image_translation(CHECKPOINTS, paths.pop("translation", None), renderer)
     motion = load_motion_models(CHECKPOINTS, paths, where)
-    network = None if found is None else load_image_translation(found, where)
-    if network is not None and optimise:
-        network = for_inference(network, where)
-    return Models(motion, network, where)
+    if found is None:
+        return Models(motion, None, where)
+    network = load_image_translation(found, where)
+    return Models(motion, for_inference(network, where) if optimise else network, where)
 
 
 def animate(

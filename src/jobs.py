@@ -128,12 +128,11 @@ def read_speakers(names: tuple[str, ...]) -> dict[str, np.ndarray]:
     if not names:
         return {}
     from src.models.loading import compare_with_published, load_speaker_embeddings
-    from src.models.registry import EMBEDDINGS_FILE
 
     embeddings = load_speaker_embeddings(EMBEDDINGS)
     for name in names:
         if name not in embeddings:
             some = ", ".join(sorted(embeddings)[:5])
             raise InputError(f"{EMBEDDINGS}: no speaker {name!r} in it; it has {some}, ...")
-    compare_with_published(EMBEDDINGS, EMBEDDINGS_FILE)
+    compare_with_published(EMBEDDINGS, EMBEDDINGS.name)
     return {name: embeddings[name] for name in names}
