@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.data.clips import VIDEO_SUFFIXES, read_clips
+from src.data.clips import find_clips, read_clips
 from src.data.splits import choose_splits
 from src.errors import InputError
 from src.face.geometry import inner_lip_area, jaw_width
@@ -52,11 +52,7 @@ class TrackedClip:
             raise InputError(f"{self.video}: has no frame {last}, though the tracked clip has")
 
     def portrait(self) -> tuple[np.ndarray, np.ndarray]:
-        """The frame (H, W, 3) that serves as a portrait, and its landmarks (68, 3).
-
-        Raises:
-            InputError: as `frames_at`.
-        """
+        """The frame (H, W, 3) that serves as a portrait, and its landmarks (68, 3)."""
         index = portrait_frame(self.landmarks)
         (image,) = self.frames_at([index])
         return image.copy(), self.landmarks[index]
@@ -83,12 +79,7 @@ def held_out_clips(
     """
     root, missing = settings.root, set(settings.speakers or ())
     chosen = is_chosen(root, settings.speakers)
-    videos = {
-        path.stem: path
-        for folder in reversed(settings.videos)
-        for path in sorted(folder.rglob("*"), reverse=True)
-        if path.suffix.lower() in VIDEO_SUFFIXES
-    }
+    videos = {source.path.stem: source.path for source in find_clips(*settings.videos)}
     for path, known in read_clips(root):
         speaker, landmarks = str(known["speaker"]), known["landmarks"].astype(np.float64)
         if not (chosen(speaker, path.stem) and detected(landmarks).any() and usable(known)):

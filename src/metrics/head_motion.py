@@ -11,8 +11,7 @@ from src.io.audio import FRAME_RATE
 from src.metrics.landmark_error import mean_distance
 
 Curves = dict[str, np.ndarray]
-"""Position of the nose (T, 2) in percent of the face's width; yaw, pitch, roll (T, 1) in degrees.
-"""
+"""Position of the nose (T, 2), percent of the face's width; yaw, pitch and roll (T, 1), degrees."""
 
 
 def head_curves(landmarks: np.ndarray, still: np.ndarray) -> Curves:

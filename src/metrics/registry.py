@@ -32,7 +32,7 @@ class Metric:
     """A metric, and how it is printed."""
 
     function: Callable[..., Any]
-    case: str
+    kind: str
     """Kind of case that it measures. All metrics of a kind take the same arguments."""
     unit: str = ""
     decimals: int = 2
@@ -75,10 +75,10 @@ METRICS: dict[str, Metric] = {
 """Name to metric, in the order of the tables' columns."""
 
 
-def measure(case: str, *arguments: Any) -> dict[str, Any]:
+def measure(kind: str, *arguments: Any) -> dict[str, Any]:
     """The values of all metrics of a kind of case."""
     return {
-        name: metric.function(*arguments) for name, metric in METRICS.items() if metric.case == case
+        name: metric.function(*arguments) for name, metric in METRICS.items() if metric.kind == kind
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,26 +27,22 @@ class Report:
         return "\n\n".join(self.paragraphs) + "\n"
 
     def add_cases(self, part: str, title: str, cases: dict[str, Case], *kinds: str) -> None:
-        """Add a table of pooled values; they and those of each case become figures.
-
-        Args:
-            part: key of the figures.
-            title: a line above the table.
-            cases: by name.
-            kinds: of case whose metrics are the columns.
-        """
+        """Add a table of named cases, pooled; figures are both the pooled and the single ones."""
         self.figures |= {part: pool(cases.values()), f"{part} of each": cases}
         self.add_table(title, self.figures[part], *kinds)
 
     def add_table(self, title: str, rows: Case, *kinds: str) -> None:
-        """Add a table of rows by label, as `add_cases`; nothing where there are no rows."""
-        metrics = {name: metric for name, metric in METRICS.items() if metric.case in kinds}
+        """Add a table whose columns are the metrics of some kinds, unless there are no rows."""
+        if not rows:
+            return
+        metrics = {name: metric for name, metric in METRICS.items() if metric.kind in kinds}
         header = [", ".join(filter(None, (name, metric.unit))) for name, metric in metrics.items()]
-        cells = [
-            [label, *(cell(values, name) for name in metrics)] for label, values in rows.items()
-        ]
-        if rows:
-            self.paragraphs += [f"{title}:", markdown_table(["", *header], cells)]
+        table = [["", *header]]
+        table += [[label, *(cell(row, name) for name in metrics)] for label, row in rows.items()]
+        widths = [max(3, *map(len, column)) for column in zip(*table, strict=True)]
+        table.insert(1, ["-" * width for width in widths])
+        lines = (f"| {' | '.join(map(str.ljust, row, widths))} |" for row in table)
+        self.paragraphs += [f"{title}:", "\n".join(lines)]
 
     def write(self, folder: Path, name: str) -> None:
         """Write NAME.md and NAME.json, in which NaN is null.
@@ -71,13 +66,3 @@ def cell(values: dict[str, float], name: str) -> str:
     """A metric's value as it is printed; a dash where it is absent or NaN."""
     value = values.get(name, np.nan)
     return f"{value:.{METRICS[name].decimals}f}" if np.isfinite(value) else "-"
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns are padded, so that it reads well as plain text too."""
-    widths = [max(3, *map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in (header, rule, *rows)
-    )

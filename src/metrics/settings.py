@@ -7,8 +7,6 @@ from pathlib import Path
 
 from src.options import option
 
-MEASURES = ("landmarks", "videos", "images")
-
 MAX_SENTENCES = 30
 """Sentences of each synthetic voice that are evaluated."""
 
@@ -19,7 +17,9 @@ class EvaluationSettings:
 
     root: Path = option(help="folder that main_prepare_data.py has filled", name="root_dir")
     measure: str | None = option(
-        None, "what to evaluate (videos with --videos, else landmarks)", choices=MEASURES
+        None,
+        "what to evaluate (videos with --videos, else landmarks)",
+        choices=("landmarks", "videos", "images"),
     )
     out_dir: Path | None = option(None, "folder of the report (see above)")
     names: tuple[str, ...] = option((), "trainings under ROOT/ckpt", name="name")

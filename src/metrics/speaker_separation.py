@@ -16,12 +16,7 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 
 def statistic_differences(voices: list[Curves], speakers: list[str]) -> Pairs:
-    """Root mean square differences of the logarithms of all spreads and speeds, of all pairs.
-
-    Args:
-        voices: head motion with the embedding of each voice.
-        speakers: of the voices.
-    """
+    """Root mean square differences of the logarithms of all spreads and speeds, of all pairs."""
     values = [[of(curves, name) for of in (spread, speed) for name in curves] for curves in voices]
     values = np.log(np.maximum(values, 1e-6))
     first, second = np.triu_indices(len(values), 1)

@@ -67,11 +67,7 @@ class VideoCase:
 
 
 def clip_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
-    """The synchronised clips of held-out speakers, each animating a frame of its own.
-
-    Raises:
-        InputError: as for `held_out_clips`.
-    """
+    """The synchronised clips of `held_out_clips`, each animating a frame of its own."""
     for clip in held_out_clips(settings, lambda known: known["synced"]):
         (image, still), (reference, wav) = clip.portrait(), synchronised(clip)
         yield VideoCase(clip.name, image, wav, reference, still)
@@ -116,7 +112,7 @@ def evaluate_videos(
 
     Args:
         folder: gets the videos. Those in it are used again if they were rendered from the same.
-        checkpoints: that the user named.
+        checkpoints: in place of the default weights.
 
     Raises:
         InputError: there is nothing to evaluate, or an input is missing or cannot be used.
