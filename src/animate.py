@@ -45,13 +45,8 @@ from src.puppets.puppet import Puppet
 from src.render.landmark_image import landmark_image, side_by_side
 from src.render.renderer import Renderer, make_renderer
 from src.render.settings import RenderSettings
-from src.speech.features import (
-    SHORTEST_RECORDING,
-    Recording,
-    SpeechFeatures,
-    read_recording,
-    speech_features,
-)
+from src.speech.features import SpeechFeatures, speech_features
+from src.speech.recording import SHORTEST_RECORDING, Recording, read_recording
 
 FPS = 25.0  # frames a second of a video; the release renders every landmark frame
 
@@ -151,7 +146,7 @@ def animate(
     speech = audio if isinstance(audio, SpeechFeatures) else listen(audio, models, intermediates)
     if speaker_embedding is not None:
         speech = replace(speech, speaker_embedding=speaker_embedding)
-    if speech.recording.silent:
+    if speech.silent:
         motion = replace(motion, amp_lip_x=0.0, amp_lip_y=0.0)
     arrays = {} if intermediates is None else intermediates
     if isinstance(still, Puppet):

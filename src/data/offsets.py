@@ -15,7 +15,9 @@ from src.face.geometry import inner_lip_gap, normalise
 from src.face.registration import register, static_face
 from src.io.audio import FRAME_RATE, SAMPLE_RATE
 from src.motion.displacement import content_output
-from src.speech.features import Recording, speech_features, windows
+from src.speech.features import speech_features
+from src.speech.recording import Recording
+from src.speech.windows import windows
 
 LONGEST_SHIFT = 12
 """Frames of `VIDEO_RATE` in either direction, 0.48 s; farther shifts may seem better by chance."""
@@ -88,7 +90,7 @@ def _correlation(gap: np.ndarray, predicted: np.ndarray, shift: int) -> float:
 def _predicted_gap(landmarks: np.ndarray, wav: np.ndarray) -> np.ndarray:
     """Lip gap (T,) that the content branch predicts for this face, at ``FRAME_RATE``."""
     networks = load_networks()
-    content = speech_features(Recording(wav, False, (wav, SAMPLE_RATE)), networks).content
+    content = speech_features(Recording(wav, (wav, SAMPLE_RATE)), networks).content
     at_rest = static_face(register(landmarks, networks.standard_face))
     portrait, _, _ = normalise(at_rest, networks.standard_face[:, 2])
     speech = windows(content, networks.content_branch.config.window_lead)

@@ -28,9 +28,10 @@ from src.models.registry import MOTION_NETWORKS, NETWORKS
 from src.motion.default import amplify_lips, calibrate, combine, speaker_displacement
 from src.motion.displacement import content_output
 from src.motion.smoothing import smooth_joined
-from src.speech.features import standardise, windows
+from src.speech.features import standardise
 from src.speech.mel import DYNAMIC_RANGE
 from src.speech.voice_conversion import convert_voice
+from src.speech.windows import windows
 
 if TYPE_CHECKING:
     from src.models.loading import MotionModels

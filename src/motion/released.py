@@ -23,7 +23,7 @@ from src.motion.displacement import (
 )
 from src.motion.settings import MotionSettings
 from src.motion.smoothing import smooth, smooth_final, smooth_joined
-from src.speech.features import windows as windows_of
+from src.speech.windows import windows as windows_of
 
 if TYPE_CHECKING:
     from src.models.loading import MotionModels

@@ -8,38 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.io.audio import SAMPLE_RATE, AudioSource, audio_file, read_audio
-from src.models.dimensions import WINDOW
 from src.speech.f0 import f0_bins, log_f0, normalise_f0
 from src.speech.loudness import SILENCE, loudness, normalise_loudness
 from src.speech.mel import log_mel, prepare_samples
+from src.speech.recording import Recording
 from src.speech.voice_conversion import convert_voice
 from thirdparty.speaker_encoder import embed_speaker
 
 if TYPE_CHECKING:
     from src.models.loading import MotionModels
 
-SHORTEST_RECORDING = 0.3  # seconds; a window of 18 frames is 0.29 s
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Decoded audio."""
-
-    samples: np.ndarray  # int16 (N,), 16 kHz, mono
-    silent: bool
-    source: AudioSource  # what it was decoded from
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return "the recording" if isinstance(self.source, tuple) else str(self.source)
-
-    @property
-    def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -60,33 +39,13 @@ class SpeechFeatures:
     content: np.ndarray  # (T, 80) standardised log-mel of the converted voice
     speaker_embedding: np.ndarray  # (256,), of the recording as it is
     recording: Recording
-
-
-def read_recording(source: AudioSource) -> Recording:
-    """Decode a recording; pad very short audio, warn of silence.
-
-    Args:
-        source: any file with audio, or samples with their sample rate.
-
-    Raises:
-        InputError: no audio can be read from it.
-    """
-    with audio_file(source) as path:
-        samples = read_audio(path)
-    lacking = max(0, round(SHORTEST_RECORDING * SAMPLE_RATE) - len(samples))
-    recording = Recording(np.pad(samples, (0, lacking)), loudness(samples) < SILENCE, source)
-    if recording.silent:
-        log.warning("%s: silence, so the lips do not move", recording.name)
-    if lacking:
-        seconds = len(samples) / SAMPLE_RATE, SHORTEST_RECORDING
-        log.warning("%s: %.2f s of audio, padded to %.1f s", recording.name, *seconds)
-    return recording
+    silent: bool = False
 
 
 def speech_features(
     recording: Recording, networks: MotionModels, keep: dict[str, np.ndarray] | None = None
 ) -> SpeechFeatures:
-    """Convert a recording to one fixed voice by AutoVC and standardise it.
+    """Convert a recording to one fixed voice by AutoVC and standardise it; warn of silence.
 
     Every intermediate array goes into `keep`, if that is given.
     """
@@ -105,7 +64,10 @@ def speech_features(
             autovc_mel=converted,
         )
     content = standardise(converted, networks.mel_mean, networks.mel_std)
-    return SpeechFeatures(content, speaker_embedding, recording)
+    silent = loudness(recording.samples) < SILENCE
+    if silent:
+        log.warning("%s: silence, so the lips do not move", recording.name)
+    return SpeechFeatures(content, speaker_embedding, recording, silent)
 
 
 def acoustic_features(samples: np.ndarray) -> AcousticFeatures:
@@ -124,17 +86,3 @@ def acoustic_features(samples: np.ndarray) -> AcousticFeatures:
 def standardise(mel: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Standardise content features (T, 80) by the training set's mean and std (80,) each."""
     return ((mel - mean) / std).astype(np.float32)
-
-
-def windows(features: np.ndarray, lead: int = 0) -> np.ndarray:
-    """View (T, WINDOW, 80) of features (T, 80): a window for each frame.
-
-    The first and the last frame are repeated at the ends.
-
-    Args:
-        features: (T, 80).
-        lead: number of frames in a window that precede the frame it stands for. The windows of
-            the published networks begin at that frame: 0.
-    """
-    padded = np.pad(features, ((lead, WINDOW - 1 - lead), (0, 0)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, WINDOW, axis=0).swapaxes(1, 2)

@@ -55,7 +55,7 @@ class Corpus:
     def windows(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
         """Standardised windows of a clip's frames from ``first`` to before ``end``.
 
-        Equal to ``src.speech.features.windows`` of the whole clip, standardised; only the frames
+        Equal to ``src.speech.windows.windows`` of the whole clip, standardised; only the frames
         in these windows are read.
 
         Args:

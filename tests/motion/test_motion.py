@@ -15,7 +15,9 @@ from src.models.loading import MotionModels
 from src.models.speaker_aware import SpeakerBranch
 from src.motion import blinks, default, displacement, released, smoothing
 from src.motion.settings import MotionSettings
-from src.speech.features import Recording, SpeechFeatures, windows
+from src.speech.features import SpeechFeatures
+from src.speech.recording import Recording
+from src.speech.windows import windows
 from tests.goldens.make_goldens import STEP
 from tests.parity import PARITY, fill, goldens, needs_parity
 
@@ -69,7 +71,7 @@ def long_speech(features: np.ndarray, length: int) -> np.ndarray:
 
 
 def predict(models, features, pipeline, method=default, **settings) -> np.ndarray:
-    recording = Recording(np.zeros(0, np.int16), silent=False, source="")
+    recording = Recording(np.zeros(0, np.int16), "")
     speech = SpeechFeatures(features, pipeline["speaker_embedding"], recording)
     face = np.pad(pipeline["landmarks_normalised"], ((0, 0), (0, 1)))
     return method.predict_landmarks(speech, face, models, MotionSettings(**settings))
@@ -96,7 +98,7 @@ def test_released_method_gives_every_number_of_the_release(official):
     mean, std = np.loadtxt(PARITY / "MEAN_STD_AUTOVC_RETRAIN_MEL_AU.txt").reshape(2, 80)
     features = ((whole["autovc_mel"] - mean) / std).astype(np.float32)
     speech = SpeechFeatures(
-        features, whole["speaker_embedding"], Recording(np.zeros(0, np.int16), False, "")
+        features, whole["speaker_embedding"], Recording(np.zeros(0, np.int16), "")
     )
     predicted = released.predict_landmarks(
         speech, whole["landmarks_normalised"], official, MotionSettings()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from src.speech.features import windows
+from src.speech.windows import windows
 from tests.parity import needs_parity
 
 

@@ -6,7 +6,8 @@ import pytest
 from src.data import dumps
 from src.errors import InputError
 from src.models.dimensions import WINDOW
-from src.speech.features import standardise, windows
+from src.speech.features import standardise
+from src.speech.windows import windows
 from src.training.corpus import Corpus, clip_probabilities, noise
 
 
