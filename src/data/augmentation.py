@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+import librosa
 import torch
 
 from src.models.dimensions import MEL_BANDS
@@ -14,22 +13,6 @@ EQUALISER_DB = 6.0  # std of the random tilt and bumps of microphone and room
 GAIN_DB = 4.0
 NOISE_PROBABILITY = 0.4
 NOISE_DB = (-55.0, -20.0)  # level of added noise relative to the loudest band of the utterance
-
-# Slaney's mel scale (Auditory Toolbox): linear up to 1 kHz, logarithmic above.
-_LINEAR = 200.0 / 3  # Hz per mel
-_KNEE = 1000.0  # Hz
-_LOG = math.log(6.4) / 27.0  # log Hz per mel
-
-
-def mel_centres() -> torch.Tensor:
-    """(80,) centre frequencies of the mel bands in Hz, ascending, by Slaney's formula."""
-    knee = _KNEE / _LINEAR
-
-    def to_mel(hertz: float) -> float:
-        return hertz / _LINEAR if hertz < _KNEE else knee + math.log(hertz / _KNEE) / _LOG
-
-    mels = torch.linspace(to_mel(MEL_RANGE[0]), to_mel(MEL_RANGE[1]), MEL_BANDS + 2)[1:-1]
-    return torch.where(mels < knee, mels * _LINEAR, _KNEE * torch.exp(_LOG * (mels - knee)))
 
 
 class VoiceAugmentation:
@@ -43,7 +26,8 @@ class VoiceAugmentation:
     def __init__(self, generator: torch.Generator, strength: float = 1.0):
         self.generator = generator
         self.strength = strength
-        self.centres = mel_centres()
+        centres = librosa.mel_frequencies(MEL_BANDS + 2, fmin=MEL_RANGE[0], fmax=MEL_RANGE[1])
+        self.centres = torch.from_numpy(centres[1:-1]).float()  # (80,) of the bands, in Hz
 
     def __call__(self, mel: torch.Tensor) -> torch.Tensor:
         """(B, T, 80) log-mel, where 1.0 is 100 dB -> (B, T, 80); constant over each item."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.splits import HeldOut
 from src.errors import InputError
 from src.face.topology import OUTER_EYE_CORNERS
 from src.io.audio import SAMPLE_RATE
-from src.io.files import atomic_write, read_arrays, read_text
+from src.io.files import read_arrays, read_text
 from src.speech.loudness import SILENCE, loudness
 
 VIDEO_RATE = 25.0  # frames per second of the tracked clips (the paper's data)
@@ -24,19 +22,6 @@ SHORTEST_CLIP = 1.5  # seconds
 LEAST_TRACKED = 0.8  # proportion of frames with a face, below which a clip is left out
 MOST_CROWDED = 0.2  # proportion of the examined frames that may show several people
 LARGEST_JUMP = 1.0  # eye distances that a face may move between frames; a lively one moves 0.6
-
-REPORT = (
-    "clip",
-    "speaker",
-    "split",
-    "av_offset_frames25",
-    "offset_corr",
-    "speech_synced",
-    "problem",
-)
-"""Columns of ``<root_dir>/clips.csv``."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,33 +131,7 @@ def speakers_to_draw_from(root: Path) -> dict[str, str]:
     Those with clips in sync, so that no split of the content branch is empty; if they are fewer
     than three, all with a usable clip.
     """
-    usable, synced = {}, {}
-    for path, clip in read_clips(root):
-        if not clip_problem(clip):
-            usable[path.stem] = str(clip["speaker"])
-            if clip["synced"]:
-                synced[path.stem] = str(clip["speaker"])
-    return synced if len(set(synced.values())) >= 3 else usable
-
-
-def write_report(root: Path, held_out: HeldOut) -> None:
-    """Write ``<root>/clips.csv``, a row for each clip, with the reason where it is left out."""
-    rows = []
-    for path, clip in read_clips(root):
-        speaker, problem = str(clip["speaker"]), clip_problem(clip)
-        row = {"clip": path.stem, "speaker": speaker, "problem": problem}
-        if not problem:
-            row["split"] = held_out.split_of(speaker, path.stem)
-            row["av_offset_frames25"] = round(float(clip["offset"]) * VIDEO_RATE)
-            row["offset_corr"] = f"{clip['offset_correlation']:.3f}"
-            row["speech_synced"] = int(clip["synced"])
-        rows.append(row)
-    with (
-        atomic_write(root / "clips.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        table = csv.DictWriter(file, REPORT)
-        table.writeheader()
-        table.writerows(rows)
-    left_out = sum(bool(row["problem"]) for row in rows)
-    _log.info("%d clips, %d left out; see %s", len(rows), left_out, root / "clips.csv")
+    usable = {path.stem: clip for path, clip in read_clips(root) if not clip_problem(clip)}
+    speakers = {name: str(clip["speaker"]) for name, clip in usable.items()}
+    synced = {name: speaker for name, speaker in speakers.items() if usable[name]["synced"]}
+    return synced if len(set(synced.values())) >= 3 else speakers

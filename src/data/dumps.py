@@ -139,15 +139,14 @@ def read_training(root: Path, name: str) -> tuple[list[Clip], list[Clip]]:
     if not dump_paths(root, "val", name)[0].exists() and dump_paths(root, "test", name)[0].exists():
         validation = "test"
         _log.info("no dump of the split val: validating on the split test")
-    both = []
-    for split in ("train", validation):
-        both.append(read_clips(root, split, name))
-        if not both[-1]:
+    clips = {split: read_clips(root, split, name) for split in ("train", validation)}
+    for split, found in clips.items():
+        if not found:
             raise InputError(
                 f"{dump_paths(root, split, name)[0]}: no clips in it; main_prepare_data.py takes "
                 "the speakers of each split from --val and --test"
             )
-    return both[0], both[1]
+    return clips["train"], clips[validation]
 
 
 def _unpickle_clips(paths: tuple[Path, Path]) -> list[Clip]:
@@ -179,17 +178,13 @@ def _unpickle_rows(path: Path, width: int) -> list[tuple[np.ndarray, Any]]:
 def _write_mapped(paths: tuple[Path, Path], clips: list[Clip]) -> None:
     """Write features and landmarks as one float32 array each, then the index of both."""
     arrays = [clip.features for clip in clips], [clip.landmarks for clip in clips]
-    starts = np.cumsum([0, *map(len, arrays[0])])
-    for path, rows, width in zip(paths, arrays, WIDTHS, strict=True):
+    for path, rows in zip(paths, arrays, strict=True):
         with atomic_write(path.with_suffix(".npy")) as partial:
-            shape = (int(starts[-1]), width)
-            mapped = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-            np.concatenate(rows, out=mapped, casting="same_kind")
-            mapped.flush()
+            np.save(partial, np.concatenate(rows, dtype=np.float32, casting="same_kind"))
     write_arrays(
         paths[0].with_suffix(".npz"),
         version=_version(paths),
-        starts=starts,
+        starts=np.cumsum([0, *map(len, arrays[0])]),
         names=np.array([clip.name for clip in clips]),
         embeddings=np.stack([clip.embedding for clip in clips]),
     )

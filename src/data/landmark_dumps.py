@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,18 +19,16 @@ from src.data.dumps import CONTENT_DUMP, Clip, read_voices, write_clips, write_p
 from src.data.lip_shapes import mouth_motion
 from src.data.reference_faces import ReferenceFaces, load_reference_faces
 from src.data.settings import Preparation
-from src.data.splits import SPLITS, HeldOut
+from src.data.splits import SPLITS, choose_splits
 from src.data.synthesis import read_utterance, utterance_paths
 from src.data.tracking import align
 from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
 from src.face.registration import HeadPoses, head_poses, register
-from src.io.audio import FRAME_RATE, HOP_LENGTH
+from src.io.audio import HOP_LENGTH
 from src.io.files import atomic_write
 from src.models.loading import load_network
 from src.speech.voice_conversion import convert_voice
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def synthetic_passages(root: Path, faces: ReferenceFaces) -> Iterator[Passage]:
         yield Passage(path.stem, utterance.speaker, utterance.wav, landmarks)
 
 
-def write_dumps(settings: Preparation, held_out: HeldOut, head_motion: bool) -> None:
+def write_dumps(settings: Preparation, head_motion: bool) -> None:
     """Write the landmark dumps of all three splits.
 
     Args:
@@ -87,35 +84,32 @@ def write_dumps(settings: Preparation, held_out: HeldOut, head_motion: bool) -> 
     passages = list(clip_passages(root, faces.standard_face, head_motion))
     if not head_motion:
         passages += synthetic_passages(root, faces)
-    splits = [held_out.split_of(passage.speaker, passage.name) for passage in passages]
-    jobs = [
-        (
-            root / "analysed" / f"{passage.name}.npz",
-            passage.wav,
-            settings.changed_copies if split == "train" and not head_motion else 0,
+    held_out = choose_splits(root, settings.val, settings.test)
+    for split in SPLITS:
+        chosen = [one for one in passages if held_out.split_of(one.speaker, one.name) == split]
+        convert = functools.partial(
+            _content_features,
+            copies=settings.changed_copies if split == "train" and not head_motion else 0,
+            autovc=settings.load_autovc,
+            target=target,
         )
-        for passage, split in zip(passages, splits, strict=True)
-    ]
-    convert = functools.partial(_content_features, autovc=settings.load_autovc, target=target)
-    converted = parallel_map(convert, jobs, settings.jobs)
-    converted = progress(converted, len(jobs), "converting clips")
-    clips: dict[str, list[Clip]] = {split: [] for split in SPLITS}
-    poses: dict[str, list[HeadPoses]] = {split: [] for split in SPLITS}
-    for passage, split, (features, embedding) in zip(passages, splits, converted, strict=True):
-        for copy, mel in enumerate(features):
-            landmarks = passage.landmarks[: len(mel)]
-            title = f"{passage.speaker}/{passage.name}+{copy}"
-            clips[split].append(Clip(mel[: len(landmarks)], landmarks, title, embedding))
-            if head_motion:
-                poses[split].append(head_poses(landmarks, faces.standard_face))
-    for split, rows in clips.items():
-        write_clips(root, split, rows, name)
+        jobs = [(root / "analysed" / f"{passage.name}.npz", passage.wav) for passage in chosen]
+        converted = parallel_map(convert, jobs, settings.jobs)
+        converted = progress(converted, len(jobs), f"converting clips, {split}")
+        clips: list[Clip] = []
+        poses: list[HeadPoses] = []
+        for passage, (features, embedding) in zip(chosen, converted, strict=True):
+            for copy, mel in enumerate(features):
+                landmarks = passage.landmarks[: len(mel)]
+                title = f"{passage.speaker}/{passage.name}+{copy}"
+                clips.append(Clip(mel[: len(landmarks)], landmarks, title, embedding))
+                if head_motion:
+                    poses.append(head_poses(landmarks, faces.standard_face))
+        write_clips(root, split, clips, name)
         if head_motion:
             # The published third dump of the speaker-aware branch: lists of arrays, one per clip.
-            lists = {key: [getattr(c, key) for c in poses[split]] for key in HeadPoses._fields}
+            lists = {key: [getattr(pose, key) for pose in poses] for key in HeadPoses._fields}
             write_pickle(root / "dump" / f"{name}_{split}_gaze.pickle", lists)
-        seconds = sum(len(row.features) for row in rows) / FRAME_RATE
-        _log.info("%s: %d clips, %.0f minutes", split, len(rows), seconds / 60)
 
 
 def target_embedding(settings: Preparation) -> np.ndarray | None:
@@ -147,10 +141,10 @@ def target_embedding(settings: Preparation) -> np.ndarray | None:
 
 
 def _content_features(
-    job: tuple[Path, np.ndarray, int], autovc: Path | None, target: np.ndarray | None
+    job: tuple[Path, np.ndarray], copies: int, autovc: Path | None, target: np.ndarray | None
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Content features (T, 80) of a passage and of its augmented copies; its embedding (256,)."""
-    path, wav, copies = job
+    path, wav = job
     analysis = analyse(wav, path)
     # Seeded by name, so that order and number of processes do not change the results.
     augment = VoiceAugmentation(torch.Generator().manual_seed(zlib.crc32(path.stem.encode())))

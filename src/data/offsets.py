@@ -77,14 +77,13 @@ def least_correlation(seconds: float) -> float:
 def _correlation(gap: np.ndarray, predicted: np.ndarray, shift: int) -> float:
     """Pearson correlation where the video leads by `shift` frames, NaN where it is undefined."""
     positions = (np.arange(len(gap)) + shift) * FRAME_RATE / VIDEO_RATE
-    inside = (positions >= 0) & (positions <= len(predicted) - 1)
-    if inside.sum() < LEAST_OVERLAP:
+    frames = np.arange(len(predicted))
+    expected = np.interp(positions, frames, predicted, left=np.nan, right=np.nan)
+    inside = np.isfinite(expected)
+    pair = np.stack([gap[inside], expected[inside]])
+    if inside.sum() < LEAST_OVERLAP or pair.std(1).min() <= 1e-9:
         return np.nan
-    expected = np.interp(positions[inside], np.arange(len(predicted)), predicted)
-    measured = gap[inside]
-    if expected.std() <= 1e-9 or measured.std() <= 1e-9:
-        return np.nan
-    return np.corrcoef(measured, expected)[0, 1]
+    return np.corrcoef(pair)[0, 1]
 
 
 def _predicted_gap(landmarks: np.ndarray, wav: np.ndarray) -> np.ndarray:

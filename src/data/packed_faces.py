@@ -19,7 +19,7 @@ import numpy as np
 from src.command_line import progress
 from src.data.clips import VIDEO_RATE, face_problem, find_clips
 from src.data.settings import Preparation
-from src.data.splits import HeldOut
+from src.data.splits import choose_splits
 from src.data.workers import parallel_map
 from src.errors import InputError
 from src.face.crop import FaceCrop, cut, face_crop
@@ -70,7 +70,7 @@ class PackedFaces:
         return cv2.imdecode(self.jpeg[first:end], cv2.IMREAD_COLOR)
 
 
-def pack_faces(settings: Preparation, held_out: HeldOut) -> None:
+def pack_faces(settings: Preparation) -> None:
     """Pack tracked clips and still faces of train, val and test.
 
     Clips that are not tracked or left out, and stills without a face, are logged and skipped.
@@ -78,10 +78,12 @@ def pack_faces(settings: Preparation, held_out: HeldOut) -> None:
     Raises:
         InputError: there is nothing to pack.
     """
+    root = settings.root_dir
+    held_out = choose_splits(root, settings.val, settings.test)
     sources = {source.path.stem: source for source in find_clips(*settings.videos)}
     counts = frames_per_clip({name: source.speaker for name, source in sources.items()})
     jobs = [
-        (sources[name].path, settings.root_dir / "clips" / f"{name}.npz", sources[name].speaker, n)
+        (sources[name].path, root / "clips" / f"{name}.npz", sources[name].speaker, n)
         for name, n in sorted(counts.items())
     ]
     stills = sorted(path for folder in settings.stills for path in folder.iterdir())
@@ -96,7 +98,7 @@ def pack_faces(settings: Preparation, held_out: HeldOut) -> None:
             packed.setdefault(held_out.split_of(clip.speaker, clip.name), []).append(clip)
     for split, clips in sorted(packed.items()):
         clips.sort(key=lambda clip: (clip.speaker, clip.name))
-        write_faces(settings.root_dir, split, settings.dump_file_name or "pictures", clips)
+        write_faces(root, split, settings.dump_file_name or "pictures", clips)
         _log.info("%s: %d clips, %d images", split, len(clips), sum(len(c.jpegs) for c in clips))
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from src.data.clips import read_clips
 from src.data.lip_shapes import fit_lip_weights
-from src.data.splits import HeldOut
+from src.data.settings import Preparation
+from src.data.splits import choose_splits
 from src.data.tracking import clean_landmarks
 from src.errors import InputError
 from src.face import registration
@@ -26,12 +27,14 @@ class ReferenceFaces:
     static_faces: np.ndarray  # (S, 68, 3) registered, one per training speaker
 
 
-def measure_reference_faces(root: Path, held_out: HeldOut) -> None:
+def measure_reference_faces(settings: Preparation) -> None:
     """Measure the reference faces on the tracked training clips and write them.
 
     Raises:
         InputError: there is no clip to measure.
     """
+    root = settings.root_dir
+    held_out = choose_splits(root, settings.val, settings.test)
     found = []
     for path, clip in read_clips(root):
         speaker, landmarks = str(clip["speaker"]), clean_landmarks(clip["landmarks"])

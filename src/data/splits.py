@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.data.clips import speakers_to_draw_from
 from src.errors import InputError
 from src.io.files import read_text, write_text
 
@@ -35,32 +36,24 @@ class HeldOut:
         return "test" if names & self.test else "val" if names & self.val else "train"
 
 
-def choose_splits(
-    root: Path, val: list[str], test: list[str], speakers: Callable[[], dict[str, str]]
-) -> HeldOut:
+def choose_splits(root: Path, val: Sequence[str] = (), test: Sequence[str] = ()) -> HeldOut:
     """The splits: as named, else as in ``splits.json``, else drawn at random; writes the file.
-
-    Args:
-        val: speakers for validation.
-        test: speakers for tests.
-        speakers: returns the speakers to draw from, by the names of their clips.
 
     Raises:
         InputError: a name is in both lists, or the file is damaged.
     """
     path = root / "splits.json"
-    if val or test:
-        if both := sorted(set(val) & set(test)):
-            raise InputError(f"--val and --test: {', '.join(both)} cannot be in both")
-        held_out = HeldOut(frozenset(val), frozenset(test))
-    elif path.is_file():
+    if both := sorted(set(val) & set(test)):
+        raise InputError(f"--val and --test: {', '.join(both)} cannot be in both")
+    if path.is_file() and not (val or test):
         try:
             known = json.loads(read_text(path))
             return HeldOut(frozenset(known["val"]), frozenset(known["test"]))
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path}: not the splits of main_prepare_data.py; delete it") from None
-    else:
-        held_out = draw_splits(speakers())
+    held_out = HeldOut(frozenset(val), frozenset(test))
+    if not (val or test):
+        held_out = draw_splits(speakers_to_draw_from(root))
         if not held_out.test:
             return held_out  # more clips may come
     names = {"val": sorted(held_out.val), "test": sorted(held_out.test)}

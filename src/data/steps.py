@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import functools
+import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +15,14 @@ from src.data import analysis, clips, offsets, packed_faces, synthesis, tracking
 from src.data.landmark_dumps import target_embedding, write_dumps
 from src.data.reference_faces import measure_reference_faces
 from src.data.settings import Preparation
-from src.data.splits import HeldOut, choose_splits
+from src.data.splits import choose_splits
 from src.data.workers import parallel_map
 from src.errors import InputError
 from src.face import detectors
-from src.io.files import read_arrays, read_text, write_arrays
+from src.io.files import read_arrays, read_text, write_arrays, write_text
 from thirdparty import Unavailable
+
+_log = logging.getLogger(__name__)
 
 
 def run(settings: Preparation) -> None:
@@ -68,7 +73,7 @@ def process_clips(settings: Preparation) -> None:
     except Unavailable as problem:
         raise InputError(f"the {detector} landmark detector cannot run: {problem}") from None
     if settings.part.step == 1:
-        clips.write_report(settings.root_dir, held_out(settings))
+        write_report(settings)
 
 
 def _process_clip(source: clips.ClipSource, root: Path, detector: str) -> None:
@@ -89,11 +94,29 @@ def _process_clip(source: clips.ClipSource, root: Path, detector: str) -> None:
         analysis.analyse(wav, root / "analysed" / target.name)
 
 
-def held_out(settings: Preparation) -> HeldOut:
-    """Speakers for validation and tests."""
+def write_report(settings: Preparation) -> None:
+    """Write ``<root>/clips.csv``, a row for each clip, with the reason where it is left out."""
     root = settings.root_dir
-    speakers = functools.partial(clips.speakers_to_draw_from, root)
-    return choose_splits(root, settings.val, settings.test, speakers)
+    held_out = choose_splits(root, settings.val, settings.test)
+    rows = []
+    for path, clip in clips.read_clips(root):
+        speaker, problem = str(clip["speaker"]), clips.clip_problem(clip)
+        measured = {
+            "split": held_out.split_of(speaker, path.stem),
+            "av_offset_frames25": round(float(clip["offset"]) * clips.VIDEO_RATE),
+            "offset_corr": f"{clip['offset_correlation']:.3f}",
+            "speech_synced": int(clip["synced"]),
+        }
+        if problem:
+            measured = dict.fromkeys(measured, "")
+        rows.append({"clip": path.stem, "speaker": speaker, **measured, "problem": problem})
+    text = io.StringIO()
+    table = csv.DictWriter(text, rows[0])
+    table.writeheader()
+    table.writerows(rows)
+    write_text(root / "clips.csv", text.getvalue())
+    left_out = sum(bool(row["problem"]) for row in rows)
+    _log.info("%d clips, %d left out; see %s", len(rows), left_out, root / "clips.csv")
 
 
 STEPS: dict[str, Callable[[Preparation], None]] = {
@@ -101,8 +124,8 @@ STEPS: dict[str, Callable[[Preparation], None]] = {
     "voices": lambda s: analysis.analyse_recordings(s.speech, s.root_dir, s.jobs),
     "synthetic": synthesise,
     "clips": process_clips,
-    "faces": lambda s: measure_reference_faces(s.root_dir, held_out(s)),
-    "content": lambda s: write_dumps(s, held_out(s), head_motion=False),
-    "speaker": lambda s: write_dumps(s, held_out(s), head_motion=True),
-    "pictures": lambda s: packed_faces.pack_faces(s, held_out(s)),
+    "faces": measure_reference_faces,
+    "content": functools.partial(write_dumps, head_motion=False),
+    "speaker": functools.partial(write_dumps, head_motion=True),
+    "pictures": packed_faces.pack_faces,
 }

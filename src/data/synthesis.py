@@ -36,7 +36,6 @@ ESPEAK_VOICES = tuple(
 )
 
 # Constants of espeak-ng's speak_lib.h.
-_ESPEAK_LIBRARY = "libespeak-ng.so.1"
 _SYNCHRONOUS = 2  # audio comes to the callback
 _PHONEME_EVENTS = 1  # initialisation flag
 _PHONEME, _END_OF_LIST = 7, 0  # event types
@@ -75,13 +74,11 @@ class Utterance:
 
 
 def synthesise(minutes: dict[str, float], texts: list[str], root: Path) -> None:
-    """Write speech to ``<root>/synthetic`` until each voice has its minutes.
-
-    Files of an earlier run with the same voice are deleted.
+    """Write speech of each voice to ``<root>/synthetic``, in place of that of an earlier run.
 
     Args:
         minutes: by flite's voices; ``espeak`` stands for all of ``ESPEAK_VOICES`` together.
-        texts: sentences to speak first, before random ones.
+        texts: sentences to speak before random ones.
 
     Raises:
         InputError: an unknown voice.
@@ -101,7 +98,14 @@ def synthesise(minutes: dict[str, float], texts: list[str], root: Path) -> None:
                 break
             utterance = _speak(voice, text, rng)
             seconds += len(utterance.wav) / SAMPLE_RATE
-            write_utterance(folder / f"{voice}_{index:05d}.npz", utterance)
+            names, starts, ends = zip(*utterance.phones, strict=True)
+            write_arrays(
+                folder / f"{voice}_{index:05d}.npz",
+                wav=utterance.wav,
+                speaker=np.array(utterance.speaker),
+                phones=np.array(names),
+                times=np.stack([starts, ends], 1),
+            )
         _log.info("%s: %.1f minutes", voice, seconds / 60)
 
 
@@ -112,18 +116,6 @@ def _speak(voice: str, text: str, rng: np.random.Generator) -> Utterance:
         return speak_espeak(text, name, int(rng.integers(130, 200)), int(rng.integers(25, 75)))
     stretch = float(rng.uniform(0.9, 1.25))
     return speak_flite(text, voice, stretch, FLITE_PITCH[voice] * float(rng.uniform(0.85, 1.2)))
-
-
-def write_utterance(path: Path, utterance: Utterance) -> None:
-    """Write a file of ``<root_dir>/synthetic``."""
-    names, starts, ends = zip(*utterance.phones, strict=True)
-    write_arrays(
-        path,
-        wav=utterance.wav,
-        speaker=np.array(utterance.speaker),
-        phones=np.array(names),
-        times=np.array([starts, ends]).T,
-    )
 
 
 def read_utterance(path: Path) -> Utterance:
@@ -277,7 +269,7 @@ _EspeakCallback = ctypes.CFUNCTYPE(
 def _load_espeak() -> tuple[ctypes.CDLL, int]:
     """The library and its sample rate."""
     try:
-        library = ctypes.CDLL(_ESPEAK_LIBRARY)
+        library = ctypes.CDLL("libespeak-ng.so.1")
     except OSError:
         raise InputError("espeak-ng: not installed; synthetic speech needs it") from None
     return library, library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS)

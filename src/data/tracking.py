@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.signal import savgol_filter
 
 from src.data.clips import LEAST_TRACKED, VIDEO_RATE, ClipSource
 from src.errors import InputError
@@ -17,7 +18,7 @@ from src.io.video import read_frames
 from src.models.dimensions import LANDMARK_COUNT
 from src.motion.resampling import resample
 
-CROWD_INTERVAL = 25  # frames between two that are searched for more than one face
+CROWD_INTERVAL = 25  # frames between two that are searched for faces half as large as the largest
 FACE_SCORE = 0.6  # detection score that counts as a face there
 SMOOTHING = (5, 2)  # Savitzky-Golay window (frames of VIDEO_RATE) and order, for detector jitter
 
@@ -41,13 +42,15 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
     """
     # Training imports this module where no detector and no Pillow are installed.
     from src.face.detection import track_landmarks
+    from src.face.detectors.mediapipe import find_boxes
 
     landmarks, crowded, unreadable = [], [], ""
 
     def examined() -> Iterator[np.ndarray]:
         for index, frame in enumerate(read_frames(source.path, VIDEO_RATE)):
             if index % CROWD_INTERVAL == 0:
-                crowded.append(count_people(frame) > 1)
+                sides = find_boxes(np.ascontiguousarray(frame), FACE_SCORE)[:, 2]
+                crowded.append((sides >= sides.max(initial=0) / 2).sum() > 1)
             yield frame
 
     try:
@@ -71,21 +74,11 @@ def track_clip(source: ClipSource, detector: str = "mediapipe") -> dict[str, np.
     }
 
 
-def count_people(frame: np.ndarray) -> int:
-    """Faces in a frame (H, W, 3) that are at least half as large as the largest."""
-    from src.face.detectors.mediapipe import find_boxes
-
-    sides = find_boxes(np.ascontiguousarray(frame), FACE_SCORE)[:, 2]
-    return int((sides >= sides.max(initial=0) / 2).sum())
-
-
 def clean_landmarks(landmarks: np.ndarray) -> np.ndarray | None:
     """Fill gaps (NaN) in the landmarks (T, 68, 3) of a clip and smooth the detector's jitter.
 
     Returns None where the face was detected in too few frames.
     """
-    from scipy.signal import savgol_filter
-
     detected = np.isfinite(landmarks).all((1, 2))
     if len(landmarks) < SMOOTHING[0] or detected.mean() < LEAST_TRACKED:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,9 +15,9 @@ from src.models.loading import MotionModels, load_motion_models
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
 
 
-def parallel_map(function: Callable, items: Iterable, processes: int) -> Iterator:
+def parallel_map(function: Callable, items: Sequence, processes: int) -> Iterator:
     """``map`` over processes that each compute on one thread; results in the order of the items."""
-    if processes <= 1:
+    if processes <= 1 or not items:
         yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")

@@ -62,7 +62,7 @@ def is_chosen(root: Path, names: tuple[str, ...] | None) -> Callable[..., bool]:
     """Function of a speaker and a clip: whether the names, if given, else the split test has it."""
     if names is not None:
         return lambda speaker, clip="": speaker in names
-    held_out = choose_splits(root, [], [], dict)
+    held_out = choose_splits(root)
     return lambda speaker, clip="": held_out.split_of(speaker, clip) == "test"
 
 

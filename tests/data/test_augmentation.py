@@ -1,10 +1,9 @@
 """Augmentation of voices."""
 
-import numpy as np
 import pytest
 import torch
 
-from src.data.augmentation import VoiceAugmentation, mel_centres
+from src.data.augmentation import VoiceAugmentation
 
 
 def test_augmentation_of_no_strength_changes_nothing():
@@ -20,10 +19,3 @@ def test_a_shorter_vocal_tract_moves_a_formant_up():
     higher = augment._warp_frequencies(mel, torch.tensor([1.15]))
     ratio = augment.centres[higher[0, 0].argmax()] / augment.centres[30]
     assert ratio.item() == pytest.approx(1.15, abs=0.05)
-
-
-def test_mel_centres_are_the_sound_librarys():
-    import librosa
-
-    expected = librosa.mel_frequencies(82, fmin=90, fmax=7600)[1:-1]
-    assert np.abs(mel_centres().numpy() - expected).max() < 0.01

@@ -31,19 +31,22 @@ def test_three_speakers_are_enough_and_two_are_split_by_clips(caplog):
     assert "clips are held out, not people" in caplog.text
 
 
-def test_splits_are_kept(tmp_path):
-    def never() -> dict[str, str]:
-        raise AssertionError("asked")
+def test_splits_are_kept(tmp_path, monkeypatch):
+    def draw_from(names: str) -> None:
+        monkeypatch.setattr(splits, "speakers_to_draw_from", lambda root: {n: n for n in names})
 
-    assert not splits.choose_splits(tmp_path, [], [], lambda: {"a": "a", "b": "a"}).test
-    first = splits.choose_splits(tmp_path, [], [], lambda: {n: n for n in "abcde"})
+    draw_from("ab")
+    assert not splits.choose_splits(tmp_path).test
+    draw_from("abcde")
+    first = splits.choose_splits(tmp_path)
     assert first.test
-    assert splits.choose_splits(tmp_path, [], [], never) == first
-    named = splits.choose_splits(tmp_path, ["q"], ["r"], never)
+    draw_from("fghij")
+    assert splits.choose_splits(tmp_path) == first
+    named = splits.choose_splits(tmp_path, ["q"], ["r"])
     assert named == splits.HeldOut(frozenset("q"), frozenset("r"))
-    assert splits.choose_splits(tmp_path, [], [], never) == named
+    assert splits.choose_splits(tmp_path) == named
     with pytest.raises(InputError, match="q cannot be in both"):
-        splits.choose_splits(tmp_path, ["q"], ["q"], never)
+        splits.choose_splits(tmp_path, ["q"], ["q"])
     (tmp_path / "splits.json").write_text("[]")
     with pytest.raises(InputError, match="splits.json: not the splits"):
-        splits.choose_splits(tmp_path, [], [], never)
+        splits.choose_splits(tmp_path)
