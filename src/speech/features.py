@@ -30,6 +30,7 @@ class AcousticFeatures:
     f0: np.ndarray  # (T,) normalised log F0
     f0_bins: np.ndarray  # int16 (T,)
     embedding: np.ndarray  # (256,) speaker embedding
+    silent: bool
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,9 @@ def speech_features(
             autovc_mel=converted,
         )
     content = standardise(converted, networks.mel_mean, networks.mel_std)
-    silent = loudness(recording.samples) < SILENCE
-    if silent:
+    if acoustic.silent:
         log.warning("%s: silence, so the lips do not move", recording.name)
-    return SpeechFeatures(content, speaker_embedding, recording, silent)
+    return SpeechFeatures(content, speaker_embedding, recording, acoustic.silent)
 
 
 def acoustic_features(samples: np.ndarray) -> AcousticFeatures:
@@ -76,11 +76,12 @@ def acoustic_features(samples: np.ndarray) -> AcousticFeatures:
     Raises:
         ValueError: too short for the F0 tracker.
     """
+    silent = loudness(samples) < SILENCE
     normalised = normalise_loudness(samples)
     prepared = prepare_samples(normalised)
     mel = log_mel(prepared)
     f0 = normalise_f0(log_f0(prepared))
-    return AcousticFeatures(normalised, mel, f0, f0_bins(f0), embed_speaker(normalised))
+    return AcousticFeatures(normalised, mel, f0, f0_bins(f0), embed_speaker(normalised), silent)
 
 
 def standardise(mel: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
