@@ -208,13 +208,3 @@ def test_sunglasses_do_not_blink(hopper):
     renderer = WarpRenderer(dark, landmarks)
     shut = renderer.render(with_lids(landmarks, 1.0))
     assert np.abs(shut.astype(int) - dark).max() <= 1
-
-
-def test_what_cannot_be_rendered_is_refused(hopper):
-    image, landmarks, renderer = hopper
-    with pytest.raises(ValueError, match="uint8"):
-        WarpRenderer(image[..., 0], landmarks)
-    with pytest.raises(ValueError, match="68"):
-        WarpRenderer(image, landmarks[:67])
-    with pytest.raises(ValueError, match="finite"):
-        renderer.render(landmarks * np.nan)

@@ -52,18 +52,14 @@ class Eyelids:
         self.image = image
         self.points = edges, brow
         self.rest = Eye(landmarks, *self.points)
-        self.can_close = self._is_bare()
-        self.skin_at_top, self.skin_at_lashes = self._lid_skin()
-
-    def _is_bare(self) -> bool:
-        """False where something dark covers the eye, as sunglasses do: there is no lid to close."""
+        # Where something dark covers the eye, as sunglasses do, there is no lid to close.
         axes = self.rest.axes
-        light = []
-        for y, radius in ((0.0, 0.35), (1.25, 0.15)):  # eye and cheek
-            place = axes.pixels(np.array((0.5, y)))
-            near = pixels_near(self.image, place, radius * axes.unit) @ LUMINANCE
-            light.append(float(np.percentile(near, 80)) if near.size else 0.0)
-        return light[0] > _COVERED * light[1]
+        eye, cheek = (
+            pixels_near(image, axes.pixels(np.array((0.5, y))), radius * axes.unit) @ LUMINANCE
+            for y, radius in ((0.0, 0.35), (1.25, 0.15))
+        )
+        self.can_close = np.percentile(eye, 80) > _COVERED * np.percentile(cheek, 80)
+        self.skin_at_top, self.skin_at_lashes = self._lid_skin()
 
     def _lid_skin(self) -> tuple[np.ndarray, np.ndarray]:
         """Colours (17, 3) of the closed lid along the eye, at its top and at its lashes."""
@@ -105,13 +101,16 @@ class Eyelids:
         low_rest = height(rest.lower, x)
         low = np.maximum(height(now.lower, x), lid)
         closing = np.clip((lid - lid_rest) / _FULL_CLOSING, 0, 1)
-        brow = height(now.brow, x) + 0.10
 
-        # Sources relative to y. Below the eye the skin is stretched down to the cheek.
+        # Sources relative to y. The skin between brow and lashes is stretched, a little higher than
+        # the edge found, lest the eye's own pixels hang on the lashes.
+        top = lid_rest - np.maximum(0.62 * (lid_rest - height(now.brow, x) - 0.10), 0.12)
+        along = np.clip((y - top) / np.maximum(lid - top, 1e-3), 0, 1)
+        upper = (lid_rest - lid - 0.025 * closing) * along
+        # Below the eye it is stretched down to the cheek.
         cheek = np.maximum(low, low_rest) + 0.45
         along = np.clip((cheek - y) / np.maximum(cheek - low, 1e-3), 0, 1)
         lower = (low_rest - low + 0.05 * closing) * along
-        upper = _upper_shift(y, lid, lid_rest, brow, closing)
         # The eyeball rests, unless the eye opens wider and stretches it.
         up = np.clip(lid_rest / np.minimum(lid, -1e-3), 0, 1)
         under = np.clip(low_rest / np.maximum(low, 1e-3), 0, 1)
@@ -121,7 +120,19 @@ class Eyelids:
             sample(self.image, source[place] + shift[..., None] * down, cv2.INTER_CUBIC)
             for shift in shifts
         )
-        frame = self._smooth_skin(skin.astype(np.float32), x, y, lid, lid_rest, closing)
+        # Smooth skin over the stretched, whose crease and shade are too wide: from one colour to
+        # the other, so that the lid has no border at either side.
+        at = np.clip(x, 0, 1)
+        top_colour, lash_colour = (
+            np.stack([np.interp(at, _POSITIONS, row[:, c]) for c in range(3)], -1)
+            for row in (self.skin_at_top, self.skin_at_lashes)
+        )
+        from_top = y - lid_rest + 0.09
+        along = smoothstep(from_top / np.maximum(lid - lid_rest + 0.09, 1e-3))
+        smooth = top_colour + (lash_colour - top_colour) * along[..., None]
+        weight = smoothstep(from_top / 0.09) * smoothstep((lid - 0.02 - y) / 0.06)
+        weight *= 0.85 * closing * smoothstep(x / 0.12) * smoothstep((1 - x) / 0.12)
+        frame = skin + (smooth - skin) * weight[..., None]
         # Signed distance into the opening, in pixels, for an antialiased edge.
         within = np.minimum(y - lid, low - y) * now.axes.unit
         opening = np.clip(within / 1.5, 0, 1) * ((x > 0) & (x < 1))
@@ -130,42 +141,3 @@ class Eyelids:
         lashes = np.exp(-(((y - lid - 0.004) / 0.026) ** 2)) * closing * ends
         frame *= 1.0 - 0.5 * lashes[..., None]
         view[place] = np.clip(frame + 0.5, 0, 255).astype(np.uint8)
-
-    def _smooth_skin(
-        self,
-        skin: np.ndarray,
-        x: np.ndarray,
-        y: np.ndarray,
-        lid: np.ndarray,
-        lid_rest: np.ndarray,
-        closing: np.ndarray,
-    ) -> np.ndarray:
-        """Blend smooth skin over the stretched (H, W, 3), whose crease and shade are too wide."""
-        at = np.clip(x, 0, 1)
-        top, lashes = (
-            np.stack([np.interp(at, _POSITIONS, row[:, c]) for c in range(3)], -1)
-            for row in (self.skin_at_top, self.skin_at_lashes)
-        )
-        # From one colour to the other, so that the lid has no border at either side.
-        along = (y - lid_rest + 0.09) / np.maximum(lid - lid_rest + 0.09, 1e-3)
-        smooth = top + (lashes - top) * smoothstep(along)[..., None]
-        weight = smoothstep((y - lid_rest + 0.09) / 0.09) * smoothstep((lid - 0.02 - y) / 0.06)
-        weight *= 0.85 * closing * smoothstep(x / 0.12) * smoothstep((1 - x) / 0.12)
-        return (skin + (smooth - skin) * weight[..., None]).astype(np.float32)
-
-
-def _upper_shift(
-    y: np.ndarray, lid: np.ndarray, lid_rest: np.ndarray, brow: np.ndarray, closing: np.ndarray
-) -> np.ndarray:
-    """Source of the skin between brow and lashes, relative to y.
-
-    It is stretched most of all in its middle, so that lashes and brow keep their width.
-    """
-    top = lid_rest - np.maximum(0.62 * (lid_rest - brow), 0.12)
-    length, length_rest = np.maximum(lid - top, 1e-3), lid_rest - top
-    along = np.clip((y - top) / length, 0, 1)
-    slope = np.minimum(length / length_rest, 2.6)
-    along = along + (slope - 1) * along * (1 - along) * (1 - 2 * along)
-    shift = top + length_rest * along - np.clip(y, top, np.maximum(lid, top))
-    # A little higher than the edge found, lest the eye's own pixels hang on the lashes.
-    return shift - 0.025 * closing * along

@@ -1,7 +1,5 @@
 """The lips of a portrait: where they part, how far they may move, and the fill between them."""
 
-import dataclasses
-
 import cv2
 import numpy as np
 
@@ -25,6 +23,7 @@ from src.render.warp.plane import (
     mouth_axes,
     pixels_near,
     polygon_mask,
+    sample,
     smoothstep,
     translation,
 )
@@ -32,37 +31,33 @@ from src.render.warp.plane import (
 _LEAST_OPENING = 0.25  # pixels between lips, below which they are shut
 # Skin and red of the lips are compressed to no less than these fractions of their height at rest.
 _LEAST_SKIN, _LEAST_LIP = 0.50, 0.45
-
-
-class MouthLine:
-    """The line between the lips of one frame, extended beyond their corners.
-
-    Args:
-        landmarks: (68, 2) pixels of the frame.
-    """
-
-    def __init__(self, landmarks: np.ndarray) -> None:
-        axes = mouth_axes(landmarks)
-        self.width = axes.unit
-        right, left = landmarks[list(MOUTH_CORNERS)]
-        middle = (right + left) / 2
-        self.axes = dataclasses.replace(axes, origin=middle, unit=1.0)
-        line = self.axes.local(np.array([right, *inner_line(landmarks), left]))
-        self.line = line[np.argsort(line[:, 0], kind="stable")]
-
-    def lower_weight(self, points: np.ndarray, softness: float) -> np.ndarray:
-        """Weight 0-1 with which pixels (..., 2) belong to the lower lip; softness in pixels."""
-        local = self.axes.local(points)
-        x, y = local[..., 0], local[..., 1]
-        line = np.interp(x, self.line[:, 0], self.line[:, 1])
-        # Beyond the corners there are no two lips: one side blends into the other.
-        beyond = np.maximum(np.abs(x) - 0.47 * self.width, 0)
-        return smoothstep(0.5 + 0.5 * (y - line) / (softness + 0.8 * beyond)).astype(np.float32)
+# Two landmarks of each place where the skin's colour is taken, and the weight of the second.
+_CHEEKS = ((2, 31, 0.5), (14, 35, 0.5), (3, 48, 0.6), (13, 54, 0.6), (30, 30, 0.0))
 
 
 def inner_line(landmarks: np.ndarray) -> np.ndarray:
     """The line (5, 2) midway between the inner lips of landmarks (68, 2)."""
     return (landmarks[UPPER_INNER_LIP] + landmarks[LOWER_INNER_LIP[::-1]]) / 2
+
+
+def lower_lip_weight(points: np.ndarray, landmarks: np.ndarray, softness: float) -> np.ndarray:
+    """Weight 0-1 with which points (N, 2) belong to the lower lip, not to the upper one.
+
+    Args:
+        points: pixels.
+        landmarks: (68, 2) pixels.
+        softness: pixels from the line between the lips over which the weight changes.
+    """
+    axes = mouth_axes(landmarks)
+    right, left = landmarks[list(MOUTH_CORNERS)]
+    line = axes.local(np.array([right, *inner_line(landmarks), left]))
+    line = line[np.argsort(line[:, 0], kind="stable")]
+    x, y = axes.local(points).T
+    below = y - np.interp(x, line[:, 0], line[:, 1])
+    # Beyond the corners there are no two lips: one side blends into the other.
+    beyond = np.maximum(np.abs(x - 0.5) - 0.47, 0)
+    weight = smoothstep(0.5 + 0.5 * below / (softness / axes.unit + 0.8 * beyond))
+    return weight.astype(np.float32)
 
 
 class Lips:
@@ -78,8 +73,7 @@ class Lips:
 
     def __init__(self, image: np.ndarray, landmarks: np.ndarray) -> None:
         self.image = image
-        axes = mouth_axes(landmarks)
-        self.axes = dataclasses.replace(axes, unit=max(axes.unit, 4.0))
+        self.axes = mouth_axes(landmarks)
         self.gap = float(central_lip_distance(landmarks))
         self.is_open = self.gap > 0.04 * self.axes.unit
         self.shows_teeth = False
@@ -105,56 +99,40 @@ class Lips:
     def _colours(self) -> tuple[np.ndarray, np.ndarray, float]:
         """BGR colours (3,) of skin and lips, and the luminance of the face's highlights."""
         rest, image = self.rest, self.image
-        cheeks = [(2, 31, 0.5), (14, 35, 0.5), (3, 48, 0.6), (13, 54, 0.6), (30, 30, 0.0)]
         radius = 0.03 * face_axes(rest).unit
-        near = np.concatenate(
-            [pixels_near(image, (1 - w) * rest[a] + w * rest[b], radius) for a, b, w in cheeks]
-        )
-        skin = np.median(near, 0) if len(near) else np.full(3, 128.0)
-        lips, face = (np.zeros(image.shape[:2], np.uint8) for _ in range(2))
-        cv2.fillPoly(lips, [np.round(rest[OUTER_LIPS]).astype(np.int32)], 1)
+        near = [pixels_near(image, (1 - w) * rest[a] + w * rest[b], radius) for a, b, w in _CHEEKS]
+        size = Box.of(image).size
+        lips = polygon_mask(rest[OUTER_LIPS], size)
         if self.is_open:
-            cv2.fillPoly(lips, [np.round(rest[INNER_LIPS]).astype(np.int32)], 0)
-        outline = np.concatenate([rest[JAW], rest[26:16:-1]])
-        cv2.fillPoly(face, [np.round(outline).astype(np.int32)], 1)
-        red, light = image[lips > 0], image[face > 0] @ LUMINANCE
-        lip = np.median(red, 0) if len(red) else 0.8 * skin
-        return skin, lip, float(np.percentile(light, 97)) if len(light) else 200.0
+            lips -= polygon_mask(rest[INNER_LIPS], size)
+        face = polygon_mask(np.concatenate([rest[JAW], rest[26:16:-1]]), size)
+        lip = np.median(image[lips > 0.5], 0)
+        highlight = np.percentile(image[face > 0.5] @ LUMINANCE, 97)
+        return np.median(np.concatenate(near), 0), lip, float(highlight)
 
     def _profiles(self, channel: np.ndarray, places: np.ndarray, blur: float) -> np.ndarray:
         """Sample a channel (H, W), blurred by `blur` mouth widths, at places (N, M, 2)."""
         sigma = max(blur * self.axes.unit, 0.4)
         soft = cv2.GaussianBlur(channel.astype(np.float32), (0, 0), sigma)
-        x, y = np.moveaxis(places.astype(np.float32), -1, 0)
-        return cv2.remap(soft, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return sample(soft, places.astype(np.float32), cv2.INTER_LINEAR)
 
     def _find_parting(self) -> None:
         """Move the inner lips of a closed mouth to the dark line where they part."""
-        rest, down = self.rest, self.axes.down
-        middle = curve(inner_line(rest), 8)
-        reach = 0.055 * self.axes.unit
-        offsets = np.linspace(-reach, reach, 23)
+        middle, down = curve(inner_line(self.rest), 8), self.axes.down
+        offsets = self.axes.unit * np.linspace(-0.055, 0.055, 23)
         places = middle[:, None] + offsets[:, None] * down
         profile = self._profiles(self.image @ LUMINANCE, places, 0.012)
-        contrast = profile.max() - profile.min()
+        contrast = np.ptp(profile)
         if contrast < 4:
             return
-        cost = (profile - profile.min(1, keepdims=True)) / contrast + 0.25 * (offsets / reach) ** 2
-        # The cheapest smooth path from corner to corner, column by column.
-        step = 0.12 * np.subtract.outer(np.arange(23), np.arange(23)) ** 2
-        total, best_before = cost[0], []
-        for column in cost[1:]:
-            arrive = total + step
-            best_before.append(arrive.argmin(1))
-            total = column + arrive.min(1)
-        path = [int(total.argmin())]
-        for best in reversed(best_before):
-            path.append(int(best[path[-1]]))
-        # A detector's lips are off as a whole; the path's own waves are the image's grain.
-        along = np.linspace(-1, 1, len(path))
-        shift = np.polyval(np.polyfit(along, offsets[path[::-1]], 2), along)
+        cost = (profile - profile.min(1, keepdims=True)) / contrast
+        cost += 0.25 * (offsets / offsets[-1]) ** 2
+        darkest = offsets[cv2.blur(cost, (1, 9)).argmin(1)]
+        # A detector's lips are off as a whole; the line's own waves are the image's grain.
+        along = np.linspace(-1, 1, len(darkest))
+        shift = np.polyval(np.polyfit(along, darkest, 2), along)
         for number, pair in enumerate(INNER_LIP_PAIRS, 1):
-            rest[list(pair)] = middle[8 * number] + shift[8 * number] * down
+            self.rest[list(pair)] = middle[8 * number] + shift[8 * number] * down
 
     def _find_teeth(self, skin: np.ndarray, lip: np.ndarray) -> None:
         """Find whether an open mouth shows teeth, and move the inner lips to their edge.
@@ -191,27 +169,17 @@ class Lips:
         soft = cv2.GaussianBlur(mask, (0, 0), max(0.015 * self.axes.unit, 0.6))
         return np.clip(2.0 * soft - 1.0, 0, 1)
 
-    # ---- landmarks of a frame --------------------------------------------------------------------
+    # ---- frames ----------------------------------------------------------------------------------
 
-    def correct(self, landmarks: np.ndarray) -> np.ndarray:
-        """Landmarks (68, 2) of a frame with the inner lips on the edges in the portrait."""
+    def adapt(self, landmarks: np.ndarray) -> np.ndarray:
+        """Landmarks (68, 2) of a frame, with inner lips on the portrait's edges and room for skin.
+
+        Skin between nose, lips and chin would fold if they met. The inner lips keep their gap:
+        where the upper one may not rise, the lower one falls.
+        """
         # An open mouth's correction shrinks as it shuts, or it would not shut quite.
         gap = central_lip_distance(landmarks)
         landmarks = landmarks + self.correction * min(gap / self.gap if self.is_open else 1.0, 1.0)
-        down = mouth_axes(landmarks).down
-        for upper, lower in INNER_LIP_PAIRS:
-            # Lips that overlap meet in the middle instead.
-            overlap = max((landmarks[upper] - landmarks[lower]) @ down, 0.0)
-            landmarks[upper] -= 0.5 * overlap * down
-            landmarks[lower] += 0.5 * overlap * down
-        return landmarks
-
-    def keep_skin(self, landmarks: np.ndarray) -> np.ndarray:
-        """Keep skin between nose, lips and chin: landmarks (68, 2) that met would fold it.
-
-        The inner lips keep their gap: where the upper one may not rise, the lower one falls.
-        """
-        landmarks = landmarks.copy()
         down = mouth_axes(landmarks).down
 
         def lack(least: float, *pairs: tuple[int, int]) -> float:
@@ -228,8 +196,6 @@ class Lips:
         landmarks[55:60] += lack(_LEAST_LIP, (67, 58), (66, 57), (65, 56)) * down
         landmarks[6:11] += lack(_LEAST_SKIN, (57, 8)) * down
         return landmarks
-
-    # ---- pixels of a frame -----------------------------------------------------------------------
 
     def fill(
         self,

@@ -5,6 +5,8 @@ lips, x runs from the subject's right corner to the left one, y down, and one un
 between the corners. `MouthInside.render` warps the drawn layers into a frame.
 """
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -12,8 +14,8 @@ from src.render.warp.plane import LUMINANCE, affine
 
 # Half sizes of the drawn layers, in mouth units: lips open at most about half a mouth width.
 HALF_WIDTH, HALF_HEIGHT = 0.70, 0.62
-# Antialiasing: drawn this many times larger and averaged, but to at most so many pixels a unit.
-SUPERSAMPLING, MAX_UNIT = 4, 1200
+# Pixels of a mouth unit at which teeth are drawn, to be resized to the portrait's mouth.
+TEETH_UNIT = 800
 # Crown widths of one half row in mouth units, middle to back. Central incisors are 8.5 mm, a mouth
 # about 52 mm (standard dental anatomy tables); the rows curve backwards, so the outer ones shrink.
 UPPER_CROWNS = (0.160, 0.122, 0.118, 0.085, 0.062)
@@ -23,61 +25,43 @@ UPPER_EDGE, LOWER_EDGE = 0.050, -0.012
 CROWN_HEIGHT = 0.42
 
 
-def draw_teeth(unit: int, crowns: tuple[float, ...], *, upper: bool) -> np.ndarray:
-    """Draw one row of teeth as grey shading and alpha.
-
-    Args:
-        unit: pixels of a mouth unit.
-        crowns: widths of half a row in mouth units, middle first.
-        upper: the upper row, else the lower one.
+@functools.cache
+def draw_teeth(*, upper: bool) -> np.ndarray:
+    """Draw the upper or the lower row of teeth with `TEETH_UNIT` pixels a mouth unit.
 
     Returns:
         (H, W, 2) float32 0-1: shade and alpha; the middle is the mouth's origin.
     """
-    factor = max(1, min(SUPERSAMPLING, MAX_UNIT // unit))
-    scale = unit * factor
-    half_width, half_height = int(HALF_WIDTH * scale), int(HALF_HEIGHT * scale)
-    alpha = np.zeros((2 * half_height, 2 * half_width), np.float32)
-    shade = np.zeros_like(alpha)
-    x = 0.0
-    for number, width in enumerate(crowns):
-        middle = x + width / 2
-        x += width
+    half_size = np.array((int(HALF_WIDTH * TEETH_UNIT), int(HALF_HEIGHT * TEETH_UNIT)))
+    alpha, shade = np.zeros((2, *2 * half_size[::-1]), np.float32)
+    crowns = np.array(UPPER_CROWNS if upper else LOWER_CROWNS)
+    middles = np.cumsum(crowns) - crowns / 2
+    for number, (width, middle) in enumerate(zip(crowns, middles, strict=True)):
         # The biting edge of the upper row rises to the back; the lateral incisor is shorter.
         if upper:
-            bottom = UPPER_EDGE - 0.10 * middle**2 - (0.012 if number == 1 else 0.0)
-            top = bottom - CROWN_HEIGHT
+            top = UPPER_EDGE - 0.10 * middle**2 - (0.012 if number == 1 else 0.0) - CROWN_HEIGHT
         else:
             top = LOWER_EDGE - 0.02 * middle**2
-            bottom = top + CROWN_HEIGHT
         # Deeper in the mouth it is darker.
         light = np.clip(1.0 - 3.0 * middle**2, 0.25, 1.0) * (1.0 if upper else 0.72)
         radius = min(0.030 if upper else 0.022, 0.4 * width)
+        inset = np.array((radius + 0.0033, radius))
         for side in (-1, 1):
-            left, right = side * middle - width / 2, side * middle + width / 2
-            outline = rounded_box(left + 0.0045, top, right - 0.0045, bottom, radius)
-            points = np.round((outline * scale + (half_width, half_height)) * 16).astype(np.int32)
-            cv2.fillPoly(alpha, [points], 1.0, cv2.LINE_AA, 4)
-            cv2.fillPoly(shade, [points], float(light), cv2.LINE_AA, 4)
+            low = np.array((side * middle - width / 2, top)) + inset
+            high = np.array((side * middle + width / 2, top + CROWN_HEIGHT)) - inset
+            ends = [np.round(end * TEETH_UNIT + half_size).astype(int) for end in (low, high)]
+            for layer, value in ((alpha, 1.0), (shade, float(light))):
+                # A thick outline rounds the corners.
+                cv2.rectangle(layer, *ends, value, cv2.FILLED)
+                cv2.rectangle(layer, *ends, value, round(2 * radius * TEETH_UNIT))
     # Between two teeth there is shadow, not a hole: the row itself is opaque but for its edge.
-    closed = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, np.ones((1, int(0.03 * scale) | 1), np.uint8))
-    shade = cv2.GaussianBlur(np.where(alpha > 0.02, shade, 0), (0, 0), 0.0065 * scale)
-    row = np.dstack([shade, cv2.GaussianBlur(closed, (0, 0), 0.006 * scale)])
+    closed = cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, np.ones((1, 25), np.uint8))
+    shade = cv2.GaussianBlur(shade, (0, 0), 0.0065 * TEETH_UNIT)
     if upper:
         # The edge is thin and catches less light; the gum side lies in the lip's shadow.
-        y = np.linspace(-HALF_HEIGHT, HALF_HEIGHT, row.shape[0], dtype=np.float32)[:, None]
-        row[..., 0] *= np.clip(0.90 + 1.1 * (UPPER_EDGE - y), 0.86, 1.0)
-    size = (2 * half_width // factor, 2 * half_height // factor)
-    return cv2.resize(row, size, interpolation=cv2.INTER_AREA)
-
-
-def rounded_box(left: float, top: float, right: float, bottom: float, radius: float) -> np.ndarray:
-    """Outline (N, 2) of a box with rounded corners."""
-    angle = np.pi / 2 * (np.arange(4)[:, None] + np.linspace(0, 1, 9))
-    low, high = np.array((left, top)) + radius, np.array((right, bottom)) - radius
-    centres = np.array([high, (low[0], high[1]), low, (high[0], low[1])])
-    arcs = centres[:, None] + radius * np.stack([np.cos(angle), np.sin(angle)], -1)
-    return arcs.reshape(-1, 2)
+        y = np.linspace(-HALF_HEIGHT, HALF_HEIGHT, len(shade), dtype=np.float32)[:, None]
+        shade *= np.clip(0.90 + 1.1 * (UPPER_EDGE - y), 0.86, 1.0)
+    return np.dstack([shade, cv2.GaussianBlur(closed, (0, 0), 0.006 * TEETH_UNIT)])
 
 
 class MouthInside:
@@ -111,31 +95,27 @@ class MouthInside:
         dark = (0.03 * skin + 0.16 * lip) * redder
         flesh = (0.50 * lip + 0.05 * skin) * redder
 
+        size = (2 * int(HALF_WIDTH * unit), 2 * int(HALF_HEIGHT * unit))
+
         def teeth_layer(colour: np.ndarray, row: np.ndarray) -> np.ndarray:
+            row = cv2.resize(row, size, interpolation=cv2.INTER_AREA)
             layer = np.dstack([dark + (colour - dark) * row[..., :1], row[..., 1]])
             return cv2.GaussianBlur(layer.astype(np.float32), (0, 0), blur)
 
-        upper = draw_teeth(unit, UPPER_CROWNS, upper=True)
-        self.upper = teeth_layer(teeth, upper)
-        height, breadth = upper.shape[:2]
-        y, x = np.mgrid[:height, :breadth].astype(np.float32)
-        x = (x - (breadth - 1) / 2) / unit
-        y = (y - (height - 1) / 2) / unit
+        self.upper = teeth_layer(teeth, draw_teeth(upper=True))
+        x, y = np.meshgrid(*((np.arange(n, dtype=np.float32) - (n - 1) / 2) / unit for n in size))
         # The cavity: darkest in the upper middle, a breath of flesh below and at the sides.
-        depth = (
-            np.clip(0.55 + 1.3 * y, 0, 1)[..., None] * np.clip(1 - 1.2 * x * x, 0.4, 1)[..., None]
-        )
+        depth = np.clip(0.55 + 1.3 * y, 0, 1) * np.clip(1 - 1.2 * x * x, 0.4, 1)
+        depth = depth[..., None]
         self.back = (dark * (0.60 + 0.65 * depth) + 0.10 * lip * depth).astype(np.float32)
         # The tongue, behind the lower teeth.
         opacity = np.exp(-(((x / 0.30) ** 2) ** 1.5) - np.clip((0.0 - y) / 0.06, 0, 9) ** 2)
         light = np.clip(1.05 - 0.9 * np.abs(y - 0.08) - 0.5 * x * x, 0.3, 1.0)
-        groove = 1 - 0.16 * np.exp(-((x / 0.02) ** 2))
-        tongue = flesh * light[..., None] * groove[..., None]
-        tongue = np.dstack([tongue, opacity * 0.92]).astype(np.float32)
-        lower = teeth_layer(0.80 * teeth, draw_teeth(unit, LOWER_CROWNS, upper=False))
-        behind = tongue[..., 3:] * (1 - lower[..., 3:])
+        light *= 1 - 0.16 * np.exp(-((x / 0.02) ** 2))  # the groove
+        lower = teeth_layer(0.80 * teeth, draw_teeth(upper=False))
+        behind = 0.92 * opacity[..., None] * (1 - lower[..., 3:])
         alpha = lower[..., 3:] + behind
-        colour = lower[..., :3] * lower[..., 3:] + tongue[..., :3] * behind
+        colour = lower[..., :3] * lower[..., 3:] + flesh * light[..., None] * behind
         self.lower = np.dstack([colour / np.maximum(alpha, 1e-4), alpha]).astype(np.float32)
 
     def render(

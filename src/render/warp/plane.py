@@ -4,11 +4,13 @@ Points are (..., 2) pixels x, y. Affine maps are (3, 3) matrices, of which the p
 applies b first.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from scipy.interpolate import CubicHermiteSpline
 
 from src.face.topology import MOUTH_CORNERS
 
@@ -96,15 +98,15 @@ def smoothstep(value: np.ndarray) -> np.ndarray:
 
 def curve(points: np.ndarray, per_segment: int) -> np.ndarray:
     """Smooth curve through points (N, 2): Catmull-Rom, (N - 1) * per_segment + 1 samples."""
-    before = 2 * points[0] - points[1]
-    after = 2 * points[-1] - points[-2]
-    p = np.concatenate([before[None], points, after[None]])
-    t = np.arange(per_segment)[:, None, None] / per_segment
-    a, b, c, d = p[:-3], p[1:-2], p[2:-1], p[3:]
-    samples = 0.5 * (
-        2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
-    )
-    return np.concatenate([samples.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
+    return _curve_weights(len(points), per_segment) @ points
+
+
+@functools.cache
+def _curve_weights(count: int, per_segment: int) -> np.ndarray:
+    """Weights (samples, count) of the points in a curve's samples."""
+    points, knots = np.eye(count), np.arange(count)
+    spline = CubicHermiteSpline(knots, points, np.gradient(points, axis=0))
+    return spline(np.linspace(0, count - 1, (count - 1) * per_segment + 1))
 
 
 def affine(linear: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -136,7 +138,8 @@ def sample(image: np.ndarray, source: np.ndarray, interpolation: int) -> np.ndar
 
 
 def pixels_near(image: np.ndarray, place: np.ndarray, radius: float) -> np.ndarray:
-    """Pixels (N, C) of an image in the square of this radius around a place (2,)."""
+    """Pixels (N, C) of an image in the square of this radius around a place (2,), or nearest it."""
     whole = Box.of(image)
+    place = np.clip(place, 0, np.array(whole.size) - 1)
     near = image[Box.around(place[None], radius, whole).slices(whole)]
     return near.reshape(-1, image.shape[2])
