@@ -16,53 +16,29 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from pathlib import Path
 
 from src.command_line import OneLineParser, run_command
-from src.options import between
+from src.options import add_options, from_options
+from src.training.settings import Export
 
 log = logging.getLogger("src.main_export_weights")
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = OneLineParser(description=__doc__)
-    add = parser.add_argument
-    add("--root_dir", type=Path, required=True, help="folder with dump/")
-    add("--load_AUTOVC_name", type=Path, required=True, help="of main_train_voice_conversion.py")
-    several = {"nargs": "+", "type": Path, "required": True}
-    add("--load_a2l_C_name", **several, help="of main_train_content.py; several: an ensemble")
-    add("--load_a2l_G_name", type=Path, required=True, help="of main_train_speaker_aware.py")
-    add("--load_G_name", type=Path, help="of main_train_image_translation.py, if to be embedded")
-    add(
-        "--lip_gain",
-        type=between(0.01, 100),
-        default=1.0,
-        help="factor on vertical lip motion, which a loss on its correlation leaves undetermined "
-        "(%(default)s)",
-    )
-    add("--out_dir", type=Path, default=Path("examples/ckpt/embedded"), help="(%(default)s)")
-    return parser.parse_args(arguments)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    return run_command(run, parse(arguments))
+    parser = OneLineParser(description=__doc__)
+    add_options(parser, Export)
+    return run_command(run, parser.parse_args(arguments))
 
 
 def run(options: argparse.Namespace) -> None:
+    from src.io.checkpoint import save_embedded
     from src.training import export
 
-    files = export.collect(
-        options.root_dir,
-        options.load_AUTOVC_name,
-        options.load_a2l_C_name,
-        options.load_a2l_G_name,
-        options.load_G_name,
-        options.lip_gain,
-    )
-    out = options.out_dir
-    export.save(files, out)
-    for name in files:
-        log.info("%s: %.2f MB", out / name, (out / name).stat().st_size / 1e6)
+    settings = from_options(options, Export)
+    for name, (tensors, config) in export.collect(settings).items():
+        path = settings.out_dir / name
+        save_embedded(path, tensors, config)
+        log.info("%s: %.2f MB", path, path.stat().st_size / 1e6)
 
 
 if __name__ == "__main__":

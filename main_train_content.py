@@ -28,34 +28,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.data import dumps, synthesis
+    from src.data import synthesis
     from src.models.content import ContentBranch
     from src.models.loading import load_network, stored_statistics
-    from src.training import checkpoints, content, loop, parallel
-    from src.training.corpus import Corpus, feature_statistics
+    from src.training import content, loop
+    from src.training.corpus import read_corpora
 
     settings = from_options(options, ContentTraining)
     device = loop.begin(settings)
-    network = ContentBranch(from_options(options, ContentConfig))
-    with parallel.first_alone():  # which converts a large dump for all
-        clips, held_out = dumps.read_training(settings.root_dir, settings.dump_file_name)
-    statistics = feature_statistics(clips)
+    network, statistics = ContentBranch(from_options(options, ContentConfig)), None
     if path := settings.load_a2l_C_name:
         network, contents, _ = load_network("content", path)
-        if "mel_mean" in contents:
+        if "mel_mean" in contents:  # not in the published checkpoint
             statistics = stored_statistics(contents, path)
-    if settings.train and settings.resume:
-        statistics = checkpoints.resumed_statistics(settings.last_checkpoint, network.config)
-    if not settings.train and settings.split != "val":
-        held_out = dumps.read_clips(settings.root_dir, settings.split, settings.dump_file_name)
+    corpus, validation = read_corpora(settings, network.config, statistics)
     phones = synthesis.read_phones(settings.root_dir)
-    validation = Corpus.of(held_out, statistics, network.config.window_lead)
-    if not settings.train:
+    if settings.train:
+        content.train(settings, device, network, corpus, validation, phones)
+    else:
         scores = content.validate(network.to(device), validation, phones, device)
-        log.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
-        return
-    corpus = Corpus.of(clips, statistics, network.config.window_lead)
-    content.train(settings, device, network, corpus, validation, phones)
+        log.info("held out: %s", loop.described(scores))
 
 
 if __name__ == "__main__":

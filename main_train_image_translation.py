@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
         return
     pairs = image_translation.validation_pairs(held_out, network.config.mends)
     scores = image_translation.validate(network.to(device), pairs, device)
-    log.info(", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+    log.info("held out: %s", loop.described(scores))
 
 
 if __name__ == "__main__":

@@ -28,38 +28,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    from src.data import dumps
-    from src.data.reference_faces import load_reference_faces
     from src.io.checkpoint import read_checkpoint
-    from src.models.config import MotionDiscriminatorConfig
     from src.models.loading import load_network, stored_statistics
-    from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
-    from src.training import checkpoints, loop, parallel, speaker_aware
-    from src.training.corpus import Corpus, feature_statistics
+    from src.models.speaker_aware import SpeakerBranch
+    from src.training import loop, speaker_aware
+    from src.training.corpus import read_corpora
 
     settings = from_options(options, SpeakerAwareTraining)
     device = loop.begin(settings)
-    network = SpeakerBranch(from_options(options, SpeakerConfig))
-    with parallel.first_alone():  # which converts a large dump for all
-        clips, held_out = dumps.read_training(settings.root_dir, settings.dump_file_name)
-    statistics = feature_statistics(clips)
+    network, statistics = SpeakerBranch(from_options(options, SpeakerConfig)), None
     if path := settings.load_a2l_C_name:
         statistics = stored_statistics(read_checkpoint(path)[0], path)
     if path := settings.load_a2l_G_name:
         network = load_network("speaker", path).network
-    if settings.train and settings.resume:
-        statistics = checkpoints.resumed_statistics(settings.last_checkpoint, network.config)
-    reference = load_reference_faces(settings.root_dir).standard_face
-    common = (statistics, network.config.window_lead, reference, settings.motion_gain)
-    validation = Corpus.of(held_out, *common)
-    if not settings.train:
+    corpus, validation = read_corpora(settings, network.config, statistics)
+    if settings.train:
+        speaker_aware.train(settings, device, network, corpus, validation)
+    else:
         scores = speaker_aware.validate(network.to(device), validation, device)
-        log.info(", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
-        return
-    sizes = MotionDiscriminatorConfig(feed_forward=network.config.feed_forward)
-    discriminator = MotionDiscriminator(sizes)
-    corpus = Corpus.of(clips, *common)
-    speaker_aware.train(settings, device, network, discriminator, corpus, validation)
+        log.info("held out: %s", loop.described(scores))
 
 
 if __name__ == "__main__":

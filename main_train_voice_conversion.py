@@ -36,12 +36,11 @@ def run(options: argparse.Namespace) -> None:
     device = loop.begin(settings)
     voices = dumps.read_voices(settings.root_dir / "dump" / "voices.npz")
     speakers, held_out = set(voices.speakers.tolist()), set(settings.held_out)
-    if unknown := held_out - speakers:
-        raise InputError(f"--held_out: no such speaker in the dump: {', '.join(sorted(unknown))}")
-    if not held_out:
-        raise InputError("--held_out: name speakers to validate on, which are not trained on")
-    if held_out == speakers:
-        raise InputError("--held_out: names every speaker of the dump, so none is left to train on")
+    if not held_out or not held_out < speakers:
+        raise InputError(
+            "--held_out: name speakers to validate on, neither unknown ones nor every speaker of "
+            f"the dump: {', '.join(sorted(speakers))}"
+        )
     generator = AutoVC(from_options(options, AutoVCConfig))
     voice_conversion.attenuate_postnet(generator)
     if path := settings.load_AUTOVC_name:
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         voice_conversion.train(settings, device, generator, voices)
     else:
         scores = voice_conversion.validate(generator.to(device), voices, settings, device)
-        log.info("held out %.5f", scores["refined"])
+        log.info("held out: %s", loop.described(scores))
 
 
 if __name__ == "__main__":

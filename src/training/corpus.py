@@ -8,13 +8,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from src.data import dumps
 from src.data.dumps import Clip
+from src.data.reference_faces import load_reference_faces
 from src.errors import InputError
 from src.face.registration import register, static_face
 from src.face.topology import LANDMARK_COUNT
+from src.models.config import ContentConfig, SpeakerConfig
 from src.models.dimensions import FACE_SIZE, WINDOW
+from src.models.loading import stored_statistics
 from src.motion.resampling import resample
 from src.speech.features import standardise
+from src.training import parallel
+from src.training.checkpoints import load_checkpoint
+from src.training.settings import LandmarkTraining, SpeakerAwareTraining
+
+MEL_NOISE = 0.1  # std of noise on standardised features
+
+Statistics = tuple[np.ndarray, np.ndarray]
+"""Mean and standard deviation (80,) of the features."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class Corpus:
     def of(
         cls,
         clips: list[Clip],
-        statistics: tuple[np.ndarray, np.ndarray],
+        statistics: Statistics,
         lead: int,
         reference: np.ndarray | None = None,
         gain: float = 1.0,
@@ -40,7 +52,6 @@ class Corpus:
         """Find each clip's static face.
 
         Args:
-            statistics: mean and std of the features.
             reference: (68, 3) face in whose pose the static faces are; None where the clips are
                 registered already.
         """
@@ -75,8 +86,61 @@ class Corpus:
         points = resample(self.clips[clip].landmarks, times).astype(np.float32)
         return (self.gain * (points - self.static_faces[clip])).astype(np.float32)
 
+    def batch(
+        self, runs: list[tuple], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Read this process's part of R runs of L frames.
 
-def feature_statistics(clips: list[Clip]) -> tuple[np.ndarray, np.ndarray]:
+        Args:
+            runs: arguments of `windows` for each.
+            rng: for the noise.
+
+        Returns:
+            Windows with noise (R, L, WINDOW, 80), displacements (R, L, 204) and the clips' names.
+        """
+        # A run's noise is the same whichever process draws it, and no process draws all.
+        seeds = rng.integers(2**63, size=len(runs))
+        mine = parallel.own(len(runs))
+        windows = np.stack([self.windows(*run) for run in runs[mine]])
+        for run, seed in zip(windows, seeds[mine], strict=True):
+            run += MEL_NOISE * np.random.default_rng(seed).standard_normal(run.shape, np.float32)
+        displacements = np.stack([self.displacements(*run) for run in runs[mine]])
+        return windows, displacements, [self.clips[clip].name for clip, *_ in runs[mine]]
+
+
+def read_corpora(
+    settings: LandmarkTraining,
+    config: ContentConfig | SpeakerConfig,
+    statistics: Statistics | None,
+) -> tuple[Corpus, Corpus]:
+    """Read the clips to train on and to validate on.
+
+    Args:
+        config: of the network.
+        statistics: by which features are standardised; those of the training clips where None.
+            A training that is resumed keeps its own.
+
+    Raises:
+        InputError: dumps or the checkpoint to resume from are absent or broken.
+    """
+    root, name = settings.root_dir, settings.dump_file_name
+    with parallel.first_alone():  # which converts a large dump for all
+        clips, held_out = dumps.read_training(root, name)
+    if settings.split != "val":
+        held_out = dumps.read_clips(root, settings.split, name)
+    if settings.train and settings.resume:
+        path = settings.last_checkpoint
+        statistics = stored_statistics(load_checkpoint(path, config), path)
+    if statistics is None:
+        statistics = feature_statistics(clips)
+    reference = None
+    if isinstance(settings, SpeakerAwareTraining):
+        reference = load_reference_faces(root).standard_face
+    common = (statistics, config.window_lead, reference, settings.motion_gain)
+    return Corpus.of(clips, *common), Corpus.of(held_out, *common)
+
+
+def feature_statistics(clips: list[Clip]) -> Statistics:
     """Mean and std (80,) of the features of all clips."""
     count = sum(len(clip.features) for clip in clips)
     mean = sum(clip.features.sum(0, dtype=np.float64) for clip in clips) / count
@@ -107,8 +171,8 @@ def clip_probabilities(
     eligible = np.where(lengths >= min_frames, 1 if even else lengths, 0).astype(np.float64)
     groups = np.full(len(clips), "", object)
     for prefix in sorted(fractions, key=len):
-        members = [i for i, clip in enumerate(clips) if clip.name.startswith(prefix)]
-        if not members:
+        members = np.char.startswith([clip.name for clip in clips], prefix)
+        if not members.any():
             raise InputError(f"--share {prefix}: no training clip of a speaker of that name")
         groups[members] = prefix
     probabilities = np.zeros(len(clips))
@@ -124,11 +188,3 @@ def clip_probabilities(
 def frames_needed(run_length: int, rate: float) -> int:
     """Frames of a clip in a run of ``run_length`` frames that is played at a rate."""
     return math.ceil((run_length - 1) * rate) + 1
-
-
-def noise(seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal noise, float32 (len(seeds), *shape), each item from its own seed.
-
-    An item's noise is the same whichever process draws it, and no process draws all.
-    """
-    return np.stack([np.random.default_rng(s).standard_normal(shape, np.float32) for s in seeds])

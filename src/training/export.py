@@ -4,44 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
 from src.data.reference_faces import load_reference_faces
 from src.errors import InputError
-from src.face.topology import LIPS, RIGID_POINTS
-from src.io.checkpoint import save_embedded, to_half
-from src.io.files import check_writable, read_array
+from src.face.topology import LANDMARK_COUNT, LIPS, RIGID_POINTS
+from src.io.checkpoint import to_half
+from src.io.files import read_array
 from src.models.config import EnsembleConfig
 from src.models.content import ContentBranch, ContentEnsemble
 from src.models.loading import load_network, stored_statistics
 from src.models.registry import CONSTANTS, CONSTANTS_FILE, NETWORKS
+from src.training.settings import Export
 
 Statistics = tuple[torch.Tensor, torch.Tensor]
 """Mean and standard deviation (mel,) of features."""
 
 
-def collect(
-    root: Path,
-    autovc: Path,
-    content: Sequence[Path],
-    speaker: Path,
-    translation: Path | None,
-    lip_gain: float,
-) -> dict[str, tuple[dict, dict]]:
+def collect(settings: Export) -> dict[str, tuple[dict, dict]]:
     """Read, check and adapt the networks of several trainings.
-
-    The content branches are adapted to the speaker-aware branch: they take features standardised
-    as it does, leave the points still that move with the skull, and move the lips by `lip_gain`.
-
-    Args:
-        root: folder with dump/.
-        autovc: checkpoint.
-        content: checkpoints; several become an ensemble.
-        speaker: checkpoint.
-        translation: checkpoint, if it is to be exported.
-        lip_gain: factor on vertical lip motion.
 
     Returns:
         File name to float16 tensors and config.
@@ -49,37 +31,35 @@ def collect(
     Raises:
         InputError: something is missing, does not fit together or does not fit float16.
     """
-    target = root / "dump" / "target_embedding.npy"
+    target = settings.root_dir / "dump" / "target_embedding.npy"
     if not target.is_file():
         raise InputError(f"{target}: absent; main_prepare_data.py --step content writes it")
     embedding = read_array(target, CONSTANTS["target_embedding"], name="target_embedding")
-    networks = {"autovc": load_network("autovc", autovc).network}
-    networks["speaker"], contents, _ = load_network("speaker", speaker)
-    mean, std = map(torch.from_numpy, stored_statistics(contents, speaker))
+    networks = {"autovc": load_network("autovc", settings.load_AUTOVC_name).network}
+    path = settings.load_a2l_G_name
+    networks["speaker"], contents, _ = load_network("speaker", path)
+    mean, std = map(torch.from_numpy, stored_statistics(contents, path))
     branches: list[ContentBranch] = []
-    for path in content:
+    for path in settings.load_a2l_C_name:
         network, contents, _ = load_network("content", path)
-        members = network.members if isinstance(network, ContentEnsemble) else [network]
         own = tuple(map(torch.from_numpy, stored_statistics(contents, path)))
-        for branch in members:
-            restandardise(branch, own, (mean, std))
-            scale_lips(branch, lip_gain)
-            hold_skull(branch)
+        for branch in getattr(network, "members", [network]):
+            adapt(branch, own, (mean, std), settings.lip_gain)
             branches.append(branch)
     networks["content"] = branches[0] if len(branches) == 1 else ensemble(branches)
-    if translation:
-        networks["translation"] = load_network("translation", translation).network
-    files = {
-        NETWORKS[name].embedded: (network.state_dict(), dataclasses.asdict(network.config))
-        for name, network in networks.items()
-    }
+    if settings.load_G_name:
+        networks["translation"] = load_network("translation", settings.load_G_name).network
+    standard_face = load_reference_faces(settings.root_dir).standard_face
     constants = {
-        "target_embedding": torch.from_numpy(embedding).float(),
+        "target_embedding": torch.from_numpy(embedding),
         "mel_mean": mean,
         "mel_std": std,
-        "standard_face": torch.from_numpy(load_reference_faces(root).standard_face).float(),
+        "standard_face": torch.from_numpy(standard_face),
     }
-    files[CONSTANTS_FILE] = constants, {}
+    files = {CONSTANTS_FILE: (constants, {})}
+    for name, network in networks.items():
+        config = dataclasses.asdict(network.config)
+        files[NETWORKS[name].embedded] = network.state_dict(), config
     halves = {}
     for name, (tensors, config) in files.items():
         try:
@@ -87,18 +67,6 @@ def collect(
         except ValueError as error:
             raise InputError(f"{name}: {error}") from None
     return halves
-
-
-def save(files: dict[str, tuple[dict, dict]], folder: Path) -> None:
-    """Write what `collect` returns into a folder.
-
-    Raises:
-        InputError: a file cannot be written there.
-    """
-    for name in files:
-        check_writable(folder / name)
-    for name, (tensors, config) in files.items():
-        save_embedded(folder / name, tensors, config)
 
 
 def ensemble(branches: Sequence[ContentBranch]) -> ContentEnsemble:
@@ -115,36 +83,24 @@ def ensemble(branches: Sequence[ContentBranch]) -> ContentEnsemble:
     return network
 
 
-def scale_lips(network: ContentBranch, gain: float) -> None:
-    """Scale the predicted vertical displacement of the lips, in place."""
-    _scale_output(network, [3 * point + 1 for point in range(LIPS.start, LIPS.stop)], gain)
-
-
-def hold_skull(network: ContentBranch) -> None:
-    """Set the displacement of the points that move only with the skull to zero, in place.
-
-    Training faces are registered by those points, where they have noise and no motion; a
-    displacement of these points in a video would turn the head.
-    """
-    _scale_output(network, [3 * point + axis for point in RIGID_POINTS for axis in range(3)], 0.0)
-
-
 @torch.no_grad()
-def _scale_output(network: ContentBranch, coordinates: list[int], factor: float) -> None:
-    network.fc[-1].weight[coordinates] *= factor
-    network.fc[-1].bias[coordinates] *= factor
+def adapt(network: ContentBranch, own: Statistics, given: Statistics, lip_gain: float) -> None:
+    """Adapt a content branch to the speaker-aware branch, in place.
 
-
-@torch.no_grad()
-def restandardise(network: ContentBranch, own: Statistics, given: Statistics) -> None:
-    """Adapt a network to features standardised with other statistics, in place.
+    The points that move only with the skull are held still: training faces are registered by them,
+    so that they have noise and no motion there, and would turn the head of a video.
 
     Args:
-        network: takes features standardised with `own` before, with `given` afterwards.
         own: statistics of the features that it was trained with.
         given: statistics that its input will be standardised with.
+        lip_gain: factor on vertical lip motion.
     """
-    first = network.fc_prior[0]
+    first, last = network.fc_prior[0], network.fc[-1]
     (own_mean, own_std), (mean, std) = own, given
     first.bias += first.weight @ ((mean - own_mean) / own_std)
     first.weight *= std / own_std
+    factors = torch.ones(LANDMARK_COUNT, 3)
+    factors[LIPS, 1] = lip_gain
+    factors[RIGID_POINTS] = 0.0
+    last.weight *= factors.view(-1, 1)
+    last.bias *= factors.view(-1)

@@ -25,9 +25,9 @@ from src.training.losses.image_translation import (
     LOSSES,
     TranslationBatch,
     discriminator_losses,
+    load_vgg,
     region_mask,
 )
-from src.training.losses.perceptual import load_vgg
 from src.training.pairs import PairMaker, Pairs
 from src.training.settings import ImageTranslationTraining
 
@@ -39,8 +39,6 @@ ALPHA_START, ALPHA_FULL = 0.3, 0.6
 VALIDATION_PAIRS = 32
 VALIDATION_BATCH = 8
 SHEET_ROWS = 8
-# Read by the libraries of NumPy and PyTorch when they are loaded.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def train(
@@ -58,43 +56,40 @@ def train(
     Raises:
         InputError: as ``loop.train``, or ``settings.vgg`` is not such a file.
     """
-    epoch = -(-len(images.landmarks) // settings.batch_size)
+    epoch = -(-len(images.landmarks) // settings.batch_size)  # steps
     if settings.nepoch:
         settings = replace(settings, steps=settings.nepoch * epoch)
+    mends = network.config.mends
     network.to(device, memory_format=torch.channels_last)
     average = loop.moving_average(network, EMA_DECAY)
-    rate = settings.learning_rate
+    rate, rng = settings.learning_rate, np.random.default_rng(settings.seed)
     optimizer = torch.optim.Adam(network.parameters(), rate, BETAS)
     trained = [loop.TrainedNetwork(network, optimizer, average=average)]
-    keep = {"G": average.module, "network": network, "average": average, "opt": optimizer}
+    contents = {"G": average.module, "network": network, "average": average, "opt": optimizer}
+    contents |= {"rng": rng, "config": network.config}
     vgg = discriminators = None
     if settings.perceptual_weight or settings.style_weight:
         vgg = load_vgg(settings.vgg)
+    if vgg is not None:
+        vgg.to(device)
+    else:
+        settings = replace(settings, perceptual_weight=0.0, style_weight=0.0)
     if settings.discriminators and (settings.adversarial_weight or settings.matching_weight):
         discriminators = nn.ModuleDict(
             {name: PatchDiscriminator(ndf=settings.ndf) for name in settings.discriminators}
         ).to(device)
         adam = torch.optim.Adam(discriminators.parameters(), rate, BETAS)
-        trained.append(loop.TrainedNetwork(discriminators, adam, name="discriminators"))
-        keep |= {"judges": discriminators, "judges_opt": adam}
-    if vgg is None:
-        settings = replace(settings, perceptual_weight=0.0, style_weight=0.0)
+        trained.append(loop.TrainedNetwork(discriminators, adam, suffix="_discriminators"))
+        contents |= {"judges": discriminators, "judges_opt": adam}
     else:
-        vgg.to(device)
-    if discriminators is None:
         settings = replace(settings, adversarial_weight=0.0, matching_weight=0.0)
-    if not network.config.mends:
-        settings = replace(settings, alpha_weight=0.0)
     writing = settings.write and parallel.rank() == 0
     kept_every = settings.ckpt_epoch_freq * epoch  # steps
     bfloat16 = settings.bfloat16 or device.type == "cuda"
-    rng = np.random.default_rng(settings.seed)
-    maker = PairMaker(images, settings.num_frames, network.config.mends, window=settings.window)
-    fixed = validation_pairs(held_out, network.config.mends)
+    maker = PairMaker(images, settings.num_frames, mends, window=settings.window)
+    fixed = validation_pairs(held_out, mends)
 
-    def step(
-        done: int, *tensors: torch.Tensor
-    ) -> Iterator[tuple[loop.TrainedNetwork, loop.Losses]]:
+    def step(done, *tensors) -> loop.Steps:
         drawn, portraits, warped, truth = map(to_float, tensors[:4])
         predicted, alpha = predict(network, drawn, portraits, warped, bfloat16)
         if writing and settings.jpg_freq and done % settings.jpg_freq == 0:
@@ -102,8 +97,7 @@ def train(
             write_sheet(settings.log_folder / f"step_{done:06d}.jpg", columns)
         if writing and kept_every and done and done % kept_every == 0:
             path = settings.checkpoint_folder / f"ckpt_{done:06d}.pth"
-            state = average.module.state_dict()
-            checkpoints.save_checkpoint(path, G=state, config=network.config)
+            checkpoints.save_checkpoint(path, G=average.module, config=network.config)
         batch = TranslationBatch(
             predicted,
             alpha,
@@ -117,7 +111,7 @@ def train(
             discriminators=discriminators,
         )
         ramp = (done / settings.steps - ALPHA_START) / (ALPHA_FULL - ALPHA_START)
-        weight = settings.alpha_weight * min(max(ramp, 0.0), 1.0)
+        weight = settings.alpha_weight * min(max(ramp, 0.0), 1.0) if mends else 0.0
         yield trained[0], weighted_losses(LOSSES, replace(settings, alpha_weight=weight), batch)
         if discriminators is not None:
             yield trained[1], discriminator_losses(batch)
@@ -128,11 +122,9 @@ def train(
         device,
         trained,
         batches(maker, settings, rng).__next__,
-        {"rng": rng},
         step,
         lambda: validate(average.module, fixed, device, sheet),
-        keep,
-        extra={"config": network.config},
+        contents,
         score=lambda scores: scores["l1"],
         lowest=True,
     )
@@ -151,9 +143,6 @@ def predict(
     bfloat16: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Predict frames (B, 3, H, W) in 0-1 from landmark images, portraits and warped portraits.
-
-    Args:
-        bfloat16: compute in it.
 
     Returns:
         The frames, and the alpha mask (B, 1, H, W) of a refinement network.
@@ -192,23 +181,17 @@ def validate(
         those of the warped portrait.
     """
     network.eval()
-    inputs, frames = [], []
+    drawn, portraits, warped, truth = (to_float(images.to(device)) for images in tensors[:4])
+    inputs = (images.split(VALIDATION_BATCH) for images in (drawn, portraits, warped))
     with torch.inference_mode():
-        for start in range(0, len(tensors[0]), VALIDATION_BATCH):
-            part = slice(start, start + VALIDATION_BATCH)
-            planes = [to_float(images[part].to(device)) for images in tensors[:4]]
-            frames.append(predict(network, *planes[:3])[0])
-            inputs.append(planes)
-        _, portraits, warped, truth = map(torch.cat, zip(*inputs, strict=True))
-        predicted = torch.cat(frames)
-        mouth = region_mask(tensors[4].to(device), LIPS, truth.shape[-1]).expand_as(truth)
-        scores = {"l1": (predicted - truth).abs().mean().item()}
-        for name, images in (("", predicted), ("warped_", warped)):
-            error = (images - truth).square()
-            scores[f"{name}psnr"] = decibels(error.mean((1, 2, 3)))
-            scores[f"{name}mouth_psnr"] = decibels(
-                (mouth * error).sum((1, 2, 3)) / mouth.sum((1, 2, 3))
-            )
+        predicted = torch.cat([predict(network, *x)[0] for x in zip(*inputs, strict=True)])
+    mouth = region_mask(tensors[4].to(device), LIPS, truth.shape[-1]).expand_as(truth)
+    scores = {"l1": (predicted - truth).abs().mean().item()}
+    for name, images in (("", predicted), ("warped_", warped)):
+        error = (images - truth).square()
+        scores[f"{name}psnr"] = decibels(error.mean((1, 2, 3)))
+        mouth_error = (mouth * error).sum((1, 2, 3)) / mouth.sum((1, 2, 3))
+        scores[f"{name}mouth_psnr"] = decibels(mouth_error)
     if sheet is not None:
         write_sheet(sheet, [portraits, warped, predicted, truth])
     return scores
@@ -228,13 +211,10 @@ def write_sheet(path: Path, columns: list[torch.Tensor]) -> None:
 
 
 def collate(pairs: list[Pairs]) -> loop.Batch:
-    """Batch of pairs: landmark images, portraits, warped portraits and targets, (B, H, W, 3)
-    uint8 each, and landmarks (B, 68, 2)."""
-    fields = ("landmark_images", "portraits", "warped", "targets", "landmarks")
-    tensors = tuple(
-        torch.from_numpy(np.concatenate([getattr(one, field) for one in pairs])) for field in fields
-    )
-    return loop.Batch(tensors, [one.name for one in pairs])
+    """Batch of the arrays of pairs, (B, ...) each."""
+    *fields, names = zip(*pairs, strict=True)
+    tensors = (torch.from_numpy(np.concatenate(arrays)) for arrays in fields)
+    return loop.Batch(tuple(tensors), list(names))
 
 
 def batches(
@@ -250,15 +230,23 @@ def batches(
     def numbers(generator: np.random.Generator) -> list[int]:
         return generator.integers(2**62, size=settings.batch_size)[own].tolist()
 
-    ahead, workers = copy.deepcopy(rng), settings.num_workers
+    ahead, context = copy.deepcopy(rng), None
+    if settings.num_workers:
+        # Inherited by the workers, which are four times as slow with as many threads as cores.
+        for library in ("OMP", "OPENBLAS", "MKL"):
+            os.environ[f"{library}_NUM_THREADS"] = "1"
+        # A fork of this process, which has threads, could deadlock.
+        context = multiprocessing.get_context("forkserver")
+        # Workers start one after the other; each would wait for the imports of all before it.
+        context.set_forkserver_preload(["torch", "cv2"])
     for batch in torch.utils.data.DataLoader(
         maker,
         batch_sampler=iter(lambda: numbers(ahead), None),  # endless
-        num_workers=workers,
+        num_workers=settings.num_workers,
         collate_fn=collate,
         worker_init_fn=_use_one_thread,
-        multiprocessing_context=_worker_context() if workers else None,
-        prefetch_factor=4 if workers else None,
+        multiprocessing_context=context,
+        prefetch_factor=4 if context else None,
     ):
         numbers(rng)
         yield batch
@@ -266,13 +254,3 @@ def batches(
 
 def _use_one_thread(_worker: int) -> None:
     cv2.setNumThreads(1)
-
-
-def _worker_context() -> multiprocessing.context.BaseContext:
-    """Start method of workers: not by a fork of this process, whose threads could deadlock."""
-    # Inherited by the workers, which are four times as slow with as many threads as cores.
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    context = multiprocessing.get_context("forkserver")
-    # Workers start one after the other; each would wait for the imports of all before it.
-    context.set_forkserver_preload(["torch", "cv2"])
-    return context

@@ -8,7 +8,7 @@ targets are always real images, of many more faces than there are clips of.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -42,8 +42,7 @@ GREY, BLURRED, POSTERISED, INVERTED = 0.06, 0.15, 0.06, 0.03
 TONE = 0.15
 
 
-@dataclass(frozen=True)
-class Pairs:
+class Pairs(NamedTuple):
     """One portrait n times, with n targets: uint8 BGR (n, window, window, 3) each."""
 
     landmark_images: np.ndarray  # of the targets
@@ -64,7 +63,6 @@ class PairMaker:
         augment: change pose, colours and sharpness at random; off for validation.
         window: side, in pixels, of the part of the square that is used of each pair. Below
             `IMAGE_SIZE`, training is faster, and hardly anything but the mouth needs refinement.
-        seed: of all random draws.
 
     Raises:
         InputError: the images make no pair.
@@ -77,124 +75,107 @@ class PairMaker:
         refine: bool = True,
         augment: bool = True,
         window: int = IMAGE_SIZE,
-        seed: int = 0,
     ) -> None:
         self.images = images
         self.targets = targets
         self.refine = refine
         self.augment = augment
         self.window = window
-        self.seed = seed
         counts = np.diff(images.starts)
         is_still = images.speakers == STILLS
         self.stills = np.flatnonzero(is_still)
         self.clips = np.flatnonzero(~is_still & (counts > 1))
-        if not len(self.stills) + len(self.clips):
-            raise InputError("no training pairs: neither a still nor a clip of two images")
+        if not len(self.clips):
+            raise InputError("no training pairs: no clip of two images")
         # A speaker is drawn in proportion to the root of the number of frames.
-        names, speaker = np.unique(images.speakers[self.clips], return_inverse=True)
-        frames = np.bincount(speaker, counts[self.clips], len(names))
-        weights = counts[self.clips] / np.sqrt(frames[speaker])
-        self.probabilities = weights / max(weights.sum(), 1e-9)
+        _, speaker = np.unique(images.speakers[self.clips], return_inverse=True)
+        weights = counts[self.clips] / np.sqrt(np.bincount(speaker, counts[self.clips])[speaker])
+        self.probabilities = weights / weights.sum()
 
     def __getitem__(self, number: int) -> Pairs:
         """The pairs of a number from 0."""
-        rng = np.random.default_rng([self.seed, number])
-        if len(self.stills) and (not len(self.clips) or rng.random() < STILL_FRACTION):
-            clip, portraits, sources, targets, landmarks = self._from_still(rng)
-        else:
-            clip, portraits, sources, targets, landmarks = self._from_clip(rng)
-        warped, renderer = [], None
-        for portrait, source, target in zip(portraits, sources, landmarks, strict=True):
-            if renderer is None or portrait is not renderer.image:
-                renderer = WarpRenderer(portrait, source)
-            warped.append(renderer.render(target))
-        return self._cut(rng, self.images.names[clip], portraits, warped, targets, landmarks)
+        rng = np.random.default_rng([0, number])
+        is_still = len(self.stills) and rng.random() < STILL_FRACTION
+        draw = self._from_still if is_still else self._from_clip
+        clip, portraits, warped, targets, landmarks = draw(rng)
+        flip = self.augment and rng.random() < 0.5
+        matrix = random_affine(rng) if self.augment else np.eye(2, 3)
+        matrix[:, 2] -= (PACKED_SIZE - IMAGE_SIZE) / 2
+        look = random_look(rng) if self.augment else lambda image: image
+        landmarks = apply(matrix, landmarks.reshape(-1, 2)).reshape(landmarks.shape)
+        if flip:
+            landmarks = landmarks[:, MIRRORED]
+            landmarks[..., 0] = IMAGE_SIZE - 1 - landmarks[..., 0]
+        drawn = [landmark_image(face, IMAGE_SIZE, antialiased=self.refine) for face in landmarks]
+        left, top = corner = self._window_corner(landmarks[0], rng)
+
+        def cut(image: np.ndarray) -> np.ndarray:
+            size = (IMAGE_SIZE, IMAGE_SIZE)
+            mode = cv2.BORDER_REPLICATE
+            square = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=mode)
+            return window(look(square[:, ::-1] if flip else square))
+
+        def window(square: np.ndarray) -> np.ndarray:
+            return square[top : top + self.window, left : left + self.window]
+
+        return Pairs(
+            np.stack([window(square) for square in drawn]),
+            np.stack([cut(image) for image in portraits]),
+            np.stack([cut(image) for image in warped]),
+            np.stack([cut(image) for image in targets]),
+            (landmarks - corner).astype(np.float32),
+            self.images.names[clip],
+        )
+
+    def _clip(self, rng: np.random.Generator) -> tuple[int, np.ndarray]:
+        """A random clip and its landmarks (n, 68, 2)."""
+        clip = rng.choice(self.clips, p=self.probabilities)
+        start, end = self.images.starts[clip : clip + 2]
+        return clip, self.images.landmarks[start:end, :, :2].astype(np.float64)
 
     def _from_clip(self, rng: np.random.Generator) -> tuple:
-        """Clip, portraits, their landmarks, targets and theirs: a frame and others of a clip."""
-        clip = rng.choice(self.clips, p=self.probabilities)
-        frames = np.arange(self.images.starts[clip], self.images.starts[clip + 1])
-        source = int(rng.choice(frames))
-        landmarks = self.images.landmarks[frames, :, :2].astype(np.float64)
-        own = self.images.landmarks[source, :, :2].astype(np.float64)
+        """Clip, portraits, the same warped, targets and their landmarks: frames of a clip."""
+        clip, landmarks = self._clip(rng)
+        source = rng.choice(len(landmarks))
+        own = landmarks[source]
         weights = np.exp(-0.5 * (pose_distance(landmarks, own) / POSE_STD) ** 2) + 1e-3
-        weights[source - frames[0]] = 1e-6
-        count = self.targets
-        chosen = rng.choice(len(frames), count, p=weights / weights.sum())
-        portrait = self.images.decode(source)
-        targets = [self.images.decode(int(frames[index])) for index in chosen]
-        return clip, [portrait] * count, [own] * count, targets, landmarks[chosen]
+        weights[source] = 1e-6
+        chosen = rng.choice(len(landmarks), self.targets, p=weights / weights.sum())
+        start = self.images.starts[clip]
+        portrait = self.images.decode(start + source)
+        targets = [self.images.decode(start + index) for index in chosen]
+        renderer = WarpRenderer(portrait, own)
+        warped = [renderer.render(target) for target in landmarks[chosen]]
+        return clip, [portrait] * self.targets, warped, targets, landmarks[chosen]
 
     def _from_still(self, rng: np.random.Generator) -> tuple:
         """The same of a still: it with other expressions, and it as it is."""
         clip = rng.choice(self.stills)
-        still = int(self.images.starts[clip])
+        still = self.images.starts[clip]
         target = self.images.decode(still)
         landmarks = self.images.landmarks[still, :, :2].astype(np.float64)
         renderer = WarpRenderer(target, landmarks)
-        count = self.targets
-        sources = [self._with_expression(landmarks, rng) for _ in range(count)]
+        sources = [self._with_expression(landmarks, rng) for _ in range(self.targets)]
         portraits = [renderer.render(source) for source in sources]
-        sources = [
-            source + LANDMARK_NOISE * rng.standard_normal(source.shape) for source in sources
-        ]
-        return clip, portraits, sources, [target] * count, np.repeat(landmarks[None], count, 0)
+        warped = []
+        for portrait, source in zip(portraits, sources, strict=True):
+            source = source + LANDMARK_NOISE * rng.standard_normal(source.shape)
+            warped.append(WarpRenderer(portrait, source).render(landmarks))
+        targets = [target] * self.targets
+        return clip, portraits, warped, targets, np.stack([landmarks] * self.targets)
 
     def _with_expression(self, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Landmarks (68, 2), changed as those of a clip change between two of its frames."""
-        changed = landmarks
-        if len(self.clips):
-            clip = rng.choice(self.clips, p=self.probabilities)
-            frames = np.arange(self.images.starts[clip], self.images.starts[clip + 1])
-            pair = self.images.landmarks[rng.choice(frames, 2), :, :2].astype(np.float64)
-            first, second = (
-                apply(similarity_matrix(face[RIGID_POINTS], landmarks[RIGID_POINTS]), face)
-                for face in pair
-            )
-            changed = landmarks + second - first
+        _, track = self._clip(rng)
+        faces = track[rng.choice(len(track), 2)]
+        matrices = similarity_matrix(faces[:, RIGID_POINTS], landmarks[RIGID_POINTS])
+        first, second = map(apply, matrices, faces)
+        changed = landmarks + second - first
         turn, scale = np.deg2rad(rng.normal(0, STILL_TURN)), 1 + rng.normal(0, STILL_SCALE)
         centre = landmarks.mean(0)
         rotation = scale * np.array([(np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))])
         shift = rng.normal(0, STILL_SHIFT * max(jaw_width(landmarks), 1.0), 2)
         return (changed - centre) @ rotation.T + centre + shift
-
-    def _cut(
-        self,
-        rng: np.random.Generator,
-        name: str,
-        portraits: list[np.ndarray],
-        warped: list[np.ndarray],
-        targets: list[np.ndarray],
-        landmarks: np.ndarray,
-    ) -> Pairs:
-        """Cut the window out of the packed images, all augmented in the same way."""
-        flip = self.augment and rng.random() < 0.5
-        matrix = random_affine(rng) if self.augment else np.eye(2, 3)
-        matrix[:, 2] -= (PACKED_SIZE - IMAGE_SIZE) / 2
-        look = random_look(rng) if self.augment else lambda image: image
-
-        def square(image: np.ndarray) -> np.ndarray:
-            size = (IMAGE_SIZE, IMAGE_SIZE)
-            mode = cv2.BORDER_REPLICATE
-            crop = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=mode)
-            return look(crop[:, ::-1] if flip else crop)
-
-        landmarks = apply(matrix, landmarks.reshape(-1, 2)).reshape(landmarks.shape)
-        if flip:
-            landmarks = landmarks[:, MIRRORED]
-            landmarks[..., 0] = IMAGE_SIZE - 1 - landmarks[..., 0]
-        left, top = self._window_corner(landmarks[0], rng)
-        window = np.s_[:, top : top + self.window, left : left + self.window]
-        drawn = [landmark_image(face, IMAGE_SIZE, antialiased=self.refine) for face in landmarks]
-        return Pairs(
-            np.stack(drawn)[window],
-            np.stack([square(image) for image in portraits])[window],
-            np.stack([square(image) for image in warped])[window],
-            np.stack([square(image) for image in targets])[window],
-            (landmarks - (left, top)).astype(np.float32),
-            name,
-        )
 
     def _window_corner(self, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw the window's upper left corner (2,) in the square."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import datetime
+import functools
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from src.errors import InputError
 
@@ -67,11 +69,9 @@ def first_alone() -> Iterator[None]:
     """Let the first process finish the block before the others begin it."""
     if rank():
         distributed.barrier()
-    try:
-        yield
-    finally:
-        if count() > 1 and not rank():
-            distributed.barrier()
+    yield
+    if count() > 1 and not rank():
+        distributed.barrier()
 
 
 def gathered(value: Any) -> list[Any]:
@@ -84,32 +84,24 @@ def gathered(value: Any) -> list[Any]:
 
 
 def average(tensors: Iterable[torch.Tensor]) -> None:
-    """Replace tensors of one type and device by their mean over all processes."""
-    tensors = list(tensors)
-    if count() == 1 or not tensors:
-        return
-    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    distributed.all_reduce(flat)
-    flat /= count()
-    for tensor, piece in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-        tensor.copy_(piece.view_as(tensor))
+    """Replace tensors by their mean over all processes."""
+    for tensor in tensors:
+        if count() > 1:
+            distributed.all_reduce(tensor)
+            tensor /= count()
 
 
-def copy_from_first(network: nn.Module) -> None:
-    """Give a network the weights and buffers that it has in the first process."""
+def synchronise(network: nn.Module) -> None:
+    """Give a network the tensors of the first process, and its batch norms the batches of all.
+
+    PyTorch's ``SyncBatchNorm`` supports accelerators only.
+    """
     if count() > 1:
         for tensor in network.state_dict().values():
             distributed.broadcast(tensor, 0)
-
-
-def synchronise_batch_norms(network: nn.Module) -> None:
-    """Make a network's batch norms use the batches of all processes; tensors keep their names."""
-    if count() == 1:
-        return
-    for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, nn.modules.batchnorm._BatchNorm):
-                setattr(parent, name, SyncBatchNorm.like(child))
+        for module in network.modules():
+            if isinstance(module, _BatchNorm):
+                module.forward = functools.partial(_synchronised_norm, module)
 
 
 class _Sum(torch.autograd.Function):
@@ -126,35 +118,20 @@ class _Sum(torch.autograd.Function):
         return _Sum.forward(_context, gradient)
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
-    """PyTorch's ``SyncBatchNorm``, which supports accelerators only, on the CPU as well."""
-
-    @staticmethod
-    def like(norm: nn.modules.batchnorm._BatchNorm) -> SyncBatchNorm:
-        """A norm that shares the parameters and buffers of another one."""
-        shared = SyncBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine)
-        shared.weight, shared.bias = norm.weight, norm.bias
-        for name, buffer in norm.named_buffers(recurse=False):
-            setattr(shared, name, buffer)
-        shared.training = norm.training
-        return shared
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(B, C, …), in training normalised over all but C and over the processes."""
-        if not self.training or features.device.type != "cpu":
-            return super().forward(features)
-        # Under autocast the features have 16 bits, in which sums over a batch would be rounded.
-        dtype = features.dtype
-        features = features.to(torch.promote_types(dtype, torch.float32))
-        axes = [0, *range(2, features.dim())]
-        shape = (1, -1, *[1] * (features.dim() - 2))
-        number = count() * features.numel() // features.shape[1]
-        mean = _Sum.apply(features.sum(axes)) / number
-        centred = features - mean.view(shape)
-        variance = _Sum.apply(centred.square().sum(axes)) / number
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (number / (number - 1)), self.momentum)
-        normed = centred * torch.rsqrt(variance + self.eps).view(shape)
-        return (normed * self.weight.view(shape) + self.bias.view(shape)).to(dtype)
+def _synchronised_norm(norm: _BatchNorm, features: torch.Tensor) -> torch.Tensor:
+    """``norm(features)`` of (B, C, …), in training with the statistics of all processes."""
+    if not norm.training:
+        return type(norm).forward(norm, features)
+    # Under autocast the features have 16 bits, in which sums over a batch would be rounded.
+    values = features.float()
+    axes = [0, *range(2, features.dim())]
+    number = count() * features.numel() // features.shape[1]
+    mean = _Sum.apply(values.sum(axes, keepdim=True)) / number
+    centred = values - mean
+    variance = _Sum.apply(centred.square().sum(axes, keepdim=True)) / number
+    with torch.no_grad():
+        norm.num_batches_tracked += 1
+        norm.running_mean.lerp_(mean.flatten(), norm.momentum)
+        norm.running_var.lerp_(variance.flatten() * (number / (number - 1)), norm.momentum)
+    weight, bias = norm.weight.view_as(mean), norm.bias.view_as(mean)
+    return (centred * torch.rsqrt(variance + norm.eps) * weight + bias).to(features.dtype)

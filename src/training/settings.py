@@ -57,7 +57,8 @@ class Training:
 class LandmarkTraining(Training):
     """Settings of the trainings of both landmark networks."""
 
-    mel_noise: float = option(0.1, "std of noise on the standardised features", least=0)
+    dump_file_name: str = option("autovc_retrain_mel", "prefix of the dumps' names")
+    split: str = option("val", "split to validate on", choices=("val", "test"))
     fractions: dict[str, float] = option(
         {},
         "of each batch, by prefix of the speakers' names",
@@ -65,6 +66,7 @@ class LandmarkTraining(Training):
         metavar="PREFIX=FRACTION",
     )
     laplacian_weight: float = weight(1.0, "lambda_laplacian_smooth_loss", "graph Laplacian")
+    motion_gain: float = 1.0  # factor on displacements
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +74,6 @@ class ContentTraining(LandmarkTraining):
     """Settings of the training of the content branch."""
 
     name: str = option("content", "name of the run")
-    dump_file_name: str = option("autovc_retrain_mel", "prefix of the dumps' names")
-    split: str = option("val", "validation split without --train", choices=("val", "test"))
     load_a2l_C_name: Path | None = option(None, "start from the weights of this checkpoint")
     steps: int = option(2500, "optimizer steps", least=1)
     nepoch: int | None = option(None, "epochs over all windows, instead of --steps", least=1)
@@ -103,7 +103,6 @@ class SpeakerAwareTraining(LandmarkTraining):
     steps: int = option(3000, "optimizer steps", least=1)
     batch_size: int = option(4, "sequences in a batch", least=1)
     learning_rate: float = option(5e-4, "peak learning rate; paper: 1e-4", name="lr", least=0)
-    discriminator_learning_rate: float = 1e-4
     l1_weight: float = weight(1.0, "lambda_l1_loss", "L1")
     moments_weight: float = weight(1.0, "lambda_moment_loss", "std and speed; paper: 0")
     pose_weight: float = weight(0.0, "lambda_pose_loss", "std and speed of the pose; paper: 0")
@@ -121,12 +120,10 @@ class VoiceConversionTraining(Training):
     steps: int = option(6000, "optimizer steps", least=1)
     batch_size: int = option(16, "crops of 128 frames in a batch", least=1)
     learning_rate: float = option(1e-3, "peak learning rate; paper: 1e-4", name="lr", least=0)
-    voice_change: float = option(
-        1.0, "strength of the change of the encoder's input; paper: 0", least=0, most=1
-    )
+    voice_change: float = 1.0  # strength of the `VoiceAugmentation`; paper: 0
     first_weight: float = 1.0
     refined_weight: float = 1.0
-    code_weight: float = option(0.1, "L1 of the code; paper: 1", least=0)
+    code_weight: float = 0.1  # paper: 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +156,26 @@ class ImageTranslationTraining(Training):
     matching_weight: float = weight(0.0, "lambda_matching_loss", "feature matching; paper: 0")
     mouth_weight: float = option(0.0, "extra weight of the mouth in L1; paper: 0", least=0)
     eye_weight: float = option(0.0, "extra weight of the eyes in L1; paper: 0", least=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Checkpoints to embed."""
+
+    root_dir: Path = option(help="folder with dump/")
+    load_AUTOVC_name: Path = option(help="of main_train_voice_conversion.py")
+    load_a2l_C_name: tuple[Path, ...] = option(
+        help="of main_train_content.py; several: an ensemble"
+    )
+    load_a2l_G_name: Path = option(help="of main_train_speaker_aware.py")
+    load_G_name: Path | None = option(None, "of main_train_image_translation.py, if to be embedded")
+    lip_gain: float = option(
+        1.0,
+        "factor on vertical lip motion, which a loss on its correlation leaves undetermined",
+        least=0.01,
+        most=100,
+    )
+    out_dir: Path = option(Path("examples/ckpt/embedded"), "folder to write")
 
 
 def training_parser(

@@ -7,7 +7,6 @@ finer in time than the official 16 frames.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -51,9 +50,7 @@ def train(
         tensors = (augment(mel), mel, f0, embedding)
         return loop.Batch(tuple(tensor[mine] for tensor in tensors), names[mine])
 
-    def step(
-        done: int, *tensors: torch.Tensor
-    ) -> Iterator[tuple[loop.TrainedNetwork, loop.Losses]]:
+    def step(done, *tensors) -> loop.Steps:
         started = done >= CODE_START * settings.steps
         weights = settings if started else replace(settings, code_weight=0.0)
         yield trained, weighted_losses(LOSSES, weights, reconstruct(generator, *tensors))
@@ -63,11 +60,15 @@ def train(
         device,
         [trained],
         draw,
-        {"rng": rng, "noise": noise},
         step,
         lambda: validate(generator, voices, settings, device),
-        keep={"model": generator, "opt": optimizer},
-        extra={"config": generator.config},
+        contents={
+            "model": generator,
+            "opt": optimizer,
+            "rng": rng,
+            "noise": noise,
+            "config": generator.config,
+        },
         score=lambda scores: scores["refined"],
         lowest=True,
     )

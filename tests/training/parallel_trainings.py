@@ -13,8 +13,8 @@ import torch
 import main_train_content
 from src.data import dumps
 from src.models.autovc import AutoVC
-from src.models.config import AutoVCConfig, MotionDiscriminatorConfig, SpeakerConfig
-from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
+from src.models.config import AutoVCConfig, SpeakerConfig
+from src.models.speaker_aware import SpeakerBranch
 from src.training import loop, speaker_aware, voice_conversion
 from src.training.corpus import Corpus, feature_statistics
 from src.training.settings import SpeakerAwareTraining, VoiceConversionTraining
@@ -64,7 +64,6 @@ def train_speaker_aware(root: Path, name: str) -> None:
         root,
         f"{name}_speaker_aware",
         learning_rate=3e-3,
-        discriminator_learning_rate=1e-3,
         gan_weight=0.1,
         pose_weight=1.0,
     )
@@ -74,8 +73,7 @@ def train_speaker_aware(root: Path, name: str) -> None:
     corpus = Corpus.of(clips, feature_statistics(clips), 0, reference)
     sizes = {"feed_forward": 32, "hidden": (32, 32), "dropout": 0.0}
     network = SpeakerBranch(SpeakerConfig(audio_size=16, audio_layers=1, max_length=80, **sizes))
-    discriminator = MotionDiscriminator(MotionDiscriminatorConfig(**sizes))
-    speaker_aware.train(settings, device, network, discriminator, corpus, corpus)
+    speaker_aware.train(settings, device, network, corpus, corpus)
 
 
 def train_voice_conversion(root: Path, name: str) -> None:

@@ -8,7 +8,7 @@ from src.errors import InputError
 from src.models.dimensions import WINDOW
 from src.speech.features import standardise
 from src.speech.windows import windows
-from src.training.corpus import Corpus, clip_probabilities, noise
+from src.training.corpus import MEL_NOISE, Corpus, clip_probabilities
 
 
 def clips_of(**lengths: int) -> list[dumps.Clip]:
@@ -51,11 +51,13 @@ def test_windows_are_views_and_those_of_the_whole_clip_standardised():
         assert np.array_equal(view, whole[first:end])
 
 
-def test_noise_of_an_item_does_not_depend_on_the_others():
-    seeds = np.array([3, 5, 7])
-    every = noise(seeds, (4, 80))
-    assert np.array_equal(noise(seeds[1:2], (4, 80))[0], every[1])
-    assert (
-        abs(every.std() - 1) < 0.1
-        and abs(np.corrcoef(every[0].ravel(), every[1].ravel())[0, 1]) < 0.2
-    )
+def test_noise_of_a_run_does_not_depend_on_the_process_that_draws_it(monkeypatch):
+    data = Corpus(clips_of(s0__a=9), np.zeros((1, 204)), np.zeros(80), np.ones(80), lead=0)
+    runs = 3 * [(0, 2, 6)]  # silence
+    every, _, names = data.batch(runs, np.random.default_rng(1))
+    assert names == 3 * ["s0/a"]
+    assert abs(every.std() - MEL_NOISE) < 0.1 * MEL_NOISE
+    assert abs(np.corrcoef(every[0].ravel(), every[1].ravel())[0, 1]) < 0.2
+    monkeypatch.setattr("src.training.parallel.own", lambda count: slice(1, 2))
+    one, _, _ = data.batch(runs, np.random.default_rng(1))
+    assert np.array_equal(one, every[1:2])

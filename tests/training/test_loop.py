@@ -1,6 +1,5 @@
 """The loop of the trainings: killed and gone on with, in several processes, and at a NaN."""
 
-import io
 import os
 import re
 import signal
@@ -13,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from tensorboardX.proto import event_pb2
 from torch import nn
 
@@ -23,7 +21,7 @@ from src.errors import InputError
 from src.io.files import write_arrays
 from src.models.config import ContentConfig
 from src.models.content import ContentBranch
-from src.training import checkpoints, loop, parallel, tensorboard
+from src.training import checkpoints, loop, parallel
 from src.training.settings import Training
 from tests.data.samples import clips
 from tests.training import parallel_trainings
@@ -176,10 +174,9 @@ def train_line(settings: Training, draw, rate: float = 0.1, **more) -> nn.Linear
     def step(_done, x, y):
         yield trained, {"square": (network(x) - y).square().mean()}
 
-    keep = {"network": network, "average": average, "opt": optimizer}
+    contents = {"network": network, "average": average, "opt": optimizer, "config": {}}
     validate = lambda: {"weight": network.weight.item()}  # noqa: E731
-    extra = {"config": {}}
-    loop.train(settings, CPU, [trained], draw, {}, step, validate, keep, extra, **more)
+    loop.train(settings, CPU, [trained], draw, step, validate, contents, **more)
     return network
 
 
@@ -220,7 +217,7 @@ def test_long_gradients_are_clipped():
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     trained = loop.TrainedNetwork(network, optimizer, 0.5)
     norm = trained.optimize((network(torch.tensor([[3.0, 4.0]]))).sum())  # the gradient is (3, 4)
-    assert norm.item() == pytest.approx(5.0)
+    assert norm == pytest.approx(5.0)
     assert network.weight.tolist()[0] == pytest.approx([-0.3, -0.4], abs=1e-5)
 
 
@@ -284,25 +281,19 @@ def summaries(folder: Path) -> list:
     return values
 
 
-def test_tensorboard_gets_losses_rate_norm_and_an_animation(dumped):
+def test_tensorboard_gets_losses_rates_norms_and_scores(dumped):
     parallel_trainings.main(dumped, "one")
-    for name, parts in (
-        ("content", ("l1", "square", "laplacian", "motion", "gradient_norm", "learning_rate")),
-        ("speaker_aware", ("l1", "gan", "discriminator", "learning_rate_discriminator")),
-        ("voice_conversion", ("first", "refined", "code", "gradient_norm", "learning_rate")),
+    for name, parts, score in (
+        ("content", "l1 square laplacian motion gradient_norm learning_rate", "correlation"),
+        ("speaker_aware", "l1 gan discriminator learning_rate_discriminator", "spread"),
+        ("voice_conversion", "first refined code gradient_norm learning_rate", "refined"),
     ):
         known = {
             value.tag: (step, value) for step, value in summaries(dumped / "log" / f"one_{name}")
         }
-        assert {f"train/{part}" for part in parts} <= set(known)
+        assert {f"train/{part}" for part in parts.split()} <= set(known)
         assert all(np.isfinite(value.simple_value) for _, value in known.values())
-        if name != "voice_conversion":
-            step, value = known["held_out/truth_and_prediction"]
-            assert step == parallel_trainings.STEPS
-            with Image.open(io.BytesIO(value.image.encoded_image_string)) as image:
-                assert image.format == "GIF"
-                assert image.n_frames > 10
-                assert image.size == (2 * tensorboard.SIZE, tensorboard.SIZE)
+        assert known[f"held_out/{score}"][0] == parallel_trainings.STEPS
 
 
 def test_trainings_need_no_package_for_sound_or_faces(dumped):
@@ -312,7 +303,7 @@ def test_trainings_need_no_package_for_sound_or_faces(dumped):
     write_arrays(dumped / "dump" / "faces.npz", **dict(zip(names, faces, strict=True)))
     code = """
 import sys
-absent = "librosa mediapipe resemblyzer soundfile pysptk tensorboardX ffmpeg imageio_ffmpeg \
+absent = "librosa mediapipe resemblyzer soundfile pysptk ffmpeg imageio_ffmpeg \
 face_alignment skimage PIL matplotlib".split()
 class Absent:
     def find_spec(self, name, path=None, target=None):
@@ -333,4 +324,4 @@ assert main_train_voice_conversion.main([*arguments, "--held_out=c", "--dim_pre=
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == 3 * "tensorboardX is not installed: no TensorBoard log\n"
+    assert done.stderr == ""

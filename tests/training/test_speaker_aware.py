@@ -2,8 +2,8 @@
 
 import torch
 
-from src.models.config import MotionDiscriminatorConfig, SpeakerConfig
-from src.models.speaker_aware import MotionDiscriminator, SpeakerBranch
+from src.models.config import SpeakerConfig
+from src.models.speaker_aware import SpeakerBranch
 from src.training import speaker_aware
 from src.training.corpus import Corpus, feature_statistics
 from src.training.settings import SpeakerAwareTraining
@@ -25,17 +25,15 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
             hidden=(32, 32),
         )
     )
-    discriminator = MotionDiscriminator(MotionDiscriminatorConfig(feed_forward=32, hidden=(32, 32)))
     settings = SpeakerAwareTraining(
         root_dir=tmp_path,
         write=True,
         steps=60,
         learning_rate=3e-3,
         pose_weight=1.0,
-        mel_noise=0.05,
     )
     before = speaker_aware.validate(network, corpus, CPU)["l1"]
-    speaker_aware.train(settings, CPU, network, discriminator, corpus, corpus)
+    speaker_aware.train(settings, CPU, network, corpus, corpus)
     assert speaker_aware.validate(network, corpus, CPU)["l1"] < 0.5 * before
     state = torch.load(settings.last_checkpoint, weights_only=True)
     assert state["step"] == 60

@@ -8,18 +8,23 @@ and lips sharp where an L1 alone blurs what it cannot predict.
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.functional import affine_grid, grid_sample, relu
 
 from src.face.topology import LEFT_EYE, LIPS, RIGHT_EYE
+from src.io.checkpoint import load_weights, read_checkpoint
 from src.models.vgg import Vgg19
-from src.training.losses.perceptual import feature_distance, style_distance
 
+VGG_FILE = "vgg19-dcbb9e9d.pth"  # torchvision's name for the weights trained on ImageNet
 MARGIN = 0.3  # of a region's size, added around it
 MOUTH_SIZE = 64  # side, in pixels, of the mouth discriminator's input
+
+_log = logging.getLogger(__name__)
 
 Critique = tuple[torch.Tensor, list[torch.Tensor]]
 """Patch scores and the features of each layer, from one discriminator."""
@@ -91,13 +96,14 @@ def alpha(batch: TranslationBatch) -> torch.Tensor:
 
 
 def perceptual(batch: TranslationBatch) -> torch.Tensor:
-    """Distance of VGG's activations."""
+    """Perceptual loss (Johnson et al. 2016): distance of VGG's activations."""
     return feature_distance(*batch.activations)
 
 
 def style(batch: TranslationBatch) -> torch.Tensor:
-    """Distance of the Gram matrices of VGG's activations."""
-    return style_distance(*batch.activations)
+    """Distance of the Gram matrices of VGG's activations (Johnson et al. 2016)."""
+    fake, real = batch.activations
+    return feature_distance([gram(layer) for layer in fake], [gram(layer) for layer in real])
 
 
 def adversarial(batch: TranslationBatch) -> torch.Tensor:
@@ -133,6 +139,38 @@ def discriminator_losses(batch: TranslationBatch) -> dict[str, torch.Tensor]:
             batch.discriminators, real, fake, strict=True
         )
     }
+
+
+def feature_distance(fake: list[torch.Tensor], real: list[torch.Tensor]) -> torch.Tensor:
+    """L1 of the features of each layer, summed over layers."""
+    pairs = zip(fake, real, strict=True)
+    return sum((one.float() - other.float()).abs().mean() for one, other in pairs)
+
+
+def gram(activations: torch.Tensor) -> torch.Tensor:
+    """Gram matrices (B, C, C) of activations (B, C, H, W), divided by C H W."""
+    flat = activations.float().flatten(2)
+    return flat @ flat.transpose(1, 2) / flat[0].numel()
+
+
+def load_vgg(path: Path | None) -> Vgg19 | None:
+    """Load VGG-19 with torchvision's weights, from a file or PyTorch's cache.
+
+    If no file is given and the cache lacks them, log a warning that the losses are off.
+
+    Raises:
+        InputError: the file does not hold such weights.
+    """
+    if path is None:
+        path = Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE
+        if not path.is_file():
+            _log.warning("no weights of VGG-19 (%s): perceptual and style loss are off", path)
+            return None
+    vgg = Vgg19()
+    contents, _ = read_checkpoint(path)
+    names = vgg.state_dict()
+    load_weights(vgg, {key: value for key, value in contents.items() if key in names}, path)
+    return vgg.eval().requires_grad_(False)
 
 
 def region(landmarks: torch.Tensor, points: slice) -> tuple[torch.Tensor, torch.Tensor]:
