@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np
 
     from src.animate import animate, listen, load_models, read_portrait
-    from src.io.files import write_array, write_arrays
+    from src.io.files import atomic_write, write_arrays
 
     if settings.landmarks_only:
         render = replace(render, renderer="warp")
@@ -99,7 +99,8 @@ def run(options: argparse.Namespace) -> None:
                 write_arrays(settings.save_intermediates, **intermediates)
             if settings.landmarks_only:
                 landmarks = portrait.to_file_pixels(video.landmarks)
-                write_array(out, landmarks.astype(np.float32))
+                with atomic_write(out) as partial:
+                    np.save(partial, landmarks.astype(np.float32))
                 log.info("wrote %s", out)
             else:
                 video.write(out)

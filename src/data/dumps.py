@@ -202,7 +202,7 @@ def _map_clips(paths: tuple[Path, Path]) -> list[Clip]:
     starts, arrays = index["starts"], []
     for path, width in zip(paths, WIDTHS, strict=True):
         shape = (int(starts[-1]), width)
-        array = read_array(path.with_suffix(".npy"), shape, mmap=True, finite=False)
+        array = read_array(path.with_suffix(".npy"), shape, mmap=True)
         arrays.append(np.split(array, starts[1:-1]))
     rows = zip(*arrays, index["names"].tolist(), index["embeddings"], strict=True)
     return [Clip(*row) for row in rows]

@@ -7,6 +7,7 @@ frame is ``HOP_LENGTH`` samples, and predicted landmarks have ``FRAME_RATE`` fra
 from __future__ import annotations
 
 import contextlib
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import InputError
-from src.io.ffmpeg import ffmpeg_path, last_line
+from src.io.ffmpeg import QUIET, ffmpeg_path, last_line
+from src.io.files import first_bytes
 
 SAMPLE_RATE = 16000  # Hz (published release, as in AutoVC)
 HOP_LENGTH = 256  # samples between audio frames (published release, as in AutoVC)
@@ -40,35 +42,25 @@ def audio_file(source: AudioSource) -> Iterator[Path]:
         yield path
 
 
-def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+def read_audio(path: str | Path) -> np.ndarray:
     """Decode any audio file, or the audio of any video, that ffmpeg reads.
 
     Returns:
-        int16 (N,), mono, at ``sample_rate``.
+        int16 (N,), mono, at `SAMPLE_RATE`.
 
     Raises:
         InputError: the file is missing, empty, not audio, has no audio stream, no samples, or
             samples that are not finite.
     """
-    import ffmpeg
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such audio file")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the audio file is empty")
-    _refuse_nan_wav(path)
+    if first_bytes(path) in (b"RIFF", b"RIFX", b"RF64"):
+        _refuse_nan(path)
     # The "file:" prefix keeps ffmpeg from reading a name as an option or a protocol.
-    command = (
-        ffmpeg.input(f"file:{path}")
-        .audio.output("pipe:", format="s16le", acodec="pcm_s16le", ac=1, ar=sample_rate)
-        .global_args("-nostdin", "-loglevel", "error")
-    )
-    try:
-        samples, _ = command.run(cmd=ffmpeg_path(), capture_stdout=True, capture_stderr=True)
-    except ffmpeg.Error as error:
-        raise InputError(f"{path}: {_reason(error.stderr)}") from None
-    wav = np.frombuffer(samples[: len(samples) // 2 * 2], np.int16)
+    command = [ffmpeg_path(), *QUIET, "-i", f"file:{path}", "-map", "0:a:0", "-f", "s16le"]
+    command += ["-acodec", "pcm_s16le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:"]
+    result = subprocess.run(command, capture_output=True)
+    if result.returncode != 0:
+        raise InputError(f"{path}: {_reason(result.stderr)}")
+    wav = np.frombuffer(result.stdout, np.int16)
     if wav.size == 0:
         raise InputError(f"{path}: the audio has no samples")
     return wav
@@ -83,22 +75,13 @@ def _reason(stderr: bytes) -> str:
     return f"ffmpeg cannot read the audio: {last_line(stderr)}"
 
 
-def _refuse_nan_wav(path: Path) -> None:
+def _refuse_nan(path: str | Path) -> None:
     """Refuse NaN in floating-point WAV files, which ffmpeg silently turns into noise."""
-    try:
-        with path.open("rb") as file:
-            if file.read(4) not in (b"RIFF", b"RIFX", b"RF64"):
-                return
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     import soundfile
 
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            if file.subtype not in ("FLOAT", "DOUBLE"):
-                return
+    # ffmpeg reads more kinds of WAV, and gives the reason for the rest.
+    with contextlib.suppress(soundfile.LibsndfileError), soundfile.SoundFile(str(path)) as file:
+        if file.subtype in ("FLOAT", "DOUBLE"):
             for block in file.blocks(blocksize=SAMPLE_RATE * 60, dtype="float32"):
                 if not np.isfinite(block).all():
                     raise InputError(f"{path}: the audio has samples that are not finite (NaN)")
-    except soundfile.LibsndfileError:
-        return  # ffmpeg reads more kinds of WAV, and gives the reason for the rest

@@ -2,7 +2,7 @@
 
 A `.pth` or `.pickle` file is a program for a plain unpickler. Here only tensors, arrays and plain
 containers are built. A pickled optimizer, which the published image-translation checkpoint
-contains, is skipped without being built; anything else is refused by name.
+contains, is left out; anything else is refused by name.
 """
 
 import json
@@ -10,9 +10,7 @@ import logging
 import os
 import pickle
 import re
-import tarfile
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +18,18 @@ import numpy as np
 import torch
 
 from src.errors import InputError
-from src.io.files import atomic_write
+from src.io.files import atomic_write, first_bytes
 
 log = logging.getLogger(__name__)
-
-OPTIMIZER_CLASSES = (
-    "torch.optim.adam.Adam",
-    "torch.optim.adamw.AdamW",
-    "torch.optim.sgd.SGD",
-    "torch.optim.rmsprop.RMSprop",
-)
-"""Classes whose pickled objects are skipped."""
 
 PARALLEL_PREFIX = "module."
 """Prefix of names in checkpoints of networks wrapped in DataParallel."""
 
 CONFIG_KEY = "config"
-FLOAT16_MAX = 65504.0
 
 
-class SkippedObject:
+class SkippedOptimizer:
     """Placeholder for a pickled optimizer."""
-
-    def __new__(cls, *_ignored: Any) -> "SkippedObject":
-        return super().__new__(cls)
 
     def __setstate__(self, state: Any) -> None:
         """Ignore the state."""
@@ -61,17 +47,38 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
         InputError: absent, empty, truncated, not a checkpoint, or asking for more than data.
     """
     path = Path(path)
-    _require_content(path)
+    zipped = first_bytes(path) == b"PK\x03\x04"
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
-    checkpoint = _read_pth(path)
-    if not isinstance(checkpoint, dict):
-        raise InputError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint")
-    kept = {key: value for key, value in checkpoint.items() if not isinstance(value, SkippedObject)}
+    allowed = [(SkippedOptimizer, "torch.optim.adam.Adam"), dict]
+    allowed += [(lambda *_factory: {}, "collections.defaultdict")]  # of the optimizer's state
+    try:
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged files cause advice about pickle protocols
+            # Mapping keeps an optimizer's gigabyte out of memory.
+            contents = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except Exception as error:  # damaged bytes can raise anything
+        if name := re.search(r"GLOBAL (\S+)", str(error)):
+            raise _refusal(path, name[1]) from None
+        raise InputError(f"{path}: not a PyTorch checkpoint, or damaged") from None
+    if not isinstance(contents, dict):
+        raise InputError(f"{path}: holds a {type(contents).__name__}, not a checkpoint")
+    kept = {key: value for key, value in contents.items() if type(value) is not SkippedOptimizer}
     config = kept.pop(CONFIG_KEY, {})
     if not isinstance(config, dict):
         raise InputError(f"{path}: its config is a {type(config).__name__}, not a dict")
     return kept, config
+
+
+def _read_safetensors(path: Path) -> tuple[dict, dict]:
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads((file.metadata() or {}).get(CONFIG_KEY, "{}"))
+    except Exception:  # the library's own error type is not a documented base
+        raise InputError(f"{path}: not a safetensors file, or damaged") from None
 
 
 def checkpoint_part(checkpoint: dict, name: str, path: str | os.PathLike) -> dict:
@@ -151,15 +158,13 @@ def to_half(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     Raises:
         ValueError: a tensor does not fit float16, or is not finite.
     """
-    tensors = {}
+    halves = {}
     for name, tensor in state_dict.items():
-        tensor = tensor.detach().cpu()
-        if tensor.is_floating_point():
-            if not tensor.abs().le(FLOAT16_MAX).all():
-                raise ValueError(f"{name} has values beyond float16")
-            tensor = tensor.half()
-        tensors[name] = tensor.clone().contiguous()
-    return tensors
+        half = tensor.half() if tensor.is_floating_point() else tensor
+        if not half.isfinite().all():
+            raise ValueError(f"{name} has values beyond float16")
+        halves[name] = half.detach().cpu().clone().contiguous()
+    return halves
 
 
 def save_embedded(
@@ -184,15 +189,14 @@ def read_pickle(path: str | os.PathLike) -> Any:
     Raises:
         InputError: absent, empty, truncated, not a pickle, or asking for more than data.
     """
-    path = Path(path)
-    _require_content(path)
+    first_bytes(path)
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             content = ArrayUnpickler(file, encoding="latin1").load()
     except RefusedGlobal as error:
         raise _refusal(path, error.args[0]) from None
-    except Exception as error:  # damaged bytes can raise anything
-        raise InputError(f"{path}: not a pickle of arrays, or damaged: {_line(error)}") from None
+    except Exception:  # damaged bytes can raise anything
+        raise InputError(f"{path}: not a pickle of arrays, or damaged") from None
     _require_plain(content, path)
     return content
 
@@ -231,67 +235,6 @@ ARRAY_GLOBALS = {
 """Names that pickled arrays refer to, in every protocol. None of them executes foreign code."""
 
 
-def _empty_dict(*_default_factory: Any) -> dict:
-    """Replacement for a pickled defaultdict, in which optimizers keep their state."""
-    return {}
-
-
-def _read_pth(path: Path) -> Any:
-    with path.open("rb") as file:
-        zipped = file.read(4) == b"PK\x03\x04"
-    allowed = [(SkippedObject, name) for name in OPTIMIZER_CLASSES]
-    allowed += [(_empty_dict, "collections.defaultdict"), (dict, "builtins.dict")]
-    try:
-        if tarfile.is_tarfile(path):
-            raise ValueError("a tar archive")
-        if zipped and not zipfile.is_zipfile(path):
-            raise ValueError("its end is missing")
-        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged files cause advice about pickle protocols
-            # Mapping keeps an optimizer's gigabyte out of memory.
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # damaged bytes can raise anything
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        refused = isinstance(error, pickle.UnpicklingError) and named
-        name = named.group(1) if refused else _refused_in_plain_pickle(path)
-        if name:
-            raise _refusal(path, name) from None
-        raise InputError(f"{path}: not a PyTorch checkpoint, or damaged: {_line(error)}") from None
-
-
-def _refused_in_plain_pickle(path: Path) -> str | None:
-    """Name that is not data in a pickle of a kind that PyTorch does not read."""
-    try:
-        with path.open("rb") as file:
-            ArrayUnpickler(file).load()
-    except RefusedGlobal as error:
-        return error.args[0]
-    except Exception:  # damaged bytes can raise anything
-        return None
-    return None
-
-
-def _read_safetensors(path: Path) -> tuple[dict, dict]:
-    from safetensors import safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            config = json.loads((file.metadata() or {}).get(CONFIG_KEY, "{}"))
-    except Exception as error:  # the library's own error type is not a documented base
-        raise InputError(f"{path}: not a safetensors file, or damaged: {_line(error)}") from None
-    return tensors, config
-
-
-def _require_content(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise InputError(f"{path}: the file is empty")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
 def _require_plain(content: Any, path: Path) -> None:
     """Refuse arrays of objects and other types, without recursion."""
     seen = set()
@@ -301,7 +244,7 @@ def _require_plain(content: Any, path: Path) -> None:
         if value is None or isinstance(value, bool | int | float | str | bytes | np.number):
             continue
         if isinstance(value, np.ndarray):
-            if value.dtype.hasobject:
+            if value.dtype.hasobject or value.dtype.names:
                 raise InputError(f"{path}: an array of objects, expected numbers")
         elif type(value) in (dict, list, tuple, set):
             if id(value) not in seen:
@@ -324,12 +267,3 @@ def _named(names: list[str]) -> str:
     """The first few of many names, on one line."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more
-
-
-def _line(error: Exception) -> str:
-    """The first sentence of a library's message, or the error's name; at most 100 characters."""
-    text = str(error).strip()
-    # PyTorch surrounds its reason with advice that must not be followed here.
-    reason = re.search(r"WeightsUnpickler error: *(.*)", text)
-    first = (reason.group(1) if reason else text).partition("\n")[0].partition(". ")[0]
-    return first[:100].rstrip(" .,") if " " in first else type(error).__name__

@@ -3,14 +3,13 @@
 import functools
 import shutil
 
+QUIET = ("-nostdin", "-hide_banner", "-loglevel", "error")
+"""Options before all others: errors only, and standard input is left alone."""
+
 
 @functools.cache
 def ffmpeg_path() -> str:
-    """Find the ffmpeg program: the system's, else the one inside ``imageio-ffmpeg``.
-
-    Raises:
-        RuntimeError: neither exists.
-    """
+    """Find the ffmpeg program: the system's, else the one inside ``imageio-ffmpeg``."""
     system = shutil.which("ffmpeg")
     if system:
         return system
@@ -21,5 +20,4 @@ def ffmpeg_path() -> str:
 
 def last_line(stderr: bytes) -> str:
     """Last line of ffmpeg's messages, which names the cause of a failure."""
-    lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else "ffmpeg gives no reason"
+    return stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]

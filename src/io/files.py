@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -13,13 +12,7 @@ import numpy as np
 
 from src.errors import InputError
 
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-"""Errors that a failing write raises, as opposed to other work done inside `atomic_write`."""
-
-NUMBERS = "fiu"
-"""NumPy kinds (`dtype.kind`) of real numbers."""
-
-NAME_KEPT = 40  # characters of a file's name that its temporary file repeats
+NOT_NUMPY = "not a NumPy file of plain arrays, or damaged"
 
 
 @contextlib.contextmanager
@@ -35,39 +28,31 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         InputError: nothing can be written there, or the disk is full.
     """
     path = Path(path)
+    partial = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}.partial{path.suffix}"
     created: list[Path] = []
-    partial = path.parent / f".{path.name[:NAME_KEPT]}.{secrets.token_hex(6)}.partial{path.suffix}"
     try:
-        try:
-            for folder in reversed((path.parent, *path.parent.parents)):
-                if not folder.exists():
-                    folder.mkdir(exist_ok=True)
-                    created.append(folder)
-            if path.is_dir():
-                raise IsADirectoryError(0, "a folder of that name exists")
-            partial.touch(exist_ok=False)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-        try:
-            yield partial
-        except OSError as error:
-            # Errors of other files in the block stay what they are. NumPy gives no number.
-            if error.errno is None or error.errno in DISK_ERRORS:
-                reason = error.strerror or error
-                raise InputError(f"{path}: cannot be written: {reason}") from None
-            raise
-        try:
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-    except BaseException:
+        for folder in reversed(path.parents):
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
+                created.append(folder)
+        if path.is_dir():
+            raise IsADirectoryError(0, "a folder of that name exists")
+        partial.touch(exist_ok=False)
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         for folder in reversed(created):
             with contextlib.suppress(OSError):  # another process may use it by now
                 folder.rmdir()
+        # Errors of other files in the block carry their names, those of a full disk carry none.
+        own = [None, *map(str, (path, partial, *path.parents))]
+        if isinstance(error, OSError) and error.filename in own:
+            reason = error.strerror or error
+            raise InputError(f"{path}: cannot be written: {reason}") from None
         raise
 
 
@@ -86,33 +71,31 @@ def check_writable(path: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 file atomically.
-
-    Raises:
-        InputError: it cannot be written.
-    """
+    """Write a UTF-8 file; errors as for `atomic_write`."""
     with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_array(path: str | Path, array: np.ndarray) -> None:
-    """Write an .npy file atomically.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        np.save(file, array)
-
-
 def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write an .npz file atomically.
-
-    Raises:
-        InputError: it cannot be written.
-    """
+    """Write an .npz file; errors as for `atomic_write`."""
     with atomic_write(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def first_bytes(path: str | Path) -> bytes:
+    """The first four bytes of a file, or fewer.
+
+    Raises:
+        InputError: absent, unreadable or empty.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if not start:
+        raise InputError(f"{path}: the file is empty")
+    return start
 
 
 def read_text(path: str | Path) -> str:
@@ -123,10 +106,8 @@ def read_text(path: str | Path) -> str:
     """
     try:
         return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise InputError(f"{path}: not a text file in UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error, "not a text file in UTF-8") from None
 
 
 def read_numbers(path: str | Path, *shapes: tuple[int, ...]) -> np.ndarray:
@@ -154,7 +135,7 @@ def read_numbers(path: str | Path, *shapes: tuple[int, ...]) -> np.ndarray:
     for shape in shapes:
         with contextlib.suppress(ValueError):
             return numbers.reshape(shape)
-    expected = " or ".join(str(shape) for shape in shapes)
+    expected = " or ".join(map(str, shapes))
     raise InputError(f"{path}: {len(numbers)} numbers, expected the shape {expected}")
 
 
@@ -162,8 +143,6 @@ def read_array(
     path: str | Path,
     shape: tuple[int | None, ...] | None = None,
     *,
-    kinds: str = NUMBERS,
-    finite: bool = True,
     name: str = "array",
     mmap: bool = False,
 ) -> np.ndarray:
@@ -172,10 +151,8 @@ def read_array(
     Args:
         path: the file. Pickled objects in it are refused.
         shape: expected shape, None for a dimension of any length; no check where None.
-        kinds: allowed `dtype.kind` letters.
-        finite: refuse NaN and infinity.
         name: noun for the array in messages, such as "landmarks".
-        mmap: map the file into memory instead of reading it.
+        mmap: map the file into memory instead of reading it, so its values are not checked.
 
     Raises:
         InputError: absent, damaged, or not such an array.
@@ -183,11 +160,11 @@ def read_array(
     try:
         array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
     except Exception as error:  # damaged bytes can raise anything
-        raise _unreadable(path, error, ".npy") from None
+        raise _unreadable(path, error, NOT_NUMPY) from None
     if not isinstance(array, np.ndarray):
         array.close()
         raise InputError(f"{path}: holds several arrays, not one (.npy)")
-    check_array(array, path, shape, kinds=kinds, finite=finite, name=name)
+    check_array(array, path, shape, name=name, finite=not mmap)
     return np.asarray(array)
 
 
@@ -208,8 +185,8 @@ def read_arrays(path: str | Path, names: Iterable[str] | None = None) -> dict[st
             if not missing:
                 return {name: data[name] for name in wanted}
     except Exception as error:  # damaged bytes can raise anything
-        raise _unreadable(path, error, ".npz") from None
-    raise InputError(f"{path}: lacks the array{'s' * (len(missing) > 1)} {', '.join(missing)}")
+        raise _unreadable(path, error, NOT_NUMPY) from None
+    raise InputError(f"{path}: lacks the arrays {', '.join(missing)}")
 
 
 def check_array(
@@ -217,30 +194,30 @@ def check_array(
     path: str | Path,
     shape: tuple[int | None, ...] | None = None,
     *,
-    kinds: str = NUMBERS,
-    finite: bool = True,
     name: str = "array",
+    finite: bool = True,
 ) -> None:
-    """Check an array that came from a file; arguments as for `read_array`.
+    """Check an array of numbers that came from a file; other arguments as for `read_array`.
+
+    Args:
+        finite: refuse NaN and infinity.
 
     Raises:
         InputError: another shape or type, or values that are not finite.
     """
     if shape is not None:
-        fits = len(array.shape) == len(shape) and all(
+        fits = array.ndim == len(shape) and all(
             wanted in (None, length) for length, wanted in zip(array.shape, shape, strict=True)
         )
         if not fits:
-            expected = ", ".join("any" if length is None else str(length) for length in shape)
-            expected += "," * (len(shape) == 1)
-            raise InputError(f"{path}: {name} of shape {array.shape}, expected ({expected})")
-    if array.dtype.kind not in kinds:
+            expected = str(shape).replace("None", "any")
+            raise InputError(f"{path}: {name} of shape {array.shape}, expected {expected}")
+    if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: {name} of type {array.dtype}, expected numbers")
-    if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         raise InputError(f"{path}: {name} with values that are not finite")
 
 
-def _unreadable(path: str | Path, error: Exception, kind: str) -> InputError:
-    if isinstance(error, OSError) and error.strerror:
-        return InputError(f"{path}: cannot be read: {error.strerror}")
-    return InputError(f"{path}: not a NumPy file ({kind}) of plain arrays, or damaged")
+def _unreadable(path: str | Path, error: Exception, otherwise: str = "") -> InputError:
+    reason = f"cannot be read: {error.strerror}" if getattr(error, "strerror", "") else otherwise
+    return InputError(f"{path}: {reason}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from src.errors import InputError
+from src.io.files import first_bytes
 from thirdparty.quiet import quiet_stderr
 
 LARGEST_IMAGE = 120_000_000  # pixels, 360 MB as BGR
@@ -44,10 +44,10 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         InputError: the file is missing, empty, truncated, no image, or has too many pixels.
     """
-    data = _read_bytes(Path(path))
+    decode = _decode_tiff if first_bytes(path) in TIFF_HEADERS else _decode
     try:
-        image = _decode_tiff(data) if data.startswith(TIFF_HEADERS) else _decode(data)
-    except (_TooLargeError, Image.DecompressionBombError):
+        image = decode(Path(path))
+    except Image.DecompressionBombError:
         raise InputError(
             f"{path}: too many pixels (at most {LARGEST_IMAGE // 1_000_000} megapixels), please "
             "scale the image down"
@@ -60,29 +60,11 @@ def read_image(path: str | Path) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-class _TooLargeError(Exception):
-    """An image has more than `LARGEST_IMAGE` pixels."""
-
-
-def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise InputError(f"{path}: this is a folder, not an image")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such image") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if not data:
-        raise InputError(f"{path}: the file is empty")
-    return data
-
-
-def _decode(data: bytes) -> np.ndarray:
+def _decode(path: Path) -> np.ndarray:
     """Decode any of `FORMATS` to BGR or BGRA."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about metadata and large images
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(path, formats=FORMATS) as image:
             _check_size(*image.size)
             image.load()
             try:
@@ -96,16 +78,16 @@ def _decode(data: bytes) -> np.ndarray:
         return np.asarray(upright.convert("RGB"))[:, :, ::-1]
 
 
-def _decode_tiff(data: bytes) -> np.ndarray:
+def _decode_tiff(path: Path) -> np.ndarray:
     """Decode a TIFF with OpenCV, which knows more of its kinds than Pillow and turns it upright."""
-    is_big_tiff = b"+" in data[:4]
-    tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if is_big_tiff else 8])
-    file = io.BytesIO(data)
-    file.seek(tags.next)
-    tags.load(file)
+    with path.open("rb") as file:
+        header = file.read(16)  # longer in BigTIFF
+        tags = TiffImagePlugin.ImageFileDirectory_v2(header if b"+" in header[:4] else header[:8])
+        file.seek(tags.next)
+        tags.load(file)
     _check_size(int(tags[TiffImagePlugin.IMAGEWIDTH]), int(tags[TiffImagePlugin.IMAGELENGTH]))
     with quiet_stderr():
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UnidentifiedImageError
     return _as_8_bit_bgr(image)
@@ -113,7 +95,7 @@ def _decode_tiff(data: bytes) -> np.ndarray:
 
 def _check_size(width: int, height: int) -> None:
     if width * height > LARGEST_IMAGE:
-        raise _TooLargeError
+        raise Image.DecompressionBombError
 
 
 def _as_8_bit_bgr(image: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def test_unusable_audio_is_named(tmp_path):
 
     cv2.imwrite(str(still), np.zeros((8, 8, 3), np.uint8))
     for path, problem in (
-        (tmp_path / "absent.wav", "no such"),
+        (tmp_path / "absent.wav", "No such"),
         (empty, "empty"),
         (text, "not an audio file"),
         (nan, "NaN"),
