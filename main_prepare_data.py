@@ -43,14 +43,10 @@ from src.data.settings import Preparation
 from src.options import add_options, from_options
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def main(arguments: list[str] | None = None) -> int:
     parser = OneLineParser(description=__doc__)
     add_options(parser, Preparation)
-    return parser.parse_args(arguments)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    return run_command(run, parse(arguments))
+    return run_command(run, parser.parse_args(arguments))
 
 
 def run(options: argparse.Namespace) -> None:

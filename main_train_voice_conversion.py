@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
 
     settings = from_options(options, VoiceConversionTraining)
     device = loop.begin(settings)
-    voices = dumps.read_voices(settings.root_dir / "dump" / "voices.npz")
+    voices = dumps.read_voices(settings.root_dir)
     speakers, held_out = set(voices.speakers.tolist()), set(settings.held_out)
     if not held_out or not held_out < speakers:
         raise InputError(

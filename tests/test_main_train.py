@@ -138,7 +138,7 @@ def test_voice_conversion_needs_voices_on_both_sides(tmp_path, capsys):
         names=np.array(["a1", "b1"]),
         speakers=np.array(["a", "b"]),
     )
-    dumps.write_voices(tmp_path / "dump" / "voices.npz", known)
+    write_arrays(tmp_path / "dump" / "voices.npz", **vars(known))
     for held_out, problem in (([], "name speakers to validate on"), (["a", "b"], "every speaker")):
         more = ["--train", "--held_out", *held_out]
         assert main_train_voice_conversion.main(["--root_dir", str(tmp_path), *more]) == 2

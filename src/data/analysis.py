@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from src.command_line import progress
-from src.data.dumps import Voices, write_voices
+from src.data.dumps import Voices
 from src.data.workers import parallel_map
 from src.errors import InputError
 from src.io.audio import read_audio
@@ -78,7 +78,7 @@ def analyse_recordings(folders: Sequence[Path], root: Path, processes: int) -> N
         names=np.array(names),
         speakers=np.array([speaker_of(name) for name in names]),
     )
-    write_voices(root / "dump" / "voices.npz", voices)
+    write_arrays(root / "dump" / "voices.npz", **vars(voices))
     _log.info("%d recordings of %d speakers", len(names), len(set(voices.speakers.tolist())))
 
 

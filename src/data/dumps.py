@@ -12,7 +12,7 @@ import logging
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ MAPPED_FROM = 64 * 2**20
 
 WIDTHS = (80, 204)  # of the arrays in the audio and in the landmark dump
 
+Arrays = TypeVar("Arrays")
 _log = logging.getLogger(__name__)
 
 
@@ -68,20 +69,20 @@ class Clip:
         return "+" in self.name and not self.name.endswith("+0")
 
 
-def write_voices(path: Path, voices: Voices) -> None:
-    """Write utterances as plain arrays."""
-    write_arrays(path, **vars(voices))
-
-
-def read_voices(path: Path) -> Voices:
-    """Read utterances.
+def read_output(path: Path, kind: type[Arrays], step: str) -> Arrays:
+    """Read a dataclass of arrays, such as `Voices`, that a step of the preparation wrote.
 
     Raises:
         InputError: the file is absent or not such a dump.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such dump; main_prepare_data.py --step voices writes it")
-    return Voices(**read_arrays(path, Voices.__dataclass_fields__))
+        raise InputError(f"{path}: absent; main_prepare_data.py --step {step} writes it")
+    return kind(**read_arrays(path, kind.__dataclass_fields__))
+
+
+def read_voices(root: Path) -> Voices:
+    """Read the voices for AutoVC; errors as for `read_output`."""
+    return read_output(root / "dump" / "voices.npz", Voices, "voices")
 
 
 def dump_paths(root: Path, split: str, name: str = CONTENT_DUMP) -> tuple[Path, Path]:

@@ -128,7 +128,7 @@ def target_embedding(settings: Preparation) -> np.ndarray | None:
         target = load_networks().target_embedding
     else:
         _load_autovc(settings.load_autovc)
-        voices = read_voices(folder / "voices.npz")
+        voices = read_voices(settings.root_dir)
         chosen = voices.speakers == settings.target_voice
         if not chosen.any():
             raise InputError(

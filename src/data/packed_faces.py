@@ -18,6 +18,7 @@ import numpy as np
 
 from src.command_line import progress
 from src.data.clips import VIDEO_RATE, face_problem, find_clips
+from src.data.dumps import read_output
 from src.data.settings import Preparation
 from src.data.splits import choose_splits
 from src.data.workers import parallel_map
@@ -189,12 +190,5 @@ def write_faces(root: Path, split: str, name: str, clips: list[PackedClip]) -> N
 
 
 def read_faces(root: Path, split: str, name: str) -> PackedFaces:
-    """Read the packed faces of a split.
-
-    Raises:
-        InputError: the file is absent or not one of packed faces.
-    """
-    path = root / "dump" / f"{name}_{split}.npz"
-    if not path.is_file():
-        raise InputError(f"{path}: absent; main_prepare_data.py --step pictures writes it")
-    return PackedFaces(**read_arrays(path, PackedFaces.__dataclass_fields__))
+    """Read the packed faces of a split; errors as for `read_output`."""
+    return read_output(root / "dump" / f"{name}_{split}.npz", PackedFaces, "pictures")

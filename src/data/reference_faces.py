@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from src.data.clips import read_clips
+from src.data.dumps import read_output
 from src.data.lip_shapes import fit_lip_weights
 from src.data.settings import Preparation
 from src.data.splits import choose_splits
@@ -15,7 +16,7 @@ from src.data.tracking import clean_landmarks
 from src.errors import InputError
 from src.face import registration
 from src.face.registration import register
-from src.io.files import read_arrays, write_arrays
+from src.io.files import write_arrays
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,5 @@ def measure_reference_faces(settings: Preparation) -> None:
 
 
 def load_reference_faces(root: Path) -> ReferenceFaces:
-    """Read what `measure_reference_faces` wrote.
-
-    Raises:
-        InputError: the file is absent or damaged.
-    """
-    path = root / "dump" / "faces.npz"
-    if not path.is_file():
-        raise InputError(f"{path}: absent; main_prepare_data.py --step faces writes it")
-    return ReferenceFaces(**read_arrays(path, ReferenceFaces.__dataclass_fields__))
+    """Read what `measure_reference_faces` wrote; errors as for `read_output`."""
+    return read_output(root / "dump" / "faces.npz", ReferenceFaces, "faces")

@@ -155,8 +155,8 @@ def evaluate_speakers(
     content = predictions.content_features(longest, models)
     content = content[: round(SEPARATION_SECONDS * FRAME_RATE)]
     sources = {"clips": [(clip.speaker, clip.embedding) for clip in clips]}
-    if (path := root / "dump" / "voices.npz").is_file():
-        known = dumps.read_voices(path)
+    if (root / "dump" / "voices.npz").is_file():
+        known = dumps.read_voices(root)
         counts = Counter(known.speakers)
         pairs = zip(known.speakers, known.embeddings, strict=True)
         sources["recordings"] = [pair for pair in pairs if counts[pair[0]] > 1]

@@ -22,7 +22,7 @@ def test_a_broken_or_empty_recording_is_skipped(tmp_path, caplog):
             file.writeframes(samples.tobytes())
     (tmp_path / "c_1.wav").write_bytes(b"no sound")
     analysis.analyse_recordings([tmp_path], tmp_path, 1)
-    known = dumps.read_voices(tmp_path / "dump" / "voices.npz")
+    known = dumps.read_voices(tmp_path)
     assert known.speakers.tolist() == ["a"]
     skipped = [text for text in caplog.messages if text.startswith("skipped: ")]
     assert len(skipped) == 2 and "b_1.wav" in skipped[0] and "c_1.wav" in skipped[1]

@@ -12,6 +12,7 @@ import torch
 
 import main_train_content
 from src.data import dumps
+from src.io.files import write_arrays
 from src.models.autovc import AutoVC
 from src.models.config import AutoVCConfig, SpeakerConfig
 from src.models.speaker_aware import SpeakerBranch
@@ -36,7 +37,7 @@ def write_dumps(root: Path, clips: list[dumps.Clip]) -> None:
         names=np.array(["a", "b", "c"]),
         speakers=np.array(["a", "b", "c"]),
     )
-    dumps.write_voices(root / "dump" / "voices.npz", voices)
+    write_arrays(root / "dump" / "voices.npz", **vars(voices))
 
 
 def settings_of(kind: type, root: Path, name: str, **changes) -> Any:
@@ -85,7 +86,7 @@ def train_voice_conversion(root: Path, name: str) -> None:
         held_out=("c",),
     )
     device = loop.begin(settings)
-    voices = dumps.read_voices(root / "dump" / "voices.npz")
+    voices = dumps.read_voices(root)
     network = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=64, freq=8))
     voice_conversion.train(settings, device, network, voices)
 

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from src.data import dumps
+from src.io.files import write_arrays
 from src.models.autovc import AutoVC
 from src.models.config import AutoVCConfig
 from src.training import voice_conversion
@@ -23,8 +24,8 @@ def test_voice_conversion_learns_to_repeat(tmp_path):
         names=np.array(["a", "b", "c"]),
         speakers=np.array(["a", "b", "c"]),
     )
-    dumps.write_voices(tmp_path / "dump" / "voices.npz", known)
-    known = dumps.read_voices(tmp_path / "dump" / "voices.npz")
+    write_arrays(tmp_path / "dump" / "voices.npz", **vars(known))
+    known = dumps.read_voices(tmp_path)
     torch.manual_seed(0)
     network = AutoVC(AutoVCConfig(dim_neck=4, dim_pre=32, freq=8))
     settings = VoiceConversionTraining(
