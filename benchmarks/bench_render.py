@@ -55,7 +55,6 @@ def parse() -> argparse.Namespace:
     add("--device", choices=("all", "cpu", "cuda"), default="all", help="(%(default)s)")
     add("--threads", type=int, help="processor cores to use (all)")
     add("--turns", type=int, default=3, help="of each version (%(default)s)")
-    add("--seconds", type=float, default=1.0, help="that a turn takes, about (%(default)s)")
     return parser.parse_args()
 
 
@@ -166,31 +165,26 @@ def timed(frames: Frames, count: int) -> tuple[float, float]:
     return (time.perf_counter() - began) / count, (time.process_time() - worked) / count
 
 
-def report(device: torch.device, turns: int, seconds: float) -> None:
+def report(device: torch.device, turns: int) -> None:
     """Time all versions on a device, turn by turn, and print them."""
     tables = compared(device)
     # Whole batches, and at least one for each thread.
-    least = 8 if device.type == "cpu" else 128
-    counts = {}
-    for title, versions in tables.items():
-        for name, frames in versions.items():
-            step = 1 if name == "plain" else least
-            list(frames(step))  # the first run of all is slow
-            times = seconds / timed(frames, step)[0] / step
-            counts[title, name] = step * int(np.clip(times, 2 if step == 1 else 1, 512))
-    turned = {key: [] for key in counts}
-    for _ in range(turns):
-        for (title, name), count in counts.items():
-            turned[title, name].append(timed(tables[title][name], count))
+    batches = 32 if device.type == "cpu" else 512
+    turned = {}
+    for turn in range(turns + 1):
+        for title, versions in tables.items():
+            for name, frames in versions.items():
+                taken = timed(frames, 4 if name == "plain" else batches)
+                if turn > 0:  # the first run of all is slow
+                    turned.setdefault((title, name), []).append(taken)
     for title, versions in tables.items():
         print(title)
-        first = None
+        plain = np.min(turned[title, "plain"], axis=0)
         for name in versions:
             taken, worked = np.min(turned[title, name], axis=0)
-            first = first or (taken, worked)
             print(
                 f"  {name:16}{1 / taken:8.1f} frames/s, {1000 * worked:7.1f} ms of cores a frame; "
-                f"{first[0] / taken:5.2f} and {first[1] / worked:5.2f} times plain"
+                f"{plain[0] / taken:5.2f} and {plain[1] / worked:5.2f} times plain"
             )
 
 
@@ -210,7 +204,7 @@ def main() -> int:
         print(
             f"{where}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}", flush=True
         )
-        report(device, options.turns, options.seconds)
+        report(device, options.turns)
     return 0
 
 

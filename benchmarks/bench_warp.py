@@ -1,11 +1,10 @@
 """Time the mesh renderer beside a plain NumPy version of it.
 
     python benchmarks/bench_warp.py
-    python benchmarks/bench_warp.py --width 1024 --height 1366 --threads 4
 
-A bundled puppet at the size asked for (512 x 683, 146 triangles) nods and opens its mouth over its
-background. Every version warps the same frames and composites them by alpha; they take turns, and
-the best turn of each counts. Encoding is not in it.
+A bundled puppet (640 x 680 pixels, 146 triangles) nods and opens its mouth over its background.
+Both versions warp the same frames and composite them by alpha; they take turns, and the best turn
+of each counts. Encoding is not in it.
 """
 
 from __future__ import annotations
@@ -24,42 +23,13 @@ sys.path.insert(0, str(ROOT))
 
 from src.face.topology import INNER_LIPS  # noqa: E402
 from src.io.image import flatten, read_image  # noqa: E402
-from src.models.loading import load_standard_face  # noqa: E402
-from src.puppets.create import new_puppet  # noqa: E402
 from src.puppets.files import find_background, read_puppet  # noqa: E402
 from src.puppets.puppet import Puppet  # noqa: E402
-from src.render.mesh import premultiplied  # noqa: E402  (the folder is not a package)
+from src.render.mesh import premultiplied  # noqa: E402
 
-CARTOONS = ROOT / "examples_cartoon"
+PUPPET = ROOT / "examples_cartoon" / "maestro.png"
 TURNS = 5
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--jpg", default="maestro", help="puppet of examples_cartoon/ (%(default)s)")
-    add("--width", type=int, default=512, help="pixels (%(default)s)")
-    add("--height", type=int, default=683, help="pixels (%(default)s)")
-    add("--frames", type=int, default=100, help="of a turn (%(default)s)")
-    add("--threads", type=int, default=2, help="processor cores to use (%(default)s)")
-    return parser.parse_args()
-
-
-def sized_puppet(name: str, width: int, height: int) -> tuple[Puppet, np.ndarray]:
-    """A bundled puppet and its background at another size, triangulated anew."""
-    path = CARTOONS / f"{name}.png"
-    puppet = read_puppet(path)
-    behind = flatten(read_image(find_background(path)))
-    images = [
-        cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        for image in (puppet.image, behind)
-    ]
-    factor = np.array([width, height]) / puppet.image.shape[1::-1]
-    landmarks = (puppet.landmarks + 0.5) * factor - 0.5
-    depth = load_standard_face(ROOT / "examples" / "ckpt")[:, 2]
-    return new_puppet(name, images[0], landmarks, depth), images[1]
+FRAMES = 100  # of a turn
 
 
 def motion(landmarks: np.ndarray, frames: int) -> np.ndarray:
@@ -106,29 +76,29 @@ def seconds(render: Callable[[np.ndarray], np.ndarray], faces: np.ndarray) -> fl
     return time.perf_counter() - began
 
 
-def main() -> int:
-    options = parse()
-    cv2.setNumThreads(options.threads)
-    puppet, background = sized_puppet(options.jpg, options.width, options.height)
-    faces = motion(puppet.landmarks, options.frames)
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=2, help="processor cores (%(default)s)")
+    threads = parser.parse_args().threads
+    cv2.setNumThreads(threads)
+    puppet = read_puppet(PUPPET)
+    background = flatten(read_image(find_background(PUPPET)))
+    faces = motion(puppet.landmarks, FRAMES)
     versions = {
         "plain NumPy and cv2.remap": plain(puppet, background),
         "MeshRenderer": puppet.renderer(background).render,
     }
-    expected, frame = (render(faces[options.frames // 3]) for render in versions.values())
-    print(
-        f"{options.width} x {options.height} pixels, {len(puppet.triangles)} triangles, "
-        f"composited, {options.threads} threads"
-    )
+    expected, frame = (render(faces[FRAMES // 3]) for render in versions.values())
     turns = [[seconds(render, faces) for render in versions.values()] for _ in range(TURNS)]
-    best = [min(times) for times in zip(*turns, strict=True)]
+    best = np.min(turns, axis=0)
+    print(f"{len(puppet.triangles)} triangles, {threads} threads")
     for name, time_taken in zip(versions, best, strict=True):
-        rate = options.frames / time_taken
+        rate = FRAMES / time_taken
         print(f"{name:30} {rate:7.0f} frames/s   {best[0] / time_taken:5.2f} times plain")
-    difference = np.abs(frame.astype(int) - expected).max()
-    print(f"The renderer differs from plain by {difference} of 255 at most")
-    return 0
+    print(f"They differ by {np.abs(frame.astype(int) - expected).max()} of 255 at most.")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

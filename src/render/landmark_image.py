@@ -84,11 +84,10 @@ def side_by_side(
     Yields:
         uint8 BGR (H, 3 W, 3).
     """
+    opacity = 0 if on_white else _OVERLAY_OPACITY
+    width = LINE_WIDTH if on_white else max(LINE_WIDTH, round(max(portrait.shape) / 256))
+    white = np.full_like(portrait, 255)
     for frame, face in zip(frames, landmarks, strict=True):
-        if on_white:
-            drawn = landmark_image(face, frame.shape[:2])
-        else:
-            opacity = _OVERLAY_OPACITY
-            drawn = cv2.addWeighted(frame, opacity, np.full_like(frame, 255), 1 - opacity, 0)
-            draw_landmarks(drawn, face, max(LINE_WIDTH, round(max(frame.shape) / 256)))
+        drawn = cv2.addWeighted(frame, opacity, white, 1 - opacity, 0)
+        draw_landmarks(drawn, face, width)
         yield np.hstack([portrait, frame, drawn])

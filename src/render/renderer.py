@@ -1,7 +1,4 @@
-"""The interface of renderers, and the registry of those that animate portraits.
-
-To add one, write a module with a factory and name it in `RENDERERS`.
-"""
+"""The interface of renderers, and the registry of those that animate portraits."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ RENDERERS = {
     "warp": "src.render.warp.portrait:make_warp_renderer",
     "unet": "src.render.unet:UNetRenderer",
 }
-"""Name to "module:factory". The modules are imported when used, so the names cost nothing."""
+"""Name to "module:factory"; a module is imported when it is used."""
 
 
 class Renderer(Protocol):
@@ -34,7 +31,10 @@ class Renderer(Protocol):
         return landmarks
 
     def render(self, landmarks: np.ndarray) -> np.ndarray:
-        """The frame (H, W, 3) uint8 BGR for landmarks (68, >= 2) in pixels of the image."""
+        """The frame (H, W, 3) uint8 BGR for landmarks (68, >= 2) in pixels of the image.
+
+        A renderer that works in batches overrides `frames` instead.
+        """
         raise NotImplementedError
 
     def frames(self, landmarks: np.ndarray) -> Iterator[np.ndarray]:

@@ -153,9 +153,6 @@ class UNetRenderer(Renderer):
     def _inputs(self, window: Box, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The image below the network's output, and the network's input besides the portrait.
 
-        Args:
-            landmarks: (68, >= 2) in pixels of the portrait.
-
         Returns:
             uint8 (H, W, 3), and of the window (., ., 3) drawn landmarks or, for a refinement
             network, (., ., 6) drawn landmarks and warped portrait.

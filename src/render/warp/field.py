@@ -88,42 +88,35 @@ class HeadFollow:
         return inside[..., None] * smoothstep(border)
 
 
-class SmoothField:
-    """A displacement field through control points, by multiquadric interpolation.
+def smooth_field(
+    places: np.ndarray, points: np.ndarray, displacement: np.ndarray, slack: np.ndarray, unit: float
+) -> np.ndarray:
+    """Interpolate a displacement between control points by multiquadrics: (M, 2) float32 pixels.
 
     Args:
-        points: (N, 2) pixels.
+        places: (M, 2) pixels.
+        points: (N, 2) pixels of the control points.
         displacement: (N, 2) pixels at the points.
         slack: (N,) units by which a point may be missed where its neighbours disagree with it
             (1e-5: not at all).
         unit: pixels of a face unit.
     """
+    centre = points.mean(0)
+    places, points = (((at - centre) / unit).astype(np.float32) for at in (places, points))
+    count = len(points)
+    system = np.zeros((count + 1, count + 1))
+    # Distances are a negative kernel, so slack is subtracted.
+    system[:count, :count] = _multiquadric(points, points) - np.diag(slack)
+    system[:count, count] = system[count, :count] = 1
+    weights = np.linalg.solve(system, np.pad(displacement, ((0, 1), (0, 0)))).astype(np.float32)
+    return _multiquadric(places, points) @ weights[:-1] + weights[-1]
 
-    def __init__(
-        self, points: np.ndarray, displacement: np.ndarray, slack: np.ndarray, unit: float
-    ) -> None:
-        self.unit = unit
-        self.centre = points.mean(0)
-        self.points = ((points - self.centre) / unit).astype(np.float32)
-        count = len(points)
-        system = np.zeros((count + 1, count + 1))
-        # Distances are a negative kernel, so slack is subtracted.
-        system[:count, :count] = self._kernel(self.points) - np.diag(slack)
-        system[:count, count] = system[count, :count] = 1
-        right = np.zeros((count + 1, 2))
-        right[:count] = displacement
-        self.weights = np.linalg.solve(system, right).astype(np.float32)
 
-    def _kernel(self, places: np.ndarray) -> np.ndarray:
-        square = -2 * (places @ self.points.T)
-        square += (places**2).sum(1)[:, None]
-        square += (self.points**2).sum(1) + _KERNEL_SOFTNESS**2
-        return np.sqrt(np.maximum(square, 0, out=square), out=square)
-
-    def __call__(self, places: np.ndarray) -> np.ndarray:
-        """Displacement (M, 2) float32 at pixels (M, 2)."""
-        places = ((places - self.centre) / self.unit).astype(np.float32)
-        return self._kernel(places) @ self.weights[:-1] + self.weights[-1]
+def _multiquadric(places: np.ndarray, points: np.ndarray) -> np.ndarray:
+    square = -2 * (places @ points.T)
+    square += (places**2).sum(1)[:, None]
+    square += (points**2).sum(1) + _KERNEL_SOFTNESS**2
+    return np.sqrt(np.maximum(square, 0, out=square), out=square)
 
 
 class Grid:

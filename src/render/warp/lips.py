@@ -94,8 +94,6 @@ class Lips:
         self.upper_units = affine(linear, upper + 0.35 * (lower - upper))
         self.lower_units = affine(linear, lower)
 
-    # ---- analysis of the portrait ----------------------------------------------------------------
-
     def _colours(self) -> tuple[np.ndarray, np.ndarray, float]:
         """BGR colours (3,) of skin and lips, and the luminance of the face's highlights."""
         rest, image = self.rest, self.image
@@ -168,8 +166,6 @@ class Lips:
         mask = polygon_mask(np.concatenate(edges), Box.of(self.image).size)
         soft = cv2.GaussianBlur(mask, (0, 0), max(0.015 * self.axes.unit, 0.6))
         return np.clip(2.0 * soft - 1.0, 0, 1)
-
-    # ---- frames ----------------------------------------------------------------------------------
 
     def adapt(self, landmarks: np.ndarray) -> np.ndarray:
         """Landmarks (68, 2) of a frame, with inner lips on the portrait's edges and room for skin.

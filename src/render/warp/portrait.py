@@ -5,7 +5,7 @@ A frame is built backwards: each of its pixels looks up its source in the portra
 1. *Head*: the similarity between the frame's landmarks and the portrait's, dying away from the head
    to border and shoulders (`field.HeadFollow`). Hair goes along, the background rests.
 2. *Face*: the remaining motion (lips, jaw, brows, turning) is a smooth field through the landmarks
-   (`field.SmoothField`), one for either lip, so that nothing is stretched across the mouth.
+   (`field.smooth_field`), one for either lip, so that nothing is stretched across the mouth.
 3. *Lids*: the eyeball stays, the skin above and below moves over it (`eyes.Eyelids`).
 4. *Mouth*: between the lips the inside shows: the portrait's own teeth where they are visible,
    synthetic ones elsewhere (`lips.Lips`, `mouth.MouthInside`).
@@ -36,9 +36,9 @@ from src.render.warp.field import (
     FACE_OVAL,
     Grid,
     HeadFollow,
-    SmoothField,
     face_axes,
     oval_radius,
+    smooth_field,
 )
 from src.render.warp.lips import Lips, lower_lip_weight
 from src.render.warp.plane import Box, apply, sample, smoothstep
@@ -126,9 +126,10 @@ class WarpRenderer(Renderer):
             start = np.concatenate([pose_free[points], self.ring])
             end = np.concatenate([self.rest[points], self.ring])
             slack = np.concatenate([_SLACK[points], np.full(len(self.ring), 1e-5)])
-            field = SmoothField(start, end - start, slack, self.axes.unit)
             used = np.flatnonzero(weight > 0)
-            local[used] += weight[used, None] * field(nodes_pose_free[near[used]])
+            places = nodes_pose_free[near[used]]
+            moved = smooth_field(places, start, end - start, slack, self.axes.unit)
+            local[used] += weight[used, None] * moved
         fade = 1.0 - smoothstep((radius[near] - 1.0) / 0.25)
         displacement[near] += fade[:, None] * local
         return displacement
