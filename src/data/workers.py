@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -20,9 +21,10 @@ def parallel_map(function: Callable, items: Sequence, processes: int) -> Iterato
     if processes <= 1 or not items:
         yield from map(function, items)
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_use_one_thread) as pool:
-        yield from pool.imap(function, items)
+    spawn = multiprocessing.get_context("spawn")
+    # Unlike a multiprocessing.Pool, it does not wait forever for a process that was killed.
+    with ProcessPoolExecutor(processes, spawn, _use_one_thread) as pool:
+        yield from pool.map(function, items)
 
 
 def _use_one_thread() -> None:
