@@ -81,13 +81,32 @@ def from_options(options: argparse.Namespace, settings: type[Settings]) -> Setti
     return settings(**values)
 
 
-def between(least: float, most: float, kind: type = float) -> Callable[[str], float]:
+def check(field: dataclasses.Field, value: Any) -> Any:
+    """A number from a file for a field made with `option`, in the field's type.
+
+    Raises:
+        ValueError: out of the field's bounds, or of another type.
+    """
+    about, default = field.metadata, field.default
+    if value is None and default is None:
+        return None
+    kind = int if default is None else type(default)
+    try:
+        number = between(about["least"], about["most"], kind)(value)
+    except argparse.ArgumentTypeError as error:
+        raise ValueError(f"{field.name}: {error}") from None
+    if about["choices"] is not None and number not in about["choices"]:
+        raise ValueError(f"{field.name}: {number} is none of {about['choices']}")
+    return number
+
+
+def between(least: float, most: float, kind: type = float) -> Callable[[Any], float]:
     """Argument type of argparse: a finite number in a closed range."""
 
-    def parse(text: str) -> float:
+    def parse(text: Any) -> float:
         try:
             number = kind(text)
-        except ValueError:
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if least <= number <= most and math.isfinite(number):
             return number

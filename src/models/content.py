@@ -4,9 +4,13 @@ import torch
 from torch import nn
 
 from src.models.config import ContentConfig, EnsembleConfig
+from src.models.dimensions import FACE_SIZE, MEL_BANDS
 
 SLOPE = 0.2
 """Negative slope of the leaky rectifiers (published release)."""
+
+HIDDEN = (512, 256)
+"""Widths of the two layers after the LSTM (published release)."""
 
 
 class ContentBranch(nn.Module):
@@ -16,7 +20,7 @@ class ContentBranch(nn.Module):
         super().__init__()
         self.config = config
         self.fc_prior = nn.Sequential(
-            nn.Linear(config.mel, config.prior_hidden),
+            nn.Linear(MEL_BANDS, config.prior_hidden),
             nn.BatchNorm1d(config.prior_hidden),
             nn.LeakyReLU(SLOPE),
             nn.Linear(config.prior_hidden, config.prior),
@@ -29,15 +33,15 @@ class ContentBranch(nn.Module):
             dropout=config.dropout if config.lstm_layers > 1 else 0.0,
             batch_first=True,
         )
-        first, second = config.hidden
+        first, second = HIDDEN
         self.fc = nn.Sequential(
-            nn.Linear(config.lstm_size + config.face, first),
+            nn.Linear(config.lstm_size + FACE_SIZE, first),
             nn.BatchNorm1d(first),
             nn.LeakyReLU(SLOPE),
             nn.Linear(first, second),
             nn.BatchNorm1d(second),
             nn.LeakyReLU(SLOPE),
-            nn.Linear(second, config.face),
+            nn.Linear(second, FACE_SIZE),
         )
 
     def forward(self, windows: torch.Tensor, face: torch.Tensor) -> torch.Tensor:

@@ -5,12 +5,13 @@ The names of the weights are those of the published release.
 """
 
 import math
+from collections import OrderedDict
 
 import torch
 from torch import nn
 
-from src.models.config import MotionDiscriminatorConfig, SpeakerConfig
-from src.models.dimensions import FACE_SIZE
+from src.models.config import SpeakerConfig
+from src.models.dimensions import EMBEDDING_SIZE, FACE_SIZE, MEL_BANDS
 
 SLOPE = 0.02
 """Negative slope of the leaky rectifiers (published release)."""
@@ -18,19 +19,22 @@ SLOPE = 0.02
 EMBEDDING_GAIN = 3.0
 """Factor on the unit-length speaker embedding that the network receives (published release)."""
 
+ENCODING = 128  # width of the speaker encoding
+NOISE = 128  # width of the release's noise, which is zero in training and inference
+MODEL_SIZE = 64  # width of the attention
+HEADS = 2
+LAYERS = 2  # of attention
+HIDDEN = (512, 256)  # widths of the layers before the output
+
+SCORED_FRAMES = 64
+"""Frames of a window, which gets one score of the discriminator."""
+
+SCORE_STEP = 32  # frames from one window to the next
+
 NORM_EPSILON = 1e-6
 
 
-def positional_table(length: int, width: int) -> torch.Tensor:
-    """(length, width) sines and cosines of the position, with the release's exponents."""
-    position = torch.arange(length, dtype=torch.float64).unsqueeze(1)
-    index = torch.arange(width, dtype=torch.float64)
-    angle = position / 10000.0 ** (2 * index / width)
-    table = torch.where(index % 2 == 0, torch.sin(angle), torch.cos(angle))
-    return table.float()
-
-
-def perceptron(widths: tuple[int, ...]) -> nn.Sequential:
+def perceptron(*widths: int) -> nn.Sequential:
     """Linear layers with leaky rectifiers between them."""
     layers: list[nn.Module] = []
     for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
@@ -38,36 +42,31 @@ def perceptron(widths: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class Embedder(nn.Module):
-    """Linear projection of features to the attention's width."""
-
-    def __init__(self, inputs: int, width: int):
-        super().__init__()
-        self.embed = nn.Linear(inputs, width)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.embed(features)
-
-
 class PositionalEncoder(nn.Module):
-    """Scales features (B, T, width) and adds the positional encoding, whose length bounds T."""
+    """Scales features (B, T, width) and adds the positional encoding, whose length bounds T.
 
-    def __init__(self, width: int, length: int):
+    The encoding is sines and cosines of the position, with the release's exponents.
+    """
+
+    def __init__(self, length: int):
         super().__init__()
-        self.gain = math.sqrt(width)
-        self.register_buffer("pe", positional_table(length, width).unsqueeze(0))
+        position = torch.arange(length, dtype=torch.float64).unsqueeze(1)
+        index = torch.arange(MODEL_SIZE, dtype=torch.float64)
+        angle = position / 10000.0 ** (2 * index / MODEL_SIZE)
+        table = torch.where(index % 2 == 0, torch.sin(angle), torch.cos(angle))
+        self.register_buffer("pe", table.float().unsqueeze(0))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features * self.gain + self.pe[:, : features.shape[1]]
+        return features * math.sqrt(MODEL_SIZE) + self.pe[:, : features.shape[1]]
 
 
 class Norm(nn.Module):
     """Layer norm with the unbiased standard deviation, epsilon outside the root."""
 
-    def __init__(self, width: int):
+    def __init__(self):
         super().__init__()
-        self.alpha = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
+        self.alpha = nn.Parameter(torch.ones(MODEL_SIZE))
+        self.bias = nn.Parameter(torch.zeros(MODEL_SIZE))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         centred = features - features.mean(-1, keepdim=True)
@@ -76,79 +75,59 @@ class Norm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention, (B, T, width) to (B, T, width)."""
+    """Multi-head self-attention, (B, T, width) to (B, T, width)."""
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, dropout: float):
         super().__init__()
-        self.heads = heads
         self.dropout = dropout
-        self.q_linear = nn.Linear(width, width)
-        self.v_linear = nn.Linear(width, width)
-        self.k_linear = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
+        self.q_linear = nn.Linear(MODEL_SIZE, MODEL_SIZE)
+        self.v_linear = nn.Linear(MODEL_SIZE, MODEL_SIZE)
+        self.k_linear = nn.Linear(MODEL_SIZE, MODEL_SIZE)
+        self.out = nn.Linear(MODEL_SIZE, MODEL_SIZE)
 
-    def forward(self, query: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        layers = (self.q_linear, self.k_linear, self.v_linear)
         attended = nn.functional.scaled_dot_product_attention(
-            self._split(self.q_linear(query)),
-            self._split(self.k_linear(memory)),
-            self._split(self.v_linear(memory)),
+            *(layer(features).unflatten(-1, (HEADS, -1)).transpose(1, 2) for layer in layers),
             dropout_p=self.dropout if self.training else 0.0,
         )
         return self.out(attended.transpose(1, 2).flatten(2))
-
-    def _split(self, features: torch.Tensor) -> torch.Tensor:
-        """(B, T, width) to (B, heads, T, width / heads)."""
-        return features.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-
-class FeedForward(nn.Module):
-    """Two linear layers applied to each frame."""
-
-    def __init__(self, width: int, hidden: int, dropout: float):
-        super().__init__()
-        self.linear_1 = nn.Linear(width, hidden)
-        self.dropout = nn.Dropout(dropout)
-        self.linear_2 = nn.Linear(hidden, width)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.linear_2(self.dropout(torch.relu(self.linear_1(features))))
 
 
 class EncoderLayer(nn.Module):
     """Self-attention, then two linear layers; pre-norm, each with a residual connection."""
 
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float):
+    def __init__(self, hidden: int, dropout: float):
         super().__init__()
-        self.norm_1 = Norm(width)
-        self.norm_2 = Norm(width)
-        self.attn = Attention(width, heads, dropout)
-        self.ff = FeedForward(width, hidden, dropout)
+        self.norm_1 = Norm()
+        self.norm_2 = Norm()
+        self.attn = Attention(dropout)
+        self.ff = nn.Sequential(
+            OrderedDict(
+                linear_1=nn.Linear(MODEL_SIZE, hidden),
+                relu=nn.ReLU(),
+                dropout=nn.Dropout(dropout),
+                linear_2=nn.Linear(hidden, MODEL_SIZE),
+            )
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        normed = self.norm_1(features)
-        features = features + self.dropout(self.attn(normed, normed))
+        features = features + self.dropout(self.attn(self.norm_1(features)))
         return features + self.dropout(self.ff(self.norm_2(features)))
 
 
-class Encoder(nn.Module):
-    """The attention encoder: (B, T, inputs) to (B, T, model_size), T at most `length`."""
+class Encoder(nn.Sequential):
+    """The attention encoder: (B, T, inputs) to (B, T, MODEL_SIZE), T at most `length`."""
 
-    def __init__(self, inputs: int, config: SpeakerConfig | MotionDiscriminatorConfig, length: int):
+    def __init__(self, inputs: int, config: SpeakerConfig, length: int):
         super().__init__()
-        self.embed = Embedder(inputs, config.model_size)
-        self.pe = PositionalEncoder(config.model_size, length)
-        self.layers = nn.ModuleList(
-            EncoderLayer(config.model_size, config.heads, config.feed_forward, config.dropout)
-            for _ in range(config.layers)
+        self.embed = nn.Sequential(OrderedDict(embed=nn.Linear(inputs, MODEL_SIZE)))
+        self.pe = PositionalEncoder(length)
+        self.layers = nn.Sequential(
+            *(EncoderLayer(config.feed_forward, config.dropout) for _ in range(LAYERS))
         )
-        self.norm = Norm(config.model_size)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        hidden = self.pe(self.embed(features))
-        for layer in self.layers:
-            hidden = layer(hidden)
-        return self.norm(hidden)
+        self.norm = Norm()
 
 
 class SpeakerBranch(nn.Module):
@@ -161,34 +140,26 @@ class SpeakerBranch(nn.Module):
         super().__init__()
         self.config = config
         self.audio_content_encoder = nn.LSTM(
-            config.mel,
-            config.audio_size,
-            config.audio_layers,
-            dropout=config.audio_dropout,
-            batch_first=True,
+            MEL_BANDS, config.audio_size, config.audio_layers, batch_first=True
         )
-        self.spk_emb_encoder = perceptron(
-            (config.embedding, config.embedding_hidden, config.encoding, config.encoding)
-        )
-        inputs = config.audio_size + config.encoding + config.z_size
+        self.spk_emb_encoder = perceptron(EMBEDDING_SIZE, 256, ENCODING, ENCODING)
+        inputs = config.audio_size + ENCODING + NOISE
         self.encoder = Encoder(inputs, config, config.max_length)
-        self.out = perceptron((config.model_size + config.z_size, *config.hidden, config.face))
+        self.out = perceptron(MODEL_SIZE + NOISE, *HIDDEN, FACE_SIZE)
 
     def forward(
-        self, windows: torch.Tensor, embedding: torch.Tensor, z: torch.Tensor | None = None
+        self, windows: torch.Tensor, embedding: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Displacements of one sequence of windows, or of a batch of sequences.
 
         Args:
-            windows: (T, window, mel) or (B, T, window, mel) standardised features, T at most
+            windows: (T, window, 80) or (B, T, window, 80) standardised features, T at most
                 `max_length`.
-            embedding: (T or 1, embedding) or (B, T or 1, embedding), unit length times
-                `EMBEDDING_GAIN`.
-            z: (T, z_size) or (B, T, z_size) noise; zeros where None.
+            embedding: (T or 1, 256) or (B, T or 1, 256), unit length times `EMBEDDING_GAIN`.
 
         Returns:
-            (T, face) or (B, T, face) displacements in normalised coordinates, and the speaker
-            encoding (T, encoding) or (B, T, encoding).
+            (T, 204) or (B, T, 204) displacements in normalised coordinates, and the speaker
+            encoding (T, 128) or (B, T, 128).
 
         Raises:
             ValueError: more than `max_length` windows.
@@ -199,48 +170,38 @@ class SpeakerBranch(nn.Module):
         hidden, _ = self.audio_content_encoder(windows.reshape(-1, frames, mel))
         audio = hidden[:, -1].reshape(*leading, -1)
         speaker = self.spk_emb_encoder(embedding).expand(*leading, -1)
-        if z is None:
-            z = audio.new_zeros(*leading, self.config.z_size)
-        features = torch.cat([audio, speaker, z], dim=-1)
-        if len(leading) == 1:
-            attended = self.encoder(features.unsqueeze(0)).squeeze(0)
-        else:
-            attended = self.encoder(features)
-        return self.out(torch.cat([attended, z], dim=-1)), speaker
+        noise = audio.new_zeros(*leading, NOISE)
+        features = torch.cat([audio, speaker, noise], dim=-1)
+        attended = self.encoder(features.reshape(-1, *features.shape[-2:])).reshape(*leading, -1)
+        return self.out(torch.cat([attended, noise], dim=-1)), speaker
 
 
 class MotionDiscriminator(nn.Module):
-    """Scores how real a speaker's motion looks, window by window (least-squares GAN)."""
+    """Scores how real a speaker's motion looks, window by window (least-squares GAN).
 
-    def __init__(self, config: MotionDiscriminatorConfig):
+    Args:
+        config: of the network that it is trained against; its attention has the same sizes.
+    """
+
+    def __init__(self, config: SpeakerConfig):
         super().__init__()
-        self.config = config
-        self.encoder = Encoder(FACE_SIZE + config.encoding, config, config.window)
-        self.out = perceptron((config.model_size, *config.hidden, 1))
+        self.encoder = Encoder(FACE_SIZE + ENCODING, config, SCORED_FRAMES)
+        self.out = perceptron(MODEL_SIZE, *HIDDEN, 1)
 
-    def forward(
-        self, landmarks: torch.Tensor, encoding: torch.Tensor, step: int = 32
-    ) -> torch.Tensor:
+    def forward(self, landmarks: torch.Tensor, encoding: torch.Tensor) -> torch.Tensor:
         """Score the windows of a sequence.
 
         Args:
-            landmarks: (T, face) or (B, T, face) displaced landmarks, T at least `window`.
-            encoding: (T or 1, encoding) or (B, T or 1, encoding) of the speaker.
-            step: frames from one window to the next.
+            landmarks: (T, 204) or (B, T, 204) displaced landmarks, T at least `SCORED_FRAMES`.
+            encoding: (T or 1, 128) or (B, T or 1, 128) of the speaker.
 
         Returns:
-            (N,) or (B, N) scores, N = (T - window) // step + 1: 1 for real motion, 0 for
-            generated motion.
-
-        Raises:
-            ValueError: fewer frames than a window.
+            (N,) or (B, N) scores, N = (T - SCORED_FRAMES) // SCORE_STEP + 1: 1 for real motion, 0
+            for generated motion.
         """
-        window = self.config.window
-        if landmarks.shape[-2] < window:
-            raise ValueError(f"{landmarks.shape[-2]} frames, expected at least {window}")
         speaker = encoding.expand(*landmarks.shape[:-1], -1)
         features = torch.cat([landmarks, speaker], dim=-1)
-        windows = features.unfold(-2, window, step).transpose(-1, -2)
+        windows = features.unfold(-2, SCORED_FRAMES, SCORE_STEP).transpose(-1, -2)
         leading = windows.shape[:-2]
         attended = self.encoder(windows.reshape(-1, *windows.shape[-2:]))
         return self.out(attended.amax(dim=1)).reshape(leading)

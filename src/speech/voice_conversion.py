@@ -36,6 +36,6 @@ def convert_voice(
             one_hot = f0_one_hot(bins[start : start + CHUNK])
             x = torch.from_numpy(np.pad(chunk, padding))[None].to(device)
             f0 = torch.from_numpy(np.pad(one_hot, padding))[None].to(device)
-            _, refined, _ = generator(x, source, f0, target, f0)
+            _, refined, _ = generator(x, source, target, f0)
             converted.append(refined[0, : len(chunk)].float().cpu().numpy())
     return np.concatenate(converted)

@@ -10,8 +10,12 @@ import numpy as np
 import torch
 
 from src.face.topology import LANDMARK_COUNT, NOSE_TIP
-from src.models.config import MotionDiscriminatorConfig
-from src.models.speaker_aware import EMBEDDING_GAIN, MotionDiscriminator, SpeakerBranch
+from src.models.speaker_aware import (
+    EMBEDDING_GAIN,
+    SCORED_FRAMES,
+    MotionDiscriminator,
+    SpeakerBranch,
+)
 from src.training import loop, parallel
 from src.training.corpus import Corpus, clip_probabilities
 from src.training.losses import weighted_losses
@@ -38,11 +42,8 @@ def train(
 ) -> None:
     """Train; the checkpoints hold the moving average of the generator's weights as ``G``."""
     sizes = network.config
-    config = MotionDiscriminatorConfig(
-        feed_forward=sizes.feed_forward, hidden=sizes.hidden, dropout=sizes.dropout
-    )
-    discriminator = MotionDiscriminator(config).to(device)
-    probabilities = clip_probabilities(corpus.clips, settings.fractions, config.window)
+    discriminator = MotionDiscriminator(sizes).to(device)
+    probabilities = clip_probabilities(corpus.clips, settings.fractions, SCORED_FRAMES)
     network.to(device)
     average = loop.moving_average(network, EMA_DECAY)
     adam = torch.optim.Adam(network.parameters(), settings.learning_rate, betas=(0.9, 0.99))

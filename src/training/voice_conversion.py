@@ -121,7 +121,7 @@ def reconstruct(
         f0: (B, T, 257) one-hot.
         embedding: (B, 256) of the speakers.
     """
-    first, refined, code = generator(changed, embedding, f0, embedding, f0)
+    first, refined, code = generator(changed, embedding, embedding, f0)
     return VoiceConversionBatch(generator, mel, embedding, first, refined, code)
 
 

@@ -29,9 +29,7 @@ class Malice:
 
 
 def small_content() -> ContentBranch:
-    return ContentBranch(
-        ContentConfig(prior_hidden=8, prior=8, lstm_size=8, lstm_layers=1, hidden=(8, 8))
-    )
+    return ContentBranch(ContentConfig(prior_hidden=8, prior=8, lstm_size=8, lstm_layers=1))
 
 
 def refuses(path, reader=checkpoints.read_checkpoint) -> str:

@@ -55,11 +55,9 @@ def official() -> MotionModels:
 @pytest.fixture(scope="module")
 def small() -> MotionModels:
     """Narrow networks, for long recordings."""
-    content = ContentBranch(
-        ContentConfig(prior_hidden=16, prior=16, lstm_size=16, lstm_layers=1, hidden=(32, 16))
-    )
+    content = ContentBranch(ContentConfig(prior_hidden=16, prior=16, lstm_size=16, lstm_layers=1))
     speaker = SpeakerBranch(SpeakerConfig(
-        audio_size=16, audio_layers=1, model_size=16, feed_forward=32, hidden=(32, 16),
+        audio_size=16, audio_layers=1, feed_forward=32,
     ))  # fmt: skip
     return models_of(content, speaker)
 
@@ -316,7 +314,6 @@ def test_released_method_with_a_network_of_short_sequences():
         SpeakerConfig(
             audio_size=8,
             audio_layers=1,
-            layers=1,
             feed_forward=8,
             max_length=40,
         )

@@ -316,12 +316,9 @@ class TestThreads:
         assert threading.active_count() == threads
 
 
-def test_a_config_of_neither_kind_is_refused(tmp_path):
+def test_a_config_that_makes_no_network_is_refused(tmp_path):
     network = ResUnetGenerator(TranslationConfig(**SMALL))
     path = tmp_path / "odd.pth"
-    torch.save(
-        {"G": network.state_dict(), "config": SMALL | {"input_nc": 9, "output_nc": 3}},
-        path,
-    )
+    torch.save({"G": network.state_dict(), "config": SMALL | {"num_downs": 0}}, path)
     with pytest.raises(InputError, match=r"odd\.pth: its config makes no translation network"):
         load_image_translation(path, "cpu")

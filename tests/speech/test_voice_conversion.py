@@ -24,7 +24,6 @@ def test_conversion_pads_to_a_multiple_and_gives_every_frame_back():
     one_hot = np.pad(f0_one_hot(bins), ((0, 21), (0, 0)))
     with torch.inference_mode():
         x, f0 = torch.from_numpy(padded)[None], torch.from_numpy(one_hot)[None]
-        _, whole, _ = generator(
-            x, torch.from_numpy(source)[None], f0, torch.from_numpy(target)[None]
-        )
+        speakers = torch.from_numpy(np.stack([source, target])).split(1)
+        _, whole, _ = generator(x, *speakers, f0)
     assert np.abs(converted - whole[0, :75].numpy()).max() < 1e-6

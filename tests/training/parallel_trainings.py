@@ -64,7 +64,7 @@ def train_speaker_aware(root: Path, name: str) -> None:
         SpeakerAwareTraining,
         root,
         f"{name}_speaker_aware",
-        learning_rate=3e-3,
+        learning_rate=1e-3,
         gan_weight=0.1,
         pose_weight=1.0,
     )
@@ -72,7 +72,7 @@ def train_speaker_aware(root: Path, name: str) -> None:
     clips = dumps.read_clips(root, "train")
     reference = clips[0].landmarks[0].reshape(68, 3)
     corpus = Corpus.of(clips, feature_statistics(clips), 0, reference)
-    sizes = {"feed_forward": 32, "hidden": (32, 32), "dropout": 0.0}
+    sizes = {"feed_forward": 32, "dropout": 0.0}
     network = SpeakerBranch(SpeakerConfig(audio_size=16, audio_layers=1, max_length=80, **sizes))
     speaker_aware.train(settings, device, network, corpus, corpus)
 

@@ -82,9 +82,7 @@ def test_the_content_branch_learns_that_loud_is_open(tmp_path, bfloat16):
         bfloat16=bfloat16,
     )
     loop.begin(settings)
-    network = ContentBranch(
-        ContentConfig(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=2, hidden=(16, 16))
-    )
+    network = ContentBranch(ContentConfig(prior_hidden=16, prior=8, lstm_size=16, lstm_layers=2))
     data = clips()
     corpus = Corpus.of(data, feature_statistics(data), lead=2)
     content.train(settings, CPU, network, corpus, corpus, {})

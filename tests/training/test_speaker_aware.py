@@ -22,7 +22,6 @@ def test_the_speaker_aware_branch_learns_where_heads_are(tmp_path):
             audio_layers=1,
             feed_forward=32,
             max_length=64,
-            hidden=(32, 32),
         )
     )
     settings = SpeakerAwareTraining(
