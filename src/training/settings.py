@@ -131,7 +131,7 @@ class ImageTranslationTraining(Training):
     """Settings of the training of image translation."""
 
     name: str = option("image_translation", "name of the run")
-    dump_file_name: str = option("pictures", "prefix of the shards' names")
+    dump_file_name: str = option("pictures", "start of the packed faces' name")
     load_G_name: Path | None = option(None, "start from the weights of this checkpoint")
     steps: int = option(10000, "optimizer steps", least=1)
     nepoch: int | None = option(None, "epochs over all images, instead of --steps", least=1)
