@@ -48,19 +48,7 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
     """
     path = Path(path)
     zipped = first_bytes(path) == b"PK\x03\x04"
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    allowed = [(SkippedOptimizer, "torch.optim.adam.Adam"), dict]
-    allowed += [(lambda *_factory: {}, "collections.defaultdict")]  # of the optimizer's state
-    try:
-        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged files cause advice about pickle protocols
-            # Mapping keeps an optimizer's gigabyte out of memory.
-            contents = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # damaged bytes can raise anything
-        if name := re.search(r"GLOBAL (\S+)", str(error)):
-            raise _refusal(path, name[1]) from None
-        raise InputError(f"{path}: not a PyTorch checkpoint, or damaged") from None
+    contents = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pth(path, zipped)
     if not isinstance(contents, dict):
         raise InputError(f"{path}: holds a {type(contents).__name__}, not a checkpoint")
     kept = {key: value for key, value in contents.items() if type(value) is not SkippedOptimizer}
@@ -70,13 +58,27 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
     return kept, config
 
 
-def _read_safetensors(path: Path) -> tuple[dict, dict]:
+def _read_pth(path: Path, zipped: bool) -> Any:
+    allowed = [(SkippedOptimizer, "torch.optim.adam.Adam"), dict]
+    allowed += [(lambda *_factory: {}, "collections.defaultdict")]  # of the optimizer's state
+    try:
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # damaged files cause advice about pickle protocols
+            # Mapping keeps an optimizer's gigabyte out of memory.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except Exception as error:  # damaged bytes can raise anything
+        if name := re.search(r"GLOBAL (\S+)", str(error)):
+            raise _refusal(path, name[1]) from None
+        raise InputError(f"{path}: not a PyTorch checkpoint, or damaged") from None
+
+
+def _read_safetensors(path: Path) -> dict:
     from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, json.loads((file.metadata() or {}).get(CONFIG_KEY, "{}"))
+            return tensors | {CONFIG_KEY: json.loads((file.metadata() or {}).get(CONFIG_KEY, "{}"))}
     except Exception:  # the library's own error type is not a documented base
         raise InputError(f"{path}: not a safetensors file, or damaged") from None
 
@@ -128,11 +130,8 @@ def fitting_weights(
         if isinstance(value, torch.Tensor)
     }
     # Files older than PyTorch 0.4.1 lack the batch counters, which nothing here reads.
-    missing = [
-        name
-        for name in expected
-        if name not in tensors and not name.endswith(".num_batches_tracked")
-    ]
+    missing = [name for name in expected if name not in tensors]
+    missing = [name for name in missing if not name.endswith(".num_batches_tracked")]
     if missing:
         raise InputError(f"{path}: missing tensors: {_named(missing)}")
     found = {name: tensors[name] for name in expected if name in tensors}

@@ -12,14 +12,9 @@ from torch import nn
 from src.models.config import AutoVCConfig
 from src.models.dimensions import EMBEDDING_SIZE, F0_BINS, MEL_BANDS
 
-CONVOLUTION_WIDTH = 5
-"""Kernel size of the convolutions, in frames."""
-
-NORM_GROUPS = 32
-"""Groups of the group norms; widths that are no multiple use the greatest common divisor."""
-
-MEL_NORM_GROUPS = 5
-"""Groups of the post-net's last norm, over the 80 mel bands."""
+CONVOLUTION_WIDTH = 5  # frames
+NORM_GROUPS = 32  # widths that are no multiple use the greatest common divisor
+MEL_NORM_GROUPS = 5  # of the post-net's last norm, over the mel bands
 
 
 def convolution(inputs: int, outputs: int, groups: int, gain: str) -> nn.Sequential:

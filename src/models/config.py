@@ -30,13 +30,9 @@ def layers(default: int) -> Any:
 
 
 def lead() -> Any:
-    """Field for the position of the predicted frame in its window.
-
-    The networks do not use it; checkpoints carry it because it tells how to cut windows for them.
-    """
-    return option(
-        0, "frames of a window before the one that is predicted", least=0, most=WINDOW - 1
-    )
+    """Field that tells how to cut windows for a network, which does not use it itself."""
+    about = "frames of a window before the one that is predicted"
+    return option(0, about, least=0, most=WINDOW - 1)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import itertools
 
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from src.models.image_translation import ResUnetGenerator
@@ -21,27 +20,21 @@ With 128 channels it is as fast, with 64 a third slower (Zen 4, float32 and bflo
 
 
 def fuse_upsampling(conv: nn.Conv2d) -> nn.ConvTranspose2d:
-    """Fuse nearest-neighbour upsampling by 2 and a 3 x 3 convolution.
+    """Fuse nearest-neighbour upsampling by 2 and a 3 x 3 convolution of stride 1 and padding 1.
 
     Only four of the nine pixels under the kernel differ, so the two equal a transposed 4 x 4
     convolution of stride 2 on the small input, with 4 / 9 of the multiplications.
-
-    Args:
-        conv: of stride 1 and padding 1.
     """
-    spread = conv.weight.detach().flip(2, 3).transpose(0, 1)
+    spread = conv.weight.flip(2, 3).transpose(0, 1)
     weight = spread.new_zeros(*spread.shape[:2], 4, 4)
     for row, column in itertools.product((0, 1), repeat=2):
         weight[:, :, row : row + 3, column : column + 3] += spread
-    fused = skip_init(
-        nn.ConvTranspose2d, *weight.shape[:2], 4, stride=2, padding=1, bias=conv.bias is not None
-    )
-    fused.weight = nn.Parameter(weight)
-    if conv.bias is not None:
-        fused.bias = nn.Parameter(conv.bias.detach().clone())
-    return fused.requires_grad_(False)
+    fused = nn.ConvTranspose2d(*weight.shape[:2], 4, stride=2, padding=1, device="meta")
+    fused.weight, fused.bias = nn.Parameter(weight, requires_grad=False), conv.bias
+    return fused
 
 
+@torch.no_grad()
 def fuse(network: ResUnetGenerator) -> ResUnetGenerator:
     """Copy a network with batch norms and upsampling fused into the adjacent convolutions.
 
@@ -56,7 +49,7 @@ def fuse(network: ResUnetGenerator) -> ResUnetGenerator:
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Sequential):
-                setattr(module, name, nn.Sequential(*_fused_layers(child)))
+                setattr(module, name, _fuse_layers(child))
     return network
 
 
@@ -73,55 +66,40 @@ def for_inference(
     device = torch.device(device)
     fast = fuse(network)
     if device.type == "cpu":  # GPU libraries choose the algorithm themselves
-        _use_winograd(fast)
+        for module in list(fast.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, nn.Conv2d) and _gains_by_winograd(child):
+                    setattr(module, name, WinogradConv(child))
     return fast.to(device, dtype or quick_dtype(device), memory_format=torch.channels_last)
 
 
 def quick_dtype(device: torch.device) -> torch.dtype:
     """Fastest precision of a device: 16 bits if it has instructions for them, else 32.
 
-    bfloat16 is preferred to float16, which can overflow.
+    bfloat16 is preferred to float16, which can overflow. A CPU without bfloat16 products (AVX-512
+    BF16 or AMX) emulates them, slower than in float32.
     """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device.type == "cpu" and cpu_multiplies_bfloat16():
-        return torch.bfloat16
+    if device.type == "cpu":
+        # PyTorch has no public function for it.
+        checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        if any(getattr(torch.cpu, check, bool)() for check in checks):
+            return torch.bfloat16
     return torch.float32
 
 
-def cpu_multiplies_bfloat16() -> bool:
-    """Whether this CPU has bfloat16 multiplication instructions (AVX-512 BF16 or AMX).
-
-    Without them PyTorch emulates such products, slower than in float32.
-    """
-    # PyTorch has no public function for it.
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, bool)() for check in checks)
+def _gains_by_winograd(conv: nn.Conv2d) -> bool:
+    return conv.stride == (1, 1) and min(conv.in_channels, conv.out_channels) >= MANY_CHANNELS
 
 
-def _use_winograd(network: nn.Module) -> None:
-    """Replace the convolutions of many channels by Winograd convolutions, in place."""
-    for module in list(network.modules()):
-        for name, child in module.named_children():
-            if not isinstance(child, nn.Conv2d) or not WinogradConv.fits(child):
-                continue
-            if min(child.in_channels, child.out_channels) >= MANY_CHANNELS:
-                setattr(module, name, WinogradConv(child))
-
-
-def _fused_layers(layers: nn.Sequential) -> list[nn.Module]:
-    """Fuse batch norms into the convolutions before them, then upsampling into those after it."""
-    convolutions: list[nn.Module] = []
-    for layer in layers:
-        before = convolutions[-1] if convolutions else None
-        if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-            convolutions[-1] = fuse_conv_bn_eval(before, layer)
-        else:
-            convolutions.append(layer)
-    fused: list[nn.Module] = []
-    for layer in convolutions:
-        if isinstance(layer, nn.Conv2d) and fused and isinstance(fused[-1], nn.Upsample):
-            fused[-1] = fuse_upsampling(layer)
-        else:
-            fused.append(layer)
-    return fused
+def _fuse_layers(layers: nn.Sequential) -> nn.Sequential:
+    """Fuse batch norms into the convolutions before them, and those into upsampling before them."""
+    fused = list(layers)
+    for index in reversed(range(1, len(fused))):
+        before, layer = fused[index - 1 : index + 1]
+        if isinstance(layer, nn.BatchNorm2d):
+            fused[index - 1 : index + 1] = [fuse_conv_bn_eval(before, layer)]
+        elif isinstance(before, nn.Upsample):
+            fused[index - 1 : index + 1] = [fuse_upsampling(layer)]
+    return nn.Sequential(*fused)

@@ -34,21 +34,16 @@ class Level(nn.Module):
     Args:
         inputs: channels in.
         width: channels at half the resolution.
-        outputs: channels out, before the skip connection.
         deeper: the next level, which concatenates its input and output; None for the innermost.
-        outermost: no norm, no skip connection, and a plain convolution at the end.
+        outputs: channels out of the outermost level, which has no norm and no skip connection.
     """
 
     def __init__(
-        self,
-        inputs: int,
-        width: int,
-        outputs: int,
-        deeper: nn.Module | None,
-        outermost: bool = False,
+        self, inputs: int, width: int, deeper: nn.Module | None, outputs: int | None = None
     ):
         super().__init__()
-        self.outermost = outermost
+        self.outermost = outermost = outputs is not None
+        outputs = outputs or inputs
         layers: list[nn.Module] = [three_by_three(inputs, width, stride=2)]
         if deeper is not None and not outermost:
             layers.append(nn.BatchNorm2d(width))
@@ -78,8 +73,8 @@ class ResUnetGenerator(nn.Module):
         ]
         deeper = None
         for level in range(config.num_downs - 1, 0, -1):
-            deeper = Level(widths[level - 1], widths[level], widths[level - 1], deeper)
-        self.model = Level(config.inputs, widths[0], config.outputs, deeper, outermost=True)
+            deeper = Level(widths[level - 1], widths[level], deeper)
+        self.model = Level(config.inputs, widths[0], deeper, config.outputs)
         if config.mends:
             # Training starts from the warped portrait itself: worse frames at first would only
             # teach the network to keep its alpha mask closed.

@@ -14,15 +14,8 @@ import torch
 from src.errors import InputError
 from src.io.checkpoint import checkpoint_part, fitting_weights, read_checkpoint, read_pickle
 from src.io.files import check_array, read_numbers
+from src.models import config as configs
 from src.models.autovc import AutoVC
-from src.models.config import (
-    AutoVCConfig,
-    ContentConfig,
-    EnsembleConfig,
-    SpeakerConfig,
-    TranslationConfig,
-    stored_config,
-)
 from src.models.content import ContentBranch, ContentEnsemble
 from src.models.image_translation import ResUnetGenerator
 from src.models.registry import (
@@ -40,20 +33,12 @@ from src.models.speaker_aware import SpeakerBranch
 
 log = logging.getLogger(__name__)
 
-CONFIGS = {
-    "autovc": AutoVCConfig,
-    "content": ContentConfig,
-    "speaker": SpeakerConfig,
-    "translation": TranslationConfig,
-}
-"""Network of `registry.NETWORKS` to the dataclass of its sizes."""
-
 CLASSES = {
-    AutoVCConfig: AutoVC,
-    ContentConfig: ContentBranch,
-    EnsembleConfig: ContentEnsemble,
-    SpeakerConfig: SpeakerBranch,
-    TranslationConfig: ResUnetGenerator,
+    configs.AutoVCConfig: AutoVC,
+    configs.ContentConfig: ContentBranch,
+    configs.EnsembleConfig: ContentEnsemble,
+    configs.SpeakerConfig: SpeakerBranch,
+    configs.TranslationConfig: ResUnetGenerator,
 }
 
 
@@ -92,9 +77,10 @@ def load_network(name: str, path: Path) -> LoadedNetwork:
         InputError: the file is no such checkpoint.
     """
     contents, stored = read_checkpoint(path)
-    weights = checkpoint_part(contents, NETWORKS[name].key, path)
+    file = NETWORKS[name]
+    weights = checkpoint_part(contents, file.key, path)
     try:
-        config = stored_config(CONFIGS[name], stored)
+        config = configs.stored_config(file.config, stored)
         with torch.device("meta"):  # sizes are compared before memory is allocated
             blueprint = CLASSES[type(config)](config)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -103,7 +89,9 @@ def load_network(name: str, path: Path) -> LoadedNetwork:
     weights = fitting_weights(blueprint, weights, path)
     network = CLASSES[type(config)](config)
     network.load_state_dict(weights, strict=False)
-    others = {key: value for key, value in contents.items() if key != NETWORKS[name].key}
+    if not stored:
+        compare_with_published(path, file.published)
+    others = {key: value for key, value in contents.items() if key != file.key}
     return LoadedNetwork(network, others, not stored)
 
 
@@ -125,45 +113,38 @@ def load_motion_models(
         InputError: a given file is absent or broken, or one of the chosen set is.
     """
     loaded = {name: load_network(name, path) for name, path in given.items()}
-    own = {name for name, one in loaded.items() if not one.is_published}
-    places = {name: given.get(name, folder / NETWORKS[name].published) for name in MOTION_NETWORKS}
-    published = {name: path for name, path in places.items() if name not in own}
-    texts = places["autovc"].parent
-    wanted = [*published.values()]
+    own = [name for name in MOTION_NETWORKS if name in loaded and not loaded[name].is_published]
+    others = [name for name in MOTION_NETWORKS if name not in own]
+    paths = {name: given.get(name, folder / NETWORKS[name].published) for name in MOTION_NETWORKS}
+    texts = paths["autovc"].parent
+    wanted = [paths[name] for name in others]
     wanted += [texts / name for name in (TARGET_FILE, STATISTICS_FILE, STANDARD_FACE_FILE)]
     missing = [path for path in wanted if not path.is_file()]
     if not missing:
-        origin, constants, sources = "published", _published_constants(texts), published
-        for name, path in published.items():
-            compare_with_published(path, NETWORKS[name].published)
+        origin, constants = "published", _published_constants(texts)
     else:
         if len(missing) < len(wanted):
             names = ", ".join(path.name for path in missing)
             log.warning("the published set lacks %s: using the embedded weights instead", names)
         embedded = folder / EMBEDDED_FOLDER
         origin, constants = "embedded", _embedded_constants(embedded / CONSTANTS_FILE)
-        sources = {name: embedded / NETWORKS[name].embedded for name in published}
-    for name, path in sources.items():
-        if name not in loaded or origin == "embedded":
+        paths |= {name: embedded / f"{name}.safetensors" for name in others}
+        loaded = {name: loaded[name] for name in own}
+    for name, path in paths.items():
+        if name not in loaded:
             loaded[name] = load_network(name, path)
     if "content" in own and {"mel_mean", "mel_std"} <= loaded["content"].contents.keys():
         both = stored_statistics(loaded["content"].contents, given["content"])
         constants |= zip(("mel_mean", "mel_std"), both, strict=True)
-    others = "".join(f", {given[name]}" for name in sorted(own))
-    log.info("weights of the motion networks: %s%s", origin, others)
+    also = "".join(f", {given[name]}" for name in own)
+    log.info("weights of the motion networks: %s%s", origin, also)
     networks = [loaded[name].network.eval().requires_grad_(False) for name in MOTION_NETWORKS]
     return MotionModels(*(network.to(device) for network in networks), **constants)
 
 
 def load_image_translation(path: Path, device: torch.device | str) -> ResUnetGenerator:
-    """Load an image-translation network, in eval mode.
-
-    Raises:
-        InputError: the file is not such a checkpoint.
-    """
-    network, _, is_published = load_network("translation", path)
-    if is_published:
-        compare_with_published(path, NETWORKS["translation"].published)
+    """Load an image-translation network, in eval mode; errors as for `load_network`."""
+    network = load_network("translation", path).network
     log.info("weights of the image-translation network: %s", path)
     return network.eval().requires_grad_(False).to(device)
 
@@ -185,24 +166,11 @@ def load_speaker_embeddings(path: Path) -> dict[str, np.ndarray]:
     return embeddings
 
 
-def compare_with_published(path: Path, name: str) -> None:
-    """Log a warning if a file differs from the published one called `name`."""
-    size, digest = DIGESTS[name]
-    if path.stat().st_size == size:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == digest:
-                return
-    log.warning("%s: not the published %s (its sha256 differs), used as it is", path, name)
-
-
 def load_standard_face(folder: Path) -> np.ndarray:
     """Read the standard face (68, 3), normalised: the published text file, else the embedded one.
 
-    Args:
-        folder: with the published files, and the embedded ones in `EMBEDDED_FOLDER`.
-
     Raises:
-        InputError: neither exists, or it is broken.
+        InputError: the folder has neither, or a broken one.
     """
     published = folder / STANDARD_FACE_FILE
     if published.is_file():
@@ -214,38 +182,31 @@ def load_standard_face(folder: Path) -> np.ndarray:
 def stored_statistics(contents: dict[str, Any], path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (80,) of the features that a network was trained with.
 
-    Args:
-        contents: of the checkpoint.
-        path: of the checkpoint, for messages.
-
     Raises:
-        InputError: they are absent or broken.
+        InputError: they are absent from the contents of its checkpoint, or broken.
     """
-    mean, std = (_constant(name, contents.get(name), path) for name in ("mel_mean", "mel_std"))
-    return mean, std
+    return tuple(_constant(name, contents, path) for name in ("mel_mean", "mel_std"))
 
 
 def _published_constants(folder: Path) -> dict[str, np.ndarray]:
-    both = read_numbers(folder / STATISTICS_FILE, (2, *CONSTANTS["mel_mean"]))
-    _require_positive(both[1], folder / STATISTICS_FILE)
-    return {
-        "target_embedding": read_numbers(folder / TARGET_FILE, CONSTANTS["target_embedding"]),
-        "mel_mean": both[0],
-        "mel_std": both[1],
-        "standard_face": read_numbers(folder / STANDARD_FACE_FILE, CONSTANTS["standard_face"]),
-    }
+    mean, std = read_numbers(folder / STATISTICS_FILE, (2, *CONSTANTS["mel_mean"]))
+    _require_positive(std, folder / STATISTICS_FILE)
+    target = read_numbers(folder / TARGET_FILE, CONSTANTS["target_embedding"])
+    face = read_numbers(folder / STANDARD_FACE_FILE, CONSTANTS["standard_face"])
+    return dict(zip(CONSTANTS, (target, mean, std, face), strict=True))
 
 
 def _embedded_constants(path: Path) -> dict[str, np.ndarray]:
     tensors, _ = read_checkpoint(path)
-    return {name: _constant(name, tensors.get(name), path) for name in CONSTANTS}
+    return {name: _constant(name, tensors, path) for name in CONSTANTS}
 
 
-def _constant(name: str, value: Any, path: Path) -> np.ndarray:
+def _constant(name: str, tensors: dict[str, Any], path: Path) -> np.ndarray:
     """One of `CONSTANTS` as float32."""
-    if not isinstance(value, torch.Tensor):
+    tensor = tensors.get(name)
+    if not isinstance(tensor, torch.Tensor):
         raise InputError(f"{path}: lacks {name} (an array of shape {CONSTANTS[name]})")
-    array = value.detach().float().numpy().copy()
+    array = tensor.float().numpy().copy()
     check_array(array, path, CONSTANTS[name], name=name)
     if name == "mel_std":
         _require_positive(array, path)
@@ -255,3 +216,10 @@ def _constant(name: str, value: Any, path: Path) -> np.ndarray:
 def _require_positive(std: np.ndarray, path: Path) -> None:
     if not (std > 0).all():
         raise InputError(f"{path}: a standard deviation of the features that is not above zero")
+
+
+def compare_with_published(path: Path, name: str) -> None:
+    """Log a warning if a file differs from the published one of that name."""
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != DIGESTS[name]:
+            log.warning("%s: not the published %s (its sha256 differs), used as it is", path, name)

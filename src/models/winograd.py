@@ -23,9 +23,6 @@ class WinogradConv(nn.Module):
     """Replacement for a 3 x 3 convolution of stride 1 and padding 1, for inference.
 
     The output is the same up to rounding, whose error doubles in 16 bits.
-
-    Args:
-        conv: the convolution; it is not changed.
     """
 
     def __init__(self, conv: nn.Conv2d):
@@ -35,20 +32,7 @@ class WinogradConv(nn.Module):
         # Columns first, because `_convolve` transforms rows, then columns.
         sums = torch.einsum("ra,oiab,cb->crio", matrix, weight, matrix)
         self.weight = nn.Parameter(sums.to(conv.weight.dtype).flatten(0, 1), requires_grad=False)
-        self.bias = None
-        if conv.bias is not None:
-            self.bias = nn.Parameter(conv.bias.detach().clone(), requires_grad=False)
-
-    @staticmethod
-    def fits(conv: nn.Conv2d) -> bool:
-        """Whether the algorithm applies to a convolution."""
-        return (
-            conv.kernel_size == (3, 3)
-            and conv.padding == (1, 1)
-            and conv.padding_mode == "zeros"
-            and conv.stride == conv.dilation == (1, 1)
-            and conv.groups == 1
-        )
+        self.bias = conv.bias
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, O, H, W), channels last."""
@@ -56,10 +40,9 @@ class WinogradConv(nn.Module):
         # Zero padding, and to an even size.
         sides = (0, 0, 1, 1 + columns % 2, 1, 1 + rows % 2)
         padded = functional.pad(images.permute(0, 2, 3, 1), sides)
-        out_channels = self.weight.shape[2]
-        shape = (len(padded), padded.shape[1] - 2, padded.shape[2] - 2, out_channels)
-        output = padded.new_empty(shape)
-        bytes_each = 4 * (shape[1] * shape[2]) * padded.shape[3] * padded.element_size()
+        number, height, width, channels = padded.shape
+        output = padded.new_empty(number, height - 2, width - 2, self.weight.shape[2])
+        bytes_each = 4 * (height - 2) * (width - 2) * channels * padded.element_size()
         group = max(1, CACHED_BYTES // bytes_each)
         for part, out in zip(padded.split(group), output.split(group), strict=True):
             self._convolve(part, out)
@@ -75,10 +58,8 @@ class WinogradConv(nn.Module):
         _sums_of_four(by_row, 3, sums)
         products = torch.bmm(sums.view(16, -1, inputs), self.weight)
         products = products.view(4, 4, number, rows // 2, columns // 2, channels)
-        if self.bias is not None:
-            products[1, 1] += (
-                self.bias
-            )  # this element contributes with weight 1 to all 2 x 2 pixels
+        if self.bias is not None:  # this element contributes with weight 1 to all 2 x 2 pixels
+            products[1, 1] += self.bias
         across = products.new_empty(2, *products.shape[1:])
         _sums_of_three(products, across)
         tiled = out.view(number, rows // 2, 2, columns // 2, 2, channels)
@@ -88,15 +69,11 @@ class WinogradConv(nn.Module):
 
 def _sums_of_four(values: torch.Tensor, axis: int, sums: torch.Tensor) -> None:
     """Input transform (B in the paper) of four neighbours at stride 2, into ``sums`` (4, …)."""
-    last = values.shape[axis] - 3
-
-    def taken(first: int) -> torch.Tensor:
-        return values.narrow(axis, first, last)[(slice(None),) * axis + (slice(None, None, 2),)]
-
-    torch.sub(taken(0), taken(2), out=sums[0])
-    torch.add(taken(1), taken(2), out=sums[1])
-    torch.sub(taken(2), taken(1), out=sums[2])
-    torch.sub(taken(1), taken(3), out=sums[3])
+    first, second, third, fourth = values.unfold(axis, 4, 2).unbind(-1)
+    torch.sub(first, third, out=sums[0])
+    torch.add(second, third, out=sums[1])
+    torch.sub(third, second, out=sums[2])
+    torch.sub(second, fourth, out=sums[3])
 
 
 def _sums_of_three(values: torch.Tensor, sums: torch.Tensor) -> None:

@@ -15,7 +15,7 @@ from src.io.files import read_array
 from src.models.config import EnsembleConfig
 from src.models.content import ContentBranch, ContentEnsemble
 from src.models.loading import load_network, stored_statistics
-from src.models.registry import CONSTANTS, CONSTANTS_FILE, NETWORKS
+from src.models.registry import CONSTANTS, CONSTANTS_FILE
 from src.training.settings import Export
 
 Statistics = tuple[torch.Tensor, torch.Tensor]
@@ -59,7 +59,7 @@ def collect(settings: Export) -> dict[str, tuple[dict, dict]]:
     files = {CONSTANTS_FILE: (constants, {})}
     for name, network in networks.items():
         config = dataclasses.asdict(network.config)
-        files[NETWORKS[name].embedded] = network.state_dict(), config
+        files[f"{name}.safetensors"] = network.state_dict(), config
     halves = {}
     for name, (tensors, config) in files.items():
         try:

@@ -69,19 +69,6 @@ def test_winograd_s_convolution_is_the_same(shape, bias, monkeypatch):
             torch.testing.assert_close(fast(images), conv(images), atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        *({"kernel_size": 5}, {"stride": 2}, {"padding": 0}, {"dilation": 2}, {"groups": 2}),
-        {"padding_mode": "reflect"},
-    ],
-)
-def test_winograd_leaves_other_convolutions(change):
-    usual = {"kernel_size": 3, "padding": 1}
-    assert WinogradConv.fits(torch.nn.Conv2d(4, 4, **usual))
-    assert not WinogradConv.fits(torch.nn.Conv2d(4, 4, **(usual | change)))
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_wide_layers_use_winograd(dtype):
     network = with_statistics(num_downs=3, ngf=64, max_widening=4)
