@@ -22,9 +22,6 @@ from src.io.files import atomic_write, first_bytes
 
 log = logging.getLogger(__name__)
 
-PARALLEL_PREFIX = "module."
-"""Prefix of names in checkpoints of networks wrapped in DataParallel."""
-
 CONFIG_KEY = "config"
 
 
@@ -112,8 +109,8 @@ def fitting_weights(
 ) -> dict[str, torch.Tensor]:
     """Select the tensors that a network needs from a checkpoint.
 
-    The prefix `module.` is removed from names, and a warning names entries that the network lacks,
-    except those whose prefix is in its `unused`.
+    DataParallel's prefix `module.` is removed from names, and a warning names entries that the
+    network lacks, except those whose prefix is in its `unused`.
 
     Args:
         network: may lie on the meta device.
@@ -125,7 +122,7 @@ def fitting_weights(
     """
     expected, unused = network.state_dict(), getattr(network, "unused", ())
     tensors = {
-        str(key).removeprefix(PARALLEL_PREFIX): value
+        str(key).removeprefix("module."): value
         for key, value in given.items()
         if isinstance(value, torch.Tensor)
     }

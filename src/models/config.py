@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from src.models.dimensions import FRAME_MULTIPLE, IMAGE_SIZE, WINDOW
+from src.models.dimensions import IMAGE_SIZE, WINDOW
 from src.options import check, option
 
 Config = TypeVar("Config")
@@ -41,11 +41,7 @@ class AutoVCConfig:
 
     dim_neck: int = width(16, "width of the code of one direction")
     dim_pre: int = width(512, "width of the encoder's convolutions")
-    freq: int = option(
-        16,
-        "frames that share one code",
-        choices=[n for n in range(1, FRAME_MULTIPLE + 1) if FRAME_MULTIPLE % n == 0],
-    )
+    freq: int = option(16, "frames that share one code", choices=(1, 2, 4, 8, 16, 32))
     dim_decoder: int | None = width(None, "width of the decoder's LSTM; that of dim_pre if absent")
     dim_post: int | None = width(None, "width of the post-net; that of dim_pre if absent")
 

@@ -6,11 +6,8 @@ from torch import nn
 from src.models.config import ContentConfig, EnsembleConfig
 from src.models.dimensions import FACE_SIZE, MEL_BANDS
 
-SLOPE = 0.2
-"""Negative slope of the leaky rectifiers (published release)."""
-
-HIDDEN = (512, 256)
-"""Widths of the two layers after the LSTM (published release)."""
+SLOPE = 0.2  # of the leaky rectifiers for negative values (published release)
+HIDDEN = (512, 256)  # widths of the two layers after the LSTM (published release)
 
 
 class ContentBranch(nn.Module):

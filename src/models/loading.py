@@ -59,7 +59,7 @@ class LoadedNetwork(NamedTuple):
     """A network and the rest of its checkpoint."""
 
     network: torch.nn.Module
-    contents: dict[str, Any]  # everything else in the checkpoint
+    contents: dict[str, Any]  # the rest
     is_published: bool  # the checkpoint stores no sizes, as the published ones
 
 

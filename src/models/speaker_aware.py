@@ -1,8 +1,4 @@
-"""The speaker-aware branch, which also predicts head motion (paper section 4.2), and its
-discriminator.
-
-The names of the weights are those of the published release.
-"""
+"""The speaker-aware branch, which also predicts head motion (paper section 4.2)."""
 
 import math
 from collections import OrderedDict
@@ -13,25 +9,23 @@ from torch import nn
 from src.models.config import SpeakerConfig
 from src.models.dimensions import EMBEDDING_SIZE, FACE_SIZE, MEL_BANDS
 
-SLOPE = 0.02
-"""Negative slope of the leaky rectifiers (published release)."""
-
 EMBEDDING_GAIN = 3.0
 """Factor on the unit-length speaker embedding that the network receives (published release)."""
 
+# Sizes of the published release
 ENCODING = 128  # width of the speaker encoding
-NOISE = 128  # width of the release's noise, which is zero in training and inference
+NOISE = 128  # width of the noise, which is zero in training and inference
 MODEL_SIZE = 64  # width of the attention
 HEADS = 2
 LAYERS = 2  # of attention
 HIDDEN = (512, 256)  # widths of the layers before the output
 
+SLOPE = 0.02  # of the leaky rectifiers for negative values (published release)
+NORM_EPSILON = 1e-6  # (published release)
+
+# The discriminator's windows, in frames
 SCORED_FRAMES = 64
-"""Frames of a window, which gets one score of the discriminator."""
-
-SCORE_STEP = 32  # frames from one window to the next
-
-NORM_EPSILON = 1e-6
+SCORE_STEP = 32  # from one window to the next
 
 
 def perceptron(*widths: int) -> nn.Sequential:

@@ -223,8 +223,8 @@ def test_truncated_checkpoints_end_in_one_line(tmp_path, zipped):
     whole = io.BytesIO()
     torch.save({"G": {"w": torch.rand(5000)}}, whole, _use_new_zipfile_serialization=zipped)
     path = tmp_path / "cut.pth"
-    for share in (0.01, 0.5, 0.99):
-        path.write_bytes(whole.getvalue()[: int(share * len(whole.getvalue()))])
+    for fraction in (0.01, 0.5, 0.99):
+        path.write_bytes(whole.getvalue()[: int(fraction * len(whole.getvalue()))])
         assert "damaged" in refuses(path)
 
 
@@ -268,13 +268,13 @@ def test_arrays_of_objects_are_refused(tmp_path):
 
 
 class Forged:
-    """Unpickled, it becomes an array whose bytes are taken for objects."""
+    """Unpickled, it becomes an array whose bytes are read as pointers to objects."""
 
     def __reduce__(self):
         return np.ndarray, ((1,), np.dtype("O"), bytes(range(8)))
 
 
-def test_arrays_that_pass_bytes_off_as_objects_are_refused_untouched(tmp_path):
+def test_arrays_of_forged_object_pointers_are_refused(tmp_path):
     path = tmp_path / "emb.pickle"
     path.write_bytes(pickle.dumps({"somebody": Forged()}))
     assert "objects" in refuses(path, checkpoints.read_pickle)

@@ -28,7 +28,7 @@ def with_statistics(**sizes) -> ResUnetGenerator:
 
 
 @pytest.mark.parametrize("sizes", [{}, REFINES], ids=["generates", "refines"])
-def test_folding_changes_no_number(sizes):
+def test_a_fused_network_has_the_same_output(sizes):
     network = with_statistics(**sizes, **SMALL)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     fast = fuse(network)
@@ -45,7 +45,7 @@ def test_folding_changes_no_number(sizes):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_enlarging_and_convolution_are_one(bias):
+def test_upsampling_and_convolution_fuse_into_a_transposed_convolution(bias):
     conv = torch.nn.Conv2d(5, 7, 3, 1, 1, bias=bias, dtype=torch.float64)
     random = torch.random.get_rng_state()
     whole = fuse_upsampling(conv)
@@ -57,7 +57,7 @@ def test_enlarging_and_convolution_are_one(bias):
 
 @pytest.mark.parametrize("shape", [(3, 6, 10), (2, 7, 10), (1, 5, 3)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_winograd_s_convolution_is_the_same(shape, bias, monkeypatch):
+def test_winograd_convolution_equals_a_plain_one(shape, bias, monkeypatch):
     conv = torch.nn.Conv2d(5, 7, 3, padding=1, bias=bias, dtype=torch.float64)
     number, rows, columns = shape
     images = torch.randn(number, 5, rows, columns, dtype=torch.float64)
@@ -84,7 +84,7 @@ def test_wide_layers_use_winograd(dtype):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_a_network_on_a_device_is_folded_there():
+def test_a_network_is_fused_on_its_device():
     network = with_statistics(**REFINES, **SMALL)
     images = torch.rand(2, 9, 64, 48)
     expected = network(images)

@@ -61,7 +61,7 @@ def refusal(path: Path, name: str = "content") -> str:
         ({"members": [3]}, "makes no content network"),
     ],
 )
-def test_configs_that_cannot_be(tmp_path, config, reason):
+def test_invalid_configs_are_refused(tmp_path, config, reason):
     path = content_file(tmp_path / "content.pth", {**SMALL, **config})
     assert reason in refusal(path)
 
@@ -77,7 +77,7 @@ def test_configs_that_ask_for_more_than_the_file_has(tmp_path):
     assert "1000 members, expected at most 32" in refusal(path)
 
 
-def test_sizes_that_do_not_fit_each_other(tmp_path):
+def test_the_longest_sequence_must_fit_its_bounds_and_the_weights(tmp_path):
     config = {"audio_size": 8, "audio_layers": 1, "feed_forward": 8}
     path = tmp_path / "speaker.pth"
     part = SpeakerBranch(SpeakerConfig(**config)).state_dict()
@@ -87,7 +87,7 @@ def test_sizes_that_do_not_fit_each_other(tmp_path):
     assert "misshapen tensors: encoder.pe.pe" in refusal(path, "speaker")
 
 
-def test_codes_must_fill_a_piece(tmp_path):
+def test_the_frames_of_a_code_must_divide_a_chunk(tmp_path):
     config = {"dim_neck": 2, "dim_pre": 8, "dim_post": 8, "freq": 5}
     path = tmp_path / "autovc.pth"
     torch.save({"model": AutoVC(AutoVCConfig(**config)).state_dict(), "config": config}, path)
@@ -116,13 +116,13 @@ def test_ensembles_load(tmp_path):
         ("mel_std", None),
     ],
 )
-def test_statistics_that_cannot_be(tmp_path, name, value):
+def test_invalid_statistics_are_refused(tmp_path, name, value):
     both = {"mel_mean": torch.zeros(80), "mel_std": torch.ones(80), name: value}
     path = content_file(tmp_path / "content.pth", SMALL, **both)
     assert name in refusal(path) or "standard deviation" in refusal(path)
 
 
-def test_a_good_checkpoint_brings_its_statistics(tmp_path):
+def test_statistics_come_with_their_checkpoint(tmp_path):
     mean, std = torch.linspace(0, 1, 80), torch.linspace(1, 2, 80)
     path = content_file(tmp_path / "content.pth", SMALL, mel_mean=mean, mel_std=std)
     networks = loading.load_motion_models(CHECKPOINTS, {"content": path}, "cpu")
@@ -130,14 +130,14 @@ def test_a_good_checkpoint_brings_its_statistics(tmp_path):
     np.testing.assert_array_equal(networks.mel_std, std)
 
 
-def test_embedded_constants_come_as_they_are():
+def test_embedded_constants_are_not_changed():
     networks = loading.load_motion_models(CHECKPOINTS, {}, "cpu")
     stored, _ = read_checkpoint(CHECKPOINTS / "embedded" / "constants.safetensors")
     for name in registry.CONSTANTS:
         np.testing.assert_array_equal(getattr(networks, name), stored[name].float())
 
 
-def test_texts_that_cannot_be_used(tmp_path):
+def test_invalid_published_constants_are_refused(tmp_path):
     numbers = np.concatenate([np.zeros(80), np.ones(79), [0.0]])
     path = tmp_path / registry.STATISTICS_FILE
     np.savetxt(path, numbers)

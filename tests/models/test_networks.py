@@ -108,8 +108,8 @@ def test_speaker_branch_as_released_alone_and_in_a_batch(expected):
 
 @torch.no_grad()
 def test_image_translation_as_released(expected):
-    pictures = torch.sigmoid(given("image_translation/x", 1, 6, 256, 256))
-    out = torch.tanh(filled("image_translation")(pictures))
+    images = torch.sigmoid(given("image_translation/x", 1, 6, 256, 256))
+    out = torch.tanh(filled("image_translation")(images))
     np.testing.assert_allclose(
         out[:, :, ::8, ::8], expected["image_translation_rgb"], atol=TOLERANCE
     )
@@ -140,7 +140,7 @@ def test_small_widths_build_from_their_own_config_and_run():
     assert speaker.config.window_lead == 6
 
 
-def test_what_cannot_be_run_is_refused():
+def test_inputs_of_invalid_lengths_are_refused():
     with pytest.raises(ValueError, match="33 frames"):
         AutoVC(AutoVCConfig(dim_pre=32))(torch.rand(1, 33, 80), torch.rand(1, 256))
     with pytest.raises(ValueError, match="513 windows"):
