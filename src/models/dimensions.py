@@ -19,7 +19,7 @@ WINDOW = 18
 """Audio frames in the window that a landmark network reads for one frame (published release)."""
 
 FRAME_MULTIPLE = 32
-"""AutoVC's input is padded to a multiple of this many frames, which its codes must divide."""
+"""AutoVC's input is padded to a multiple of this many frames; `AutoVCConfig.freq` divides it."""
 
 IMAGE_SIZE = 256
 """Side, in pixels, of the square image around a face that the image networks read and write."""
