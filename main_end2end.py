@@ -99,8 +99,8 @@ def run(options: argparse.Namespace) -> None:
                 write_arrays(settings.save_intermediates, **intermediates)
             if settings.landmarks_only:
                 landmarks = portrait.to_file_pixels(video.landmarks)
-                with atomic_write(out) as partial:
-                    np.save(partial, landmarks.astype(np.float32))
+                with atomic_write(out) as partial, partial.open("wb") as file:
+                    np.save(file, landmarks.astype(np.float32))
                 log.info("wrote %s", out)
             else:
                 video.write(out)

@@ -21,6 +21,7 @@ from pathlib import Path
 from src.command_line import OneLineParser, find_input, run_command
 from src.errors import InputError
 from src.face import detectors
+from src.jobs import check_outputs
 
 ROOT = Path(__file__).resolve().parent
 EXAMPLES_CARTOON = ROOT / "examples_cartoon"
@@ -53,7 +54,6 @@ def run(options: argparse.Namespace) -> None:
     import numpy as np
 
     from src.face.portrait import check_landmarks
-    from src.io.files import check_writable
     from src.io.image import IMAGE_SUFFIXES, read_image
     from src.models.loading import load_standard_face
     from src.models.registry import CHECKPOINTS
@@ -63,6 +63,8 @@ def run(options: argparse.Namespace) -> None:
     from src.puppets.preview import preview_sheet
 
     source = find_input(options.image, EXAMPLES_CARTOON, "puppet", ("", *IMAGE_SUFFIXES))
+    given = options.landmarks
+    given = None if given is None else find_input(given, ROOT, "landmarks")
     # Not every format can keep the alpha channel of a cut-out.
     target = (options.out_dir or source.parent) / source.name
     target = target.with_suffix(".png") if options.cutout else target
@@ -70,16 +72,17 @@ def run(options: argparse.Namespace) -> None:
     if options.cutout and is_source:
         raise InputError(f"{source}: --cutout would overwrite it; give --out_dir another folder")
     preview = files.puppet_file(target, files.PREVIEW)
-    for ending in (*files.ENDINGS, files.PREVIEW):
-        path = files.puppet_file(target, ending)
+    outputs = [*(files.puppet_file(target, ending) for ending in files.ENDINGS), preview]
+    outputs += [] if is_source else [target]
+    check_outputs([source, given], outputs)
+    for path in outputs:
         if path.exists() and not options.overwrite:
             raise InputError(f"{path}: exists; give --out_dir another folder, or --overwrite")
-        check_writable(path)
 
     image = read_image(source)
     standard_face = load_standard_face(CHECKPOINTS)
-    if options.landmarks is not None:
-        landmarks = files.read_landmarks(find_input(options.landmarks, ROOT, "landmarks"))
+    if given:
+        landmarks = files.read_landmarks(given)
     else:
         log.info("finding the face in %s", source)
         try:
@@ -97,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     if options.edit:
         landmarks = edited(image, landmarks)
     points = np.column_stack([landmarks, standard_face[:, 2]])
-    check_landmarks(points, options.landmarks or source, image)
+    check_landmarks(points, given or source, image)
     contents = {} if is_source else {target: source.read_bytes()}
     if options.cutout:
         image = cut_out(image, str(source))

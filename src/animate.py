@@ -206,7 +206,7 @@ def read_portrait(
 class Character:
     """A still face that the motion moves, portrait or puppet."""
 
-    image: np.ndarray  # uint8 (H, W, 3 or 4)
+    image: np.ndarray  # uint8 BGR (H, W, 3), the frame at rest
     face: np.ndarray  # (68, 3) normalised, from which the motion starts
     scale: float  # of `denormalise`, which brings landmarks to pixels of the image
     shift: np.ndarray  # (2,), likewise
@@ -260,7 +260,8 @@ def puppet_character(
         face = np.column_stack([puppet.closed_face[:, :2], depth])
         gain, finish = puppet_motion.opening_gain(puppet), puppet_motion.finish
     renderer = puppet.renderer(background)
-    return Character(puppet.image, face, puppet.scale, puppet.shift, gain, finish, renderer)
+    image = renderer.render(puppet.landmarks)
+    return Character(image, face, puppet.scale, puppet.shift, gain, finish, renderer)
 
 
 def sample_landmarks(landmarks: np.ndarray, fps: float, seconds: float) -> np.ndarray:

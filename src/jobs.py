@@ -80,12 +80,14 @@ def plan(
         suffix: of the outputs.
 
     Raises:
-        InputError: the recording is absent, or the name of the output does not fit.
+        InputError: there is no recording, or the name of the output does not fit.
     """
     if settings.wav is not None:
         recordings = [find_input(settings.wav, EXAMPLES, "audio file")]
     else:
-        recordings = sorted(EXAMPLES.glob("*.wav"))
+        recordings = sorted(path for path in EXAMPLES.glob("*") if path.suffix.lower() == ".wav")
+        if not recordings:
+            raise InputError(f"{EXAMPLES}: no .wav file in it; name an audio file by --wav")
     speakers = settings.reuse_train_emb_list or (OWN_EMBEDDING,)
     if settings.out is not None:
         count = len(recordings) * len(speakers)

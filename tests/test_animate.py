@@ -70,3 +70,7 @@ def test_a_puppet_takes_the_same_way(models, speech):
     mouth = video.landmarks[:, 48:68, :2].reshape(-1, 2)
     (left, top), (right, bottom) = mouth.min(0).astype(int), mouth.max(0).astype(int)
     assert frames[:, top:bottom, left:right].std(axis=0).mean() > 4
+
+    settings = RenderSettings(fps=10, show_landmarks=True)
+    wide = next(animate(puppet, (speech, SAMPLE_RATE), models, render=settings).frames)
+    assert wide.shape == (frames.shape[1], 3 * frames.shape[2], 3)

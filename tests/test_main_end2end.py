@@ -183,10 +183,11 @@ def test_as_released_gives_the_release_s_numbers(tmp_path, published, capfd):
 
 
 def test_default_landmarks_fit_the_audio(tmp_path, short_recording, face_file, capfd):
-    out = tmp_path / "moving.npy"
+    out = tmp_path / "moving.NPY"
     arguments = ["--landmarks_only", f"--wav={short_recording}", f"--landmarks={face_file}"]
     arguments += [f"--out={out}", "--fps=30"]
     assert main_end2end.main(arguments) == 0
+    assert not list(tmp_path.glob(".*"))
     moving = np.load(out)
     assert moving.shape == (60, 68, 3)
     face = np.load(face_file)
@@ -491,6 +492,10 @@ class TestWrongOptions:
     def test_one_line(self, tmp_path, capfd, monkeypatch, arguments, reason):
         monkeypatch.chdir(tmp_path)
         assert reason in fails_with(capfd, tmp_path, *arguments)
+
+    def test_a_folder_without_recordings(self, tmp_path, capfd, monkeypatch):
+        monkeypatch.setattr(jobs, "EXAMPLES", tmp_path)
+        assert "no .wav file in it" in fails_with(capfd, tmp_path, "--jpg", PORTRAIT)
 
     def test_inputs_are_not_overwritten(self, tmp_path, capfd, short_recording):
         video = tmp_path / "voice.mp4"

@@ -1,5 +1,6 @@
 """Creation of puppets by command; bad input is refused in one line."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -146,3 +147,21 @@ def test_an_existing_puppet_is_not_overwritten(tmp_path, capsys):
     assert points.read_text() == "placed by hand"
     assert main_gen_new_puppet.main([*arguments, "--overwrite"]) == 0
     assert len(points.read_text().splitlines()) == 68
+
+
+def test_inputs_and_other_images_are_not_overwritten(tmp_path, capsys):
+    points = tmp_path / "count_face_open_mouth.txt"
+    shutil.copy(CARTOONS / "count_face_open_mouth.txt", points)
+    shutil.copy(CARTOONS / "count.png", tmp_path / "count.png")
+    arguments = [str(tmp_path / "count.png"), "--landmarks", str(points)]
+    assert main_gen_new_puppet.main([*arguments, "--overwrite"]) == 2
+    assert "would be written over an input" in capsys.readouterr().err
+    figure = cv2.imread(str(tmp_path / "count.png"))
+    cv2.imwrite(str(tmp_path / "count.bmp"), figure)
+    points.rename(tmp_path / "points.txt")
+    before = (tmp_path / "count.png").read_bytes()
+    arguments = [str(tmp_path / "count.bmp"), "--landmarks", str(tmp_path / "points.txt")]
+    assert main_gen_new_puppet.main([*arguments, "--cutout"]) == 2
+    assert "count.png: exists; give --out_dir" in capsys.readouterr().err
+    assert (tmp_path / "count.png").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 3
