@@ -8,12 +8,14 @@ import numpy as np
 
 from src.face.topology import (
     CENTRAL_INNER_LIPS,
+    EYELID_PAIRS,
     INNER_LIP_PAIRS,
     INNER_LIPS,
     JAW_ENDS,
     LANDMARK_COUNT,
     LIP_FOLLOWERS,
     MOUTH_CORNERS,
+    OUTER_LIP_PAIRS,
     SIDE_LIP_PAIRS,
 )
 
@@ -87,10 +89,10 @@ def slim_lips_widen_eyes(landmarks: np.ndarray, scale: float = 1.0) -> np.ndarra
     The displacements are pixels of a 256-pixel crop, times `scale`.
     """
     points = np.array(landmarks, np.float64)
-    points[49:54, 1] += scale * SLIMMED_LIPS
-    points[55:60, 1] -= scale * SLIMMED_LIPS
-    points[[37, 38, 43, 44], 1] -= scale * WIDENED_EYES
-    points[[40, 41, 46, 47], 1] += scale * WIDENED_EYES
+    for pairs, change in ((OUTER_LIP_PAIRS, SLIMMED_LIPS), (EYELID_PAIRS, -WIDENED_EYES)):
+        upper, lower = np.transpose(pairs)
+        points[upper, 1] += scale * change
+        points[lower, 1] -= scale * change
     return points
 
 

@@ -26,7 +26,6 @@ NOSE_TIP = 30
 EYE_CORNERS = ((36, 39), (42, 45))  # of the right and the left eye, in order of growing x
 OUTER_EYE_CORNERS = (36, 45)
 MOUTH_CORNERS = (48, 54)
-INNER_MOUTH_CORNERS = (60, 64)
 # Without the corners of the mouth, which belong to the upper lip as well.
 LOWER_LIP = (55, 56, 57, 58, 59, 65, 66, 67)
 

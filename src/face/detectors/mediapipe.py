@@ -46,48 +46,44 @@ def detect(image: np.ndarray) -> list[np.ndarray]:
 
     Where no face is found in the whole image, costlier searches follow.
     """
-    height, width = image.shape[:2]
-    for regions, score in _searches(width, height):
-        boxes = []
-        for low, high in regions:
-            boxes.append(find_boxes(pixels(image, low, high), score))
-            boxes[-1][:, :2] += low
-        if faces := _detect_in_boxes(image, _distinct(np.concatenate(boxes))):
-            return faces
-    return []
+    found = (_detect_in_boxes(image, boxes) for boxes in _searches(image))
+    return next(filter(None, found), [])
 
 
-def _searches(width: int, height: int) -> Iterator[tuple[list[np.ndarray], float]]:
-    """Regions of an image, each ((left, top), (right, bottom)), and the least score in them."""
-    whole = np.array([[0, 0], [width, height]])
-    yield [whole], BOX_SCORE
+def _searches(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Boxes (N, 4) of faces in a BGR image, found by one search after the other."""
+    yield find_boxes(image)
     # A face that fills the image or is cut off by its border: the box detectors need a margin.
-    longest = max(width, height)
-    yield [whole + longest // 2 * np.array([[-1], [1]])], BOX_SCORE
+    height, width = image.shape[:2]
+    longest = max(height, width)
+    yield find_boxes(image, margin=longest // 2)
     # A face too small for the detectors' input of 192 pixels: overlapping tiles.
     side = longest // 4
-    if side >= SMALLEST_SEARCH_SIDE // 2:
-        yield (
-            [
-                np.array([[left, top], [min(left + side, width), min(top + side, height)]])
-                for top in range(0, max(1, height - side // 2), side // 2)
-                for left in range(0, max(1, width - side // 2), side // 2)
-            ],
-            TILE_SCORE,
-        )
+    if side < SMALLEST_SEARCH_SIDE // 2:
+        return
+    boxes = []
+    for top in range(0, max(1, height - side // 2), side // 2):
+        for left in range(0, max(1, width - side // 2), side // 2):
+            tile = image[top : top + side, left : left + side]
+            boxes.append(find_boxes(tile, TILE_SCORE) + [left, top, 0, 0])
+    yield _distinct(np.concatenate(boxes))
 
 
-def find_boxes(image: np.ndarray, score: float = BOX_SCORE) -> np.ndarray:
+def find_boxes(image: np.ndarray, score: float = BOX_SCORE, margin: int = 0) -> np.ndarray:
     """Boxes (N, 4) of the faces in a BGR image: centre x, y and side in pixels, and score 0-1.
 
     Args:
         image: uint8 (H, W, 3).
         score: least score.
+        margin: pixels by which the image is continued on all sides, its border repeated.
     """
-    longest = max(image.shape[:2])
+    longest = max(image.shape[:2]) + 2 * margin
     scale = np.clip(longest, SMALLEST_SEARCH_SIDE, LARGEST_SEARCH_SIDE) / longest
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    return _distinct(face_mesh.find_faces(resize(image, size), score) / [scale, scale, scale, 1])
+    margin = round(margin * scale)
+    view = cv2.copyMakeBorder(resize(image, size), *[margin] * 4, cv2.BORDER_REPLICATE)
+    boxes = face_mesh.find_faces(view, score) - [margin, margin, 0, 0]
+    return _distinct(boxes / [scale, scale, scale, 1])
 
 
 def _distinct(boxes: np.ndarray) -> np.ndarray:

@@ -9,9 +9,11 @@ from src.face.topology import (
     INNER_LIPS,
     JAW,
     LOWER_INNER_LIP,
+    LOWER_OUTER_LIP,
     MOUTH_CORNERS,
     OUTER_LIPS,
     UPPER_INNER_LIP,
+    UPPER_OUTER_LIP,
 )
 from src.render.warp.field import face_axes
 from src.render.warp.mouth import MouthInside
@@ -187,9 +189,9 @@ class Lips:
             ]
             return max(*lacking, 0.0)
 
-        landmarks[49:54] += lack(_LEAST_SKIN, (32, 50), (33, 51), (34, 52)) * down
+        landmarks[UPPER_OUTER_LIP[1:-1]] += lack(_LEAST_SKIN, (32, 50), (33, 51), (34, 52)) * down
         landmarks[INNER_LIPS] += lack(_LEAST_LIP, (50, 61), (51, 62), (52, 63)) * down
-        landmarks[55:60] += lack(_LEAST_LIP, (67, 58), (66, 57), (65, 56)) * down
+        landmarks[LOWER_OUTER_LIP[1:-1]] += lack(_LEAST_LIP, (67, 58), (66, 57), (65, 56)) * down
         landmarks[6:11] += lack(_LEAST_SKIN, (57, 8)) * down
         return landmarks
 
