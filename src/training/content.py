@@ -16,7 +16,7 @@ from src.io.audio import FRAME_RATE
 from src.metrics.aperture import MEASURE_RATE, aperture, aperture_correlation
 from src.metrics.open_shut import auc, phone_extremes
 from src.models.content import ContentBranch
-from src.training import loop, parallel
+from src.training import loop
 from src.training.corpus import Corpus, clip_probabilities, frames_needed
 from src.training.losses import weighted_losses
 from src.training.losses.content import LOSSES, ContentBatch
@@ -122,10 +122,7 @@ def draw_batch(
     static = corpus.static_faces.reshape(-1, LANDMARK_COUNT, 3)
     faces = as_portraits(turn(static[face_clips], rng), static[..., 2].mean(0))[:, None]
     noise = rng.standard_normal((len(faces), run_length, faces.shape[-1]), np.float32)
-    faces = faces + FACE_NOISE * noise
-    windows, displacements, names = corpus.batch(runs, rng)
-    arrays = windows, faces[parallel.own(len(runs))], displacements
-    return loop.Batch(tuple(map(torch.from_numpy, arrays)), names)
+    return corpus.batch(runs, faces + FACE_NOISE * noise, rng)
 
 
 def as_portraits(faces: np.ndarray, depth: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from src.data import dumps
 from src.data.dumps import Clip
@@ -15,12 +16,13 @@ from src.errors import InputError
 from src.face.registration import register, static_face
 from src.face.topology import LANDMARK_COUNT
 from src.models.config import ContentConfig, SpeakerConfig
-from src.models.dimensions import FACE_SIZE, WINDOW
+from src.models.dimensions import WINDOW
 from src.models.loading import stored_statistics
 from src.motion.resampling import resample
 from src.speech.features import standardise
 from src.training import parallel
 from src.training.checkpoints import load_checkpoint
+from src.training.loop import Batch
 from src.training.settings import LandmarkTraining, SpeakerAwareTraining
 
 MEL_NOISE = 0.1  # std of noise on standardised features
@@ -49,19 +51,14 @@ class Corpus:
         reference: np.ndarray | None = None,
         gain: float = 1.0,
     ) -> Corpus:
-        """Find each clip's static face.
-
-        Args:
-            reference: (68, 3) face in whose pose the static faces are; None where the clips are
-                registered already.
-        """
+        """Find each clip's static face, in the pose of a reference (68, 3) if one is given."""
         faces = []
         for clip in clips:
             points = np.asarray(clip.landmarks, np.float32).reshape(-1, LANDMARK_COUNT, 3)
             if reference is not None:
                 points = register(points, reference)
             faces.append(static_face(points).reshape(-1))
-        return cls(clips, np.array(faces).reshape(len(clips), FACE_SIZE), *statistics, lead, gain)
+        return cls(clips, np.array(faces), *statistics, lead, gain)
 
     def windows(self, clip: int, first: int, end: int, rate: float = 1.0) -> np.ndarray:
         """Standardised windows of a clip's frames from ``first`` to before ``end``.
@@ -86,17 +83,16 @@ class Corpus:
         points = resample(self.clips[clip].landmarks, times).astype(np.float32)
         return (self.gain * (points - self.static_faces[clip])).astype(np.float32)
 
-    def batch(
-        self, runs: list[tuple], rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    def batch(self, runs: list[tuple], inputs: np.ndarray, rng: np.random.Generator) -> Batch:
         """Read this process's part of R runs of L frames.
 
         Args:
             runs: arguments of `windows` for each.
+            inputs: (R, ...) of the network besides the windows.
             rng: for the noise.
 
         Returns:
-            Windows with noise (R, L, WINDOW, 80), displacements (R, L, 204) and the clips' names.
+            Windows with noise (R, L, WINDOW, 80), inputs and displacements (R, L, 204).
         """
         # A run's noise is the same whichever process draws it, and no process draws all.
         seeds = rng.integers(2**63, size=len(runs))
@@ -105,7 +101,8 @@ class Corpus:
         for run, seed in zip(windows, seeds[mine], strict=True):
             run += MEL_NOISE * np.random.default_rng(seed).standard_normal(run.shape, np.float32)
         displacements = np.stack([self.displacements(*run) for run in runs[mine]])
-        return windows, displacements, [self.clips[clip].name for clip, *_ in runs[mine]]
+        tensors = tuple(map(torch.from_numpy, (windows, inputs[mine], displacements)))
+        return Batch(tensors, [self.clips[clip].name for clip, *_ in runs[mine]])
 
 
 def read_corpora(
@@ -116,7 +113,6 @@ def read_corpora(
     """Read the clips to train on and to validate on.
 
     Args:
-        config: of the network.
         statistics: by which features are standardised; those of the training clips where None.
             A training that is resumed keeps its own.
 

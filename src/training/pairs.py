@@ -190,12 +190,8 @@ class PairMaker:
 def pose_distance(faces: np.ndarray, face: np.ndarray) -> np.ndarray:
     """Difference of head poses, regardless of shift, size and roll.
 
-    Args:
-        faces: (N, 68, 2).
-        face: (68, 2).
-
-    Returns:
-        (N,) root mean square distance of the rigid points, in widths of the jaw.
+    Root mean square distance (N,) of the rigid points of faces (N, 68, 2) and a face (68, 2), in
+    widths of the jaw.
     """
     source, target = faces[:, RIGID_POINTS], face[RIGID_POINTS]
     scale, rotation, translation = similarity(source, target)
@@ -216,9 +212,7 @@ def random_look(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
     """Random function that changes colours and sharpness of images uint8 (H, W, 3) alike."""
     contrast, gamma = np.exp(rng.normal(0, TONE, 2))
     gains = np.exp(rng.normal(0, TONE / 2, 3)) * np.exp(rng.normal(0, TONE))
-    tones = np.linspace(0, 1, 256)[:, None] ** gamma
-    tones = (tones - 0.5) * contrast + 0.5
-    tones = tones * gains
+    tones = ((np.linspace(0, 1, 256)[:, None] ** gamma - 0.5) * contrast + 0.5) * gains
     if rng.random() < POSTERISED:
         levels = rng.integers(5, 12)
         tones = np.round(tones * levels) / levels

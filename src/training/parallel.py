@@ -64,14 +64,20 @@ def own(items: int) -> slice:
     return slice(rank() * each, (rank() + 1) * each)
 
 
+def wait() -> None:
+    """Wait for the other processes to come here."""
+    if count() > 1:
+        distributed.barrier()
+
+
 @contextlib.contextmanager
 def first_alone() -> Iterator[None]:
     """Let the first process finish the block before the others begin it."""
     if rank():
-        distributed.barrier()
+        wait()
     yield
-    if count() > 1 and not rank():
-        distributed.barrier()
+    if not rank():
+        wait()
 
 
 def gathered(value: Any) -> list[Any]:

@@ -16,7 +16,7 @@ from src.models.speaker_aware import (
     MotionDiscriminator,
     SpeakerBranch,
 )
-from src.training import loop, parallel
+from src.training import loop
 from src.training.corpus import Corpus, clip_probabilities
 from src.training.losses import weighted_losses
 from src.training.losses.speaker_aware import (
@@ -116,9 +116,7 @@ def draw_batch(
     embeddings = (EMBEDDING_GAIN * embeddings).astype(np.float32)
     embeddings = embeddings + EMBEDDING_GAIN * EMBEDDING_NOISE * noise
     runs = [(clip, start, start + length) for clip, start in zip(chosen, starts, strict=True)]
-    windows, displacements, names = corpus.batch(runs, rng)
-    arrays = windows, embeddings[parallel.own(count)], displacements
-    return loop.Batch(tuple(map(torch.from_numpy, arrays)), names)
+    return corpus.batch(runs, embeddings, rng)
 
 
 def validate(network: SpeakerBranch, corpus: Corpus, device: torch.device) -> dict[str, float]:

@@ -35,8 +35,7 @@ def train(
 
     Utterances of the speakers in ``settings.held_out`` are only validated on.
     """
-    held_out = np.isin(voices.speakers, settings.held_out)
-    utterances = np.flatnonzero(~held_out)
+    utterances = np.flatnonzero(~np.isin(voices.speakers, settings.held_out))
     generator.to(device)
     optimizer = torch.optim.Adam(generator.parameters(), settings.learning_rate)
     trained = loop.TrainedNetwork(generator, optimizer, MAX_NORM)
@@ -45,9 +44,9 @@ def train(
     augment = VoiceAugmentation(noise, settings.voice_change)
 
     def draw() -> loop.Batch:
-        mel, f0, embedding, names = crops(voices, utterances, rng, settings.batch_size)
+        *tensors, names = crops(voices, utterances, rng, settings.batch_size)
         mine = parallel.own(settings.batch_size)
-        tensors = (augment(mel), mel, f0, embedding)
+        tensors = (augment(tensors[0]), *tensors)
         return loop.Batch(tuple(tensor[mine] for tensor in tensors), names[mine])
 
     def step(done, *tensors) -> loop.Steps:
@@ -55,6 +54,7 @@ def train(
         weights = settings if started else replace(settings, code_weight=0.0)
         yield trained, weighted_losses(LOSSES, weights, reconstruct(generator, *tensors))
 
+    states = {"model": generator, "opt": optimizer, "rng": rng, "noise": noise}
     loop.train(
         settings,
         device,
@@ -62,13 +62,7 @@ def train(
         draw,
         step,
         lambda: validate(generator, voices, settings, device),
-        contents={
-            "model": generator,
-            "opt": optimizer,
-            "rng": rng,
-            "noise": noise,
-            "config": generator.config,
-        },
+        contents=states | {"config": generator.config},
         score=lambda scores: scores["refined"],
         lowest=True,
     )
@@ -98,12 +92,8 @@ def crops(
         crop = slice(start, min(end, start + CROP))
         mel[row, : crop.stop - start] = voices.mel[crop]
         bins[row, : crop.stop - start] = voices.f0_bins[crop]
-    return (
-        torch.from_numpy(mel),
-        torch.from_numpy(f0_one_hot(bins)),
-        torch.from_numpy(voices.embeddings[chosen]),
-        [str(voices.names[i]) for i in chosen],
-    )
+    arrays = mel, f0_one_hot(bins), voices.embeddings[chosen]
+    return *map(torch.from_numpy, arrays), voices.names[chosen].tolist()
 
 
 def reconstruct(
@@ -126,20 +116,17 @@ def reconstruct(
 
 
 def validate(
-    generator: AutoVC,
-    voices: Voices,
-    settings: VoiceConversionTraining,
-    device: torch.device,
+    generator: AutoVC, voices: Voices, settings: VoiceConversionTraining, device: torch.device
 ) -> dict[str, float]:
     """Mean squared error of the refined log-mel, on always the same crops of held-out speakers."""
     utterances = np.flatnonzero(np.isin(voices.speakers, settings.held_out))
     rng = np.random.default_rng(0)
     augment = VoiceAugmentation(torch.Generator().manual_seed(0), settings.voice_change)
     generator.eval()
-    total = 0.0
-    with torch.inference_mode():
-        for _ in range(VALIDATION_BATCHES):
-            mel, f0, embedding, _ = crops(voices, utterances, rng, VALIDATION_SIZE)
-            tensors = (tensor.to(device) for tensor in (augment(mel), mel, f0, embedding))
-            total += LOSSES["refined"](reconstruct(generator, *tensors)).item()
-    return {"refined": total / VALIDATION_BATCHES}
+    errors = []
+    for _ in range(VALIDATION_BATCHES):
+        *tensors, _ = crops(voices, utterances, rng, VALIDATION_SIZE)
+        tensors = (tensor.to(device) for tensor in (augment(tensors[0]), *tensors))
+        with torch.inference_mode():
+            errors.append(LOSSES["refined"](reconstruct(generator, *tensors)).item())
+    return {"refined": float(np.mean(errors))}

@@ -54,10 +54,11 @@ def test_windows_are_views_and_those_of_the_whole_clip_standardised():
 def test_noise_of_a_run_does_not_depend_on_the_process_that_draws_it(monkeypatch):
     data = Corpus(clips_of(s0__a=9), np.zeros((1, 204)), np.zeros(80), np.ones(80), lead=0)
     runs = 3 * [(0, 2, 6)]  # silence
-    every, _, names = data.batch(runs, np.random.default_rng(1))
+    faces = np.arange(3)
+    (every, *_), names = data.batch(runs, faces, np.random.default_rng(1))
     assert names == 3 * ["s0/a"]
     assert abs(every.std() - MEL_NOISE) < 0.1 * MEL_NOISE
     assert abs(np.corrcoef(every[0].ravel(), every[1].ravel())[0, 1]) < 0.2
     monkeypatch.setattr("src.training.parallel.own", lambda count: slice(1, 2))
-    one, _, _ = data.batch(runs, np.random.default_rng(1))
-    assert np.array_equal(one, every[1:2])
+    (one, face, _), _ = data.batch(runs, faces, np.random.default_rng(1))
+    assert np.array_equal(one, every[1:2]) and face.tolist() == [1]

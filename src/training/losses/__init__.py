@@ -18,12 +18,7 @@ from src.errors import InputError
 def weighted_losses(
     losses: Mapping[str, Callable[[Any], torch.Tensor]], settings: Any, batch: Any
 ) -> dict[str, torch.Tensor]:
-    """Each loss of a batch times its weight; those of weight 0 are not computed.
-
-    Args:
-        losses: functions of the batch, by name.
-        settings: has the weight of each loss as the attribute ``name_weight``.
-        batch: argument of the functions.
+    """Each loss of a batch times its weight, ``settings.name_weight``, if that is not 0.
 
     Raises:
         InputError: all weights are 0.
