@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import librosa
+import math
+
 import torch
 
 from src.models.dimensions import MEL_BANDS
@@ -13,6 +14,21 @@ EQUALISER_DB = 6.0  # std of the random tilt and bumps of microphone and room
 GAIN_DB = 4.0
 NOISE_PROBABILITY = 0.4
 NOISE_DB = (-55.0, -20.0)  # level of added noise relative to the loudest band of the utterance
+
+# Slaney's mel scale: linear up to the knee, logarithmic above.
+SLANEY_LINEAR = 200.0 / 3.0  # Hz for one mel
+SLANEY_KNEE = 1000.0  # Hz
+SLANEY_LOG = math.log(6.4) / 27.0
+
+
+def mel_centres() -> torch.Tensor:
+    """(80,) centre frequencies of the mel bands in Hz, without librosa, which trainings lack."""
+    knee = SLANEY_KNEE / SLANEY_LINEAR
+    lowest = MEL_RANGE[0] / SLANEY_LINEAR
+    highest = knee + math.log(MEL_RANGE[1] / SLANEY_KNEE) / SLANEY_LOG
+    mels = torch.linspace(lowest, highest, MEL_BANDS + 2)[1:-1]
+    above = SLANEY_KNEE * torch.exp(SLANEY_LOG * (mels - knee))
+    return torch.where(mels < knee, mels * SLANEY_LINEAR, above)
 
 
 class VoiceAugmentation:
@@ -26,8 +42,7 @@ class VoiceAugmentation:
     def __init__(self, generator: torch.Generator, strength: float = 1.0):
         self.generator = generator
         self.strength = strength
-        centres = librosa.mel_frequencies(MEL_BANDS + 2, fmin=MEL_RANGE[0], fmax=MEL_RANGE[1])
-        self.centres = torch.from_numpy(centres[1:-1]).float()  # (80,) of the bands, in Hz
+        self.centres = mel_centres()
 
     def __call__(self, mel: torch.Tensor) -> torch.Tensor:
         """(B, T, 80) log-mel, where 1.0 is 100 dB -> (B, T, 80); constant over each item."""
