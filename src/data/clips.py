@@ -131,7 +131,10 @@ def speakers_to_draw_from(root: Path) -> dict[str, str]:
     Those with clips in sync, so that no split of the content branch is empty; if they are fewer
     than three, all with a usable clip.
     """
-    usable = {path.stem: clip for path, clip in read_clips(root) if not clip_problem(clip)}
-    speakers = {name: str(clip["speaker"]) for name, clip in usable.items()}
-    synced = {name: speaker for name, speaker in speakers.items() if usable[name]["synced"]}
+    speakers, synced = {}, {}
+    for path, clip in read_clips(root):
+        if not clip_problem(clip):
+            speakers[path.stem] = str(clip["speaker"])
+            if clip["synced"]:
+                synced[path.stem] = speakers[path.stem]
     return synced if len(set(synced.values())) >= 3 else speakers

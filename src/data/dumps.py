@@ -179,13 +179,17 @@ def _unpickle_rows(path: Path, width: int) -> list[tuple[np.ndarray, Any]]:
 def _write_mapped(paths: tuple[Path, Path], clips: list[Clip]) -> None:
     """Write features and landmarks as one float32 array each, then the index of both."""
     arrays = [clip.features for clip in clips], [clip.landmarks for clip in clips]
-    for path, rows in zip(paths, arrays, strict=True):
-        with atomic_write(path.with_suffix(".npy")) as partial:
-            np.save(partial, np.concatenate(rows, dtype=np.float32, casting="same_kind"))
+    starts = np.cumsum([0, *map(len, arrays[0])])
+    for path, rows, width in zip(paths, arrays, WIDTHS, strict=True):
+        header = {"descr": "<f4", "fortran_order": False, "shape": (int(starts[-1]), width)}
+        with atomic_write(path.with_suffix(".npy")) as partial, partial.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for row in rows:  # one by one, as a copy of the whole dump could fill the memory
+                file.write(np.ascontiguousarray(row, "<f4").data)
     write_arrays(
         paths[0].with_suffix(".npz"),
         version=_version(paths),
-        starts=np.cumsum([0, *map(len, arrays[0])]),
+        starts=starts,
         names=np.array([clip.name for clip in clips]),
         embeddings=np.stack([clip.embedding for clip in clips]),
     )
@@ -211,4 +215,5 @@ def _map_clips(paths: tuple[Path, Path]) -> list[Clip]:
 
 def _version(paths: tuple[Path, Path]) -> np.ndarray:
     """Sizes and times of the pickles, by which converted arrays are found to be outdated."""
-    return np.array([[path.stat().st_size, path.stat().st_mtime_ns] for path in paths])
+    stats = [path.stat() for path in paths if path.is_file()]
+    return np.array([[stat.st_size, stat.st_mtime_ns] for stat in stats])

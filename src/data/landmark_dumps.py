@@ -26,18 +26,17 @@ from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
 from src.face.registration import HeadPoses, head_poses, register
 from src.io.audio import HOP_LENGTH
-from src.io.files import atomic_write
+from src.io.files import atomic_write, read_arrays
 from src.models.loading import load_network
 from src.speech.voice_conversion import convert_voice
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Audio with the landmarks that belong to it."""
+    """Landmarks with the audio that belongs to them."""
 
-    name: str
+    source: Path  # tracked clip or synthetic utterance, with the audio
     speaker: str
-    wav: np.ndarray  # int16, loudness as recorded
     landmarks: np.ndarray  # float32 (T, 204) at FRAME_RATE, normalised
 
 
@@ -51,10 +50,10 @@ def clip_passages(root: Path, standard_face: np.ndarray, head_motion: bool) -> I
     for path, clip in read_clips(root):
         if clip_problem(clip) or not (head_motion or clip["synced"]):
             continue
-        landmarks, wav = align(clip)
+        landmarks, _ = align(clip)
         registered = register(landmarks, standard_face, keep_motion=head_motion)
         flat = registered.reshape(len(registered), -1).astype(np.float32)
-        yield Passage(path.stem, str(clip["speaker"]), wav, flat)
+        yield Passage(path, str(clip["speaker"]), flat)
 
 
 def synthetic_passages(root: Path, faces: ReferenceFaces) -> Iterator[Passage]:
@@ -64,7 +63,7 @@ def synthetic_passages(root: Path, faces: ReferenceFaces) -> Iterator[Passage]:
         motion = mouth_motion(utterance.phones, len(utterance.wav) // HOP_LENGTH)
         static = faces.static_faces[index % len(faces.static_faces)].reshape(1, -1)
         landmarks = (static + motion @ faces.lip_weights).astype(np.float32)
-        yield Passage(path.stem, utterance.speaker, utterance.wav, landmarks)
+        yield Passage(path, utterance.speaker, landmarks)
 
 
 def write_dumps(settings: Preparation, head_motion: bool) -> None:
@@ -86,22 +85,24 @@ def write_dumps(settings: Preparation, head_motion: bool) -> None:
         passages += synthetic_passages(root, faces)
     held_out = choose_splits(root, settings.val, settings.test)
     for split in SPLITS:
-        chosen = [one for one in passages if held_out.split_of(one.speaker, one.name) == split]
+        chosen = [
+            one for one in passages if held_out.split_of(one.speaker, one.source.stem) == split
+        ]
         convert = functools.partial(
             _content_features,
             copies=settings.changed_copies if split == "train" and not head_motion else 0,
             autovc=settings.load_autovc,
             target=target,
         )
-        jobs = [(root / "analysed" / f"{passage.name}.npz", passage.wav) for passage in chosen]
-        converted = parallel_map(convert, jobs, settings.jobs)
-        converted = progress(converted, len(jobs), f"converting clips, {split}")
+        sources = [passage.source for passage in chosen]
+        converted = parallel_map(convert, sources, settings.jobs)
+        converted = progress(converted, len(sources), f"converting clips, {split}")
         clips: list[Clip] = []
         poses: list[HeadPoses] = []
         for passage, (features, embedding) in zip(chosen, converted, strict=True):
             for copy, mel in enumerate(features):
                 landmarks = passage.landmarks[: len(mel)]
-                title = f"{passage.speaker}/{passage.name}+{copy}"
+                title = f"{passage.speaker}/{passage.source.stem}+{copy}"
                 clips.append(Clip(mel[: len(landmarks)], landmarks, title, embedding))
                 if head_motion:
                     poses.append(head_poses(landmarks, faces.standard_face))
@@ -141,18 +142,20 @@ def target_embedding(settings: Preparation) -> np.ndarray | None:
 
 
 def _content_features(
-    job: tuple[Path, np.ndarray], copies: int, autovc: Path | None, target: np.ndarray | None
+    source: Path, copies: int, autovc: Path | None, target: np.ndarray | None
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Content features (T, 80) of a passage and of its augmented copies; its embedding (256,)."""
-    path, wav = job
-    analysis = analyse(wav, path)
+    synthetic = source.parent.name == "synthetic"
+    # Read here, so that the audio of all passages is never in memory together.
+    wav = read_utterance(source).wav if synthetic else align(read_arrays(source))[1]
+    analysis = analyse(wav, source.parents[1] / "analysed" / source.name)
     # Seeded by name, so that order and number of processes do not change the results.
-    augment = VoiceAugmentation(torch.Generator().manual_seed(zlib.crc32(path.stem.encode())))
+    augment = VoiceAugmentation(torch.Generator().manual_seed(zlib.crc32(source.stem.encode())))
     mels = [analysis["mel"]]
     mels += [augment(torch.from_numpy(mels[0])[None])[0].numpy() for _ in range(copies)]
     if target is not None:
-        source = analysis["f0_bins"], analysis["embedding_normalised"]
-        mels = [convert_voice(_load_autovc(autovc), mel, *source, target) for mel in mels]
+        voice = analysis["f0_bins"], analysis["embedding_normalised"]
+        mels = [convert_voice(_load_autovc(autovc), mel, *voice, target) for mel in mels]
     return [mel.astype(np.float32) for mel in mels], analysis["embedding"]
 
 

@@ -22,6 +22,8 @@ from src.face import detectors
 from src.io.files import read_arrays, read_text, write_arrays, write_text
 from thirdparty import Unavailable
 
+REPORT_COLUMNS = ("clip", "speaker", "split", "av_offset_frames25", "offset_corr", "speech_synced")
+
 _log = logging.getLogger(__name__)
 
 
@@ -100,18 +102,16 @@ def write_report(settings: Preparation) -> None:
     held_out = choose_splits(root, settings.val, settings.test)
     rows = []
     for path, clip in clips.read_clips(root):
-        speaker, problem = str(clip["speaker"]), clips.clip_problem(clip)
-        measured = {
-            "split": held_out.split_of(speaker, path.stem),
-            "av_offset_frames25": round(float(clip["offset"]) * clips.VIDEO_RATE),
-            "offset_corr": f"{clip['offset_correlation']:.3f}",
-            "speech_synced": int(clip["synced"]),
-        }
-        if problem:
-            measured = dict.fromkeys(measured, "")
-        rows.append({"clip": path.stem, "speaker": speaker, **measured, "problem": problem})
+        row = {"clip": path.stem, "speaker": str(clip["speaker"])}
+        row["problem"] = clips.clip_problem(clip)
+        if not row["problem"]:
+            row["split"] = held_out.split_of(row["speaker"], path.stem)
+            row["av_offset_frames25"] = round(float(clip["offset"]) * clips.VIDEO_RATE)
+            row["offset_corr"] = f"{clip['offset_correlation']:.3f}"
+            row["speech_synced"] = int(clip["synced"])
+        rows.append(row)
     text = io.StringIO()
-    table = csv.DictWriter(text, rows[0])
+    table = csv.DictWriter(text, (*REPORT_COLUMNS, "problem"))
     table.writeheader()
     table.writerows(rows)
     write_text(root / "clips.csv", text.getvalue())
