@@ -10,7 +10,7 @@ import pytest
 
 import main_end2end_cartoon
 from src.io.audio import SAMPLE_RATE, read_audio
-from src.io.ffmpeg import ffmpeg_path
+from src.io.find_ffmpeg import ffmpeg_path
 
 ROOT = Path(__file__).resolve().parents[1]
 CARTOONS = ROOT / "examples_cartoon"

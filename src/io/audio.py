@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import InputError
-from src.io.ffmpeg import QUIET, ffmpeg_path, last_line
 from src.io.files import first_bytes
+from src.io.find_ffmpeg import QUIET, ffmpeg_path, last_line
 
 SAMPLE_RATE = 16000  # Hz (published release, as in AutoVC)
 HOP_LENGTH = 256  # samples between audio frames (published release, as in AutoVC)

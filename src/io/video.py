@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from src.errors import InputError
-from src.io.ffmpeg import QUIET, ffmpeg_path, last_line
 from src.io.files import atomic_write
+from src.io.find_ffmpeg import QUIET, ffmpeg_path, last_line
 
 LARGEST_SIDE = 640  # pixels of frames that are read
 

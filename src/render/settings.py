@@ -13,7 +13,9 @@ from src.render.renderer import RENDERERS
 class RenderSettings:
     """How the portrait is read and how the video is rendered."""
 
-    fps: float | None = option(None, "frames a second (25; --as_released: 62.5)", least=1, most=240)
+    fps: float | None = option(
+        None, "frames a second (25; 62.5 by the published method)", least=1, most=240
+    )
     max_size: int = option(1024, "longest side in pixels", least=64, most=8192)
     show_landmarks: bool = option(False, "show [portrait | result | landmarks] side by side")
     renderer: str = option(

@@ -17,8 +17,8 @@ from src.data import dumps, settings, splits, steps
 from src.data.settings import Preparation
 from src.errors import InputError
 from src.io.audio import FRAME_RATE
-from src.io.ffmpeg import ffmpeg_path
 from src.io.files import write_arrays
+from src.io.find_ffmpeg import ffmpeg_path
 from src.io.video import write_video
 from thirdparty import fan
 

@@ -9,7 +9,7 @@ import pytest
 
 from src.errors import InputError
 from src.io.audio import SAMPLE_RATE, read_audio
-from src.io.ffmpeg import ffmpeg_path
+from src.io.find_ffmpeg import ffmpeg_path
 from src.io.video import COMMENT, even_size, write_video
 
 FPS = 25

@@ -1,4 +1,4 @@
-"""The ffmpeg program."""
+"""Where the ffmpeg program is, and what its calls have in common."""
 
 import functools
 import shutil
