@@ -1,9 +1,9 @@
-"""Make the portraits and voices of this folder again.
+"""Create the portraits and recordings of this folder again.
 
     python examples/make_examples.py
 
-The portraits are cropped from pictures that come with scikit-image and matplotlib (dependencies of
-the packages in requirements.txt); the voices are spoken by flite, which must be installed.
+The portraits are cropped from images that come with scikit-image and matplotlib; the recordings are
+synthesised with flite, which must be installed.
 """
 
 import subprocess
@@ -32,9 +32,9 @@ VOICES = {
 }
 
 
-def save_square(picture: np.ndarray, left: int, top: int, side: int, name: str) -> None:
-    """Write a square of a picture at `SIDE` pixels."""
-    square = picture[top : top + side, left : left + side]
+def save_square(image: np.ndarray, left: int, top: int, side: int, name: str) -> None:
+    """Crop a square from an image and write it with sides of `SIDE` pixels."""
+    square = image[top : top + side, left : left + side]
     scaled = cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_LANCZOS4)
     cv2.imwrite(str(HERE / name), scaled, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
 
