@@ -20,6 +20,7 @@ import torch
 
 from src.command_line import progress
 from src.device import pick_device
+from src.errors import InputError
 from src.face.crop import FaceCrop
 from src.face.geometry import (
     DEPTH_FACTOR,
@@ -154,7 +155,7 @@ def animate(
     else:
         if not isinstance(still, Portrait):
             still = read_portrait(still, motion, render)
-        character = portrait_character(still, models, motion, arrays)
+        character = portrait_character(still, models, motion, render, arrays)
 
     log.info("predicting landmarks")
     motion = replace(motion, amp_lip_y=motion.amp_lip_y * character.lip_gain)
@@ -216,11 +217,20 @@ class Character:
 
 
 def portrait_character(
-    portrait: Portrait, models: Models, motion: MotionSettings, arrays: dict[str, np.ndarray]
+    portrait: Portrait,
+    models: Models,
+    motion: MotionSettings,
+    render: RenderSettings,
+    arrays: dict[str, np.ndarray],
 ) -> Character:
     """A portrait; its eyes blink. `arrays` receives the landmarks of every step."""
+    name = render.renderer
+    if name == "auto":
+        name = "warp" if models.image_translation is None else "unet"
+    if name == "unet" and models.image_translation is None:
+        raise InputError('renderer unet: needs models of load_models(renderer="unet")')
     renderer = make_renderer(
-        "warp" if models.image_translation is None else "unet",
+        name,
         portrait.image,
         portrait.landmarks,
         models.image_translation,

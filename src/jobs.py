@@ -27,9 +27,11 @@ class JobSettings:
     wav: str | None = option(
         None, "any audio (every .wav in examples/, one after the other)", metavar="AUDIO"
     )
-    output_folder: Path | None = option(None, "folder of the videos (examples)", metavar="FOLDER")
+    output_folder: Path | None = option(
+        None, "folder of the videos (that of the examples)", metavar="FOLDER"
+    )
     out: Path | None = option(
-        None, "the video itself, .mp4 (named after portrait and audio)", metavar="FILE"
+        None, "the video itself, .mp4 (named after image and audio)", metavar="FILE"
     )
     reuse_train_emb_list: tuple[str, ...] = option(
         (),

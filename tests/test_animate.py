@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from src.animate import Models, animate, load_models
+from src.errors import InputError
 from src.io.audio import SAMPLE_RATE, read_audio
 from src.motion.settings import MotionSettings
 from src.puppets.files import read_puppet
@@ -59,6 +60,12 @@ def test_frames_are_rendered_as_they_are_read(models, speech):
     image = cv2.imread(str(EXAMPLES / "astronaut.jpg"))
     assert first.shape == image.shape and first.dtype == np.uint8
     assert np.abs(first.astype(int) - image).mean() < 12
+
+
+def test_the_network_s_renderer_needs_the_network(models, speech):
+    settings = RenderSettings(renderer="unet", max_size=128)
+    with pytest.raises(InputError, match="renderer unet: needs models of load_models"):
+        animate(EXAMPLES / "astronaut.jpg", (speech, SAMPLE_RATE), models, render=settings)
 
 
 def test_a_puppet_takes_the_same_way(models, speech):

@@ -70,7 +70,7 @@ def find_image_translation(folder: Path, given: Path | None, renderer: str) -> P
     Raises:
         InputError: the given file is absent, or the renderer is "unet" and no checkpoint exists.
     """
-    if renderer == "warp":
+    if renderer not in ("auto", "unet"):
         return None
     if given is not None:
         if not given.is_file():
