@@ -44,8 +44,9 @@ def parallel_map(function: Callable, items: Sequence, processes: int) -> Iterato
 
 
 def _set_up_process() -> None:
-    """Use one thread, and leave it to the parent process to end this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Use one thread; end on Ctrl-C without a traceback, and when the parent process ends."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # which a parent may want
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

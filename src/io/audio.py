@@ -57,7 +57,8 @@ def read_audio(path: str | Path) -> np.ndarray:
     # The "file:" prefix keeps ffmpeg from reading a name as an option or a protocol.
     command = [ffmpeg_path(), *QUIET, "-i", f"file:{path}", "-map", "0:a:0", "-f", "s16le"]
     command += ["-acodec", "pcm_s16le", "-ac", "1", "-ar", str(SAMPLE_RATE), "pipe:"]
-    result = subprocess.run(command, capture_output=True)
+    # In a session of its own, because on Ctrl-C ffmpeg would report audio that cannot be read.
+    result = subprocess.run(command, capture_output=True, start_new_session=True)
     if result.returncode != 0:
         raise InputError(f"{path}: {_reason(result.stderr)}")
     wav = np.frombuffer(result.stdout, np.int16)

@@ -132,7 +132,8 @@ def read_frames(path: Path, rate: float) -> Iterator[np.ndarray]:
     command = [ffmpeg_path(), *QUIET, "-loglevel", "fatal", "-i", f"file:{path}"]
     command += ["-filter_complex", filters, "-map", "[frames]"]
     command += ["-f", "rawvideo", "-pix_fmt", "bgr24", "pipe:"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    # In a session of its own: on Ctrl-C ffmpeg would end the video here as if it were complete.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
         try:
             while len(data := process.stdout.read(width * height * 3)) == width * height * 3:
                 yield np.frombuffer(data, np.uint8).reshape(height, width, 3)

@@ -1,6 +1,10 @@
 """Videos that ffmpeg reads back: sizes, lengths, colours, and no files left after a failure."""
 
+import itertools
+import os
+import signal
 import subprocess
+import sys
 import wave
 
 import cv2
@@ -131,3 +135,24 @@ def test_unreadable_audio_is_one_line(tmp_path):
         write_video(tmp_path / "video.mp4", ramp(500), FPS, tmp_path / "text.wav")
     assert "\n" not in str(caught.value)
     assert [file.name for file in tmp_path.iterdir()] == ["text.wav"]
+
+
+def test_an_interrupt_does_not_shorten_a_video_that_is_read(tmp_path):
+    write_tone(tmp_path / "tone.wav", 1)
+    frames = itertools.repeat(np.zeros((480, 640, 3), np.uint8), 400)  # more than ffmpeg buffers
+    write_video(tmp_path / "video.mp4", frames, FPS, tmp_path / "tone.wav")
+    code = (
+        "import signal, sys; from src.io.video import read_frames; "
+        "signal.signal(signal.SIGINT, signal.SIG_IGN); frames = read_frames(sys.argv[1], 25.0); "
+        "next(frames); print('begun', flush=True); input(); print(1 + sum(1 for _ in frames))"
+    )
+    reader = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "video.mp4")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert reader.stdout.readline() == "begun\n"
+    os.killpg(reader.pid, signal.SIGINT)
+    assert reader.communicate("\n", timeout=60)[0] == "400\n"
