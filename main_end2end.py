@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
     # Everything above takes no time; from here on the large packages are needed.
     import numpy as np
 
-    from src.animate import animate, listen, load_models, read_portrait
+    from src.animate import animate, load_models, read_portrait, read_speech
     from src.io.files import atomic_write, write_arrays
 
     if settings.landmarks_only:
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     )
     intermediates = {} if settings.save_intermediates else None
     for recording, outs in jobs.items():
-        speech = listen(recording, models, intermediates)
+        speech = read_speech(recording, models, intermediates)
         for speaker_id, out in outs.items():
             video = animate(
                 portrait,

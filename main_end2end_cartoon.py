@@ -41,7 +41,7 @@ class PuppetJobSettings(JobSettings):
     )
 
 
-# What a puppet does not have: blinks, a mouth to be closed, a renderer to choose.
+# A puppet does not blink, has its own closed face, and is rendered as a mesh.
 GROUPS = {
     "input and output": (PuppetJobSettings, None),
     "motion": (MotionSettings, ("amp_lip_x", "amp_lip_y", "amp_pos", "as_released")),
@@ -73,8 +73,8 @@ def run(options: argparse.Namespace) -> None:
     outputs = (out for outs in jobs.values() for out in outs.values())
     check_outputs([jpg, *jobs, *checkpoints.values()], outputs)
 
-    # Everything above takes no time; from here on the large packages are needed.
-    from src.animate import animate, listen, load_models
+    # Everything above takes little time; from here on the large packages are needed.
+    from src.animate import animate, load_models, read_speech
 
     speakers = read_speakers(settings.reuse_train_emb_list)
     puppet = read_puppet(jpg)
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
     background = None if path is None else read_background(path, puppet)
     models = load_models(checkpoints, renderer="warp", device=networks.device)
     for recording, outs in jobs.items():
-        speech = listen(recording, models)
+        speech = read_speech(recording, models)
         for speaker_id, out in outs.items():
             animate(
                 puppet,

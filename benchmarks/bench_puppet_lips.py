@@ -21,7 +21,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from src.animate import animate, listen, load_models  # noqa: E402  (not a package)
+from src.animate import animate, load_models, read_speech  # noqa: E402  (not a package)
 from src.command_line import find_input  # noqa: E402
 from src.data.synthesis import random_sentences, speak_flite  # noqa: E402
 from src.io.audio import SAMPLE_RATE  # noqa: E402
@@ -50,7 +50,7 @@ def main() -> None:
     spoken = []
     for text in itertools.islice(random_sentences(TEXTS), options.sentences):
         speech = speak_flite(text, "slt")
-        spoken.append((speech, listen((speech.wav, SAMPLE_RATE), models)))
+        spoken.append((speech, read_speech((speech.wav, SAMPLE_RATE), models)))
     print("puppet            AUC   open vowels   median p b m   closed to a tenth of a vowel")
     for name in options.puppets:
         puppet = read_puppet(find_input(name, CARTOONS, "puppet", ("", *IMAGE_SUFFIXES)))

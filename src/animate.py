@@ -144,7 +144,9 @@ def animate(
         InputError: an input cannot be used.
     """
     method = released if motion.as_released else default
-    speech = audio if isinstance(audio, SpeechFeatures) else listen(audio, models, intermediates)
+    speech = (
+        audio if isinstance(audio, SpeechFeatures) else read_speech(audio, models, intermediates)
+    )
     if speaker_embedding is not None:
         speech = replace(speech, speaker_embedding=speaker_embedding)
     if speech.silent:
@@ -178,7 +180,7 @@ def animate(
     return Video(frames, fps, sampled, speech.recording)
 
 
-def listen(
+def read_speech(
     audio: AudioSource, models: Models, intermediates: dict[str, np.ndarray] | None = None
 ) -> SpeechFeatures:
     """Read a recording and compute its speech features; arguments as for `animate`."""

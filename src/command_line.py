@@ -50,7 +50,7 @@ def run_command(command: Callable[[argparse.Namespace], None], options: argparse
     """
     _set_up_logging()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # nohup and a shell's background jobs have some of them ignored, and mean it.
+        # nohup and the background jobs of a shell ignore some of them on purpose.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
     if not sys.warnoptions:
@@ -76,7 +76,7 @@ def _set_up_logging() -> None:
     problems = logging.StreamHandler(sys.stderr)
     problems.setLevel(logging.WARNING)
     logging.basicConfig(format="%(message)s", handlers=[progress, problems], force=True)
-    # Only our own stages are of interest; libraries speak up when something is wrong.
+    # Progress of this program only; of libraries, warnings and errors.
     logging.getLogger("src").setLevel(logging.INFO)
 
 

@@ -1,4 +1,4 @@
-"""Which videos the animation scripts create, from what, and where they go."""
+"""Inputs, outputs and networks of the animation scripts."""
 
 from __future__ import annotations
 

@@ -527,15 +527,16 @@ class TestStages:
         assert len(pipeline.sample_landmarks(track, 25, 4.876875)) == 122
         assert len(pipeline.sample_landmarks(track, 25, 0.001)) == 1
 
-    def test_large_images_shrink_with_their_landmarks(self, face_file):
+    def test_large_images_shrink_with_their_landmarks(self, face_file, tmp_path):
         image = np.zeros((1201, 2001, 3), np.uint8)
         face = np.load(face_file)
-        portrait = load_portrait(image, face, max_size=1000)
+        portrait = load_portrait(image, face_file, max_size=1000)
         assert portrait.image.shape == (600, 1000, 3)
         expected = (face[:, :2] + 0.5) * (1000 / 2001, 600 / 1201) - 0.5
         assert np.allclose(portrait.landmarks[:, :2], expected)
         assert np.allclose(portrait.to_file_pixels(portrait.landmarks)[:, :2], face[:, :2])
-        small = load_portrait(image[:301, :203], face / 10, max_size=1000)
+        np.save(tmp_path / "small.npy", face / 10)
+        small = load_portrait(image[:301, :203], tmp_path / "small.npy", max_size=1000)
         assert small.image.shape == (302, 204, 3)
         assert np.allclose(small.landmarks, face / 10, atol=1e-9)
 

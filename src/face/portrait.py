@@ -17,7 +17,6 @@ from src.io.image import flatten, read_image
 from src.io.video import even_size
 from src.models.dimensions import LANDMARK_COUNT
 
-LARGEST_SIDE = 1024  # pixels of a portrait
 SMALLEST_FACE = 4.0  # pixels across that given landmarks must span
 
 log = logging.getLogger(__name__)
@@ -40,18 +39,17 @@ class Portrait:
 
 def load_portrait(
     image: str | Path | np.ndarray,
-    landmarks: str | Path | np.ndarray | None = None,
+    landmark_file: Path | None = None,
     *,
     detector: str = "auto",
-    max_size: int = LARGEST_SIDE,
+    max_size: int,
     square: int | None = None,
 ) -> Portrait:
     """Read an image, find its landmarks and resize both.
 
     Args:
         image: path, or uint8 BGR(A) array (H, W, 3 or 4); transparency becomes white.
-        landmarks: (68, 3) pixels of the image, or the path of an .npy file with them; detected
-            where None.
+        landmark_file: .npy with (68, 3) pixels of the image, which are detected without it.
         detector: name of a landmark detector, or "auto".
         max_size: longest side of the portrait in pixels; smaller images keep their size.
         square: side in pixels; the image is resized to a square, whatever its proportions.
@@ -61,14 +59,12 @@ def load_portrait(
     """
     name = "the image" if isinstance(image, np.ndarray) else str(image)
     image = flatten(image if isinstance(image, np.ndarray) else read_image(image))
-    if landmarks is None:
+    if landmark_file is None:
         log.info("detecting the face in %s", name)
         landmarks = detect_landmarks(image, detector, name)
     else:
-        given = isinstance(landmarks, np.ndarray)
-        path = "landmarks" if given else landmarks
-        landmarks = landmarks if given else read_array(path, name="landmarks")
-        check_landmarks(landmarks, path, image)
+        landmarks = read_array(landmark_file, name="landmarks")
+        check_landmarks(landmarks, landmark_file, image)
     height, width = image.shape[:2]
     factor = min(1.0, max_size / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))

@@ -28,8 +28,8 @@ MAX_GAIN = 2.0
 def opening_gain(puppet: Puppet) -> float:
     """Factor on the vertical lip motion, from 1 to `MAX_GAIN`.
 
-    A mouth that is wide open in the image is meant to be seen so. Speech opens real mouths by a
-    third of that, which would show little of the mouth's inside.
+    A mouth that is drawn wide open should open wide. Speech opens real mouths by a third of that,
+    which would show little of the mouth's inside.
     """
     jaw_width = NORMALISED_JAW_WIDTH / abs(puppet.scale)
     opening = central_lip_gap(puppet.landmarks) / jaw_width

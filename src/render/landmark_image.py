@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from src.face.topology import LANDMARK_CURVES
+from src.models.dimensions import IMAGE_SIZE
 
 LINE_WIDTH = 2
 """Pixels (published release)."""
@@ -48,7 +49,7 @@ def draw_landmarks(
 
 
 def landmark_image(
-    landmarks: np.ndarray, size: int | tuple[int, int] = 256, antialiased: bool = False
+    landmarks: np.ndarray, size: int | tuple[int, int] = IMAGE_SIZE, antialiased: bool = False
 ) -> np.ndarray:
     """Draw the landmarks of a face on white: the input of the image-translation network.
 

@@ -44,18 +44,20 @@ class SpeechFeatures:
 
 
 def speech_features(
-    recording: Recording, networks: MotionModels, keep: dict[str, np.ndarray] | None = None
+    recording: Recording,
+    networks: MotionModels,
+    intermediates: dict[str, np.ndarray] | None = None,
 ) -> SpeechFeatures:
     """Convert a recording to one fixed voice by AutoVC and standardise it; warn of silence.
 
-    Every intermediate array goes into `keep`, if that is given.
+    Every intermediate array goes into `intermediates`, if that is given.
     """
     speaker_embedding = embed_speaker(recording.samples)
     acoustic = acoustic_features(recording.samples)
     mel, bins, embedding = acoustic.mel, acoustic.f0_bins, acoustic.embedding
     converted = convert_voice(networks.autovc, mel, bins, embedding, networks.target_embedding)
-    if keep is not None:
-        keep |= dict(
+    if intermediates is not None:
+        intermediates |= dict(
             wav_normalised=acoustic.samples,
             speaker_embedding=speaker_embedding,
             mel=mel,

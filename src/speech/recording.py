@@ -19,11 +19,11 @@ class Recording:
     """Decoded audio."""
 
     samples: np.ndarray  # int16 (N,), 16 kHz, mono
-    source: AudioSource  # what it was decoded from
+    source: AudioSource  # from which it was decoded
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Name of the recording in messages."""
         return "the recording" if isinstance(self.source, tuple) else str(self.source)
 
     @property
