@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     settings = from_options(options, Preparation)  # names what is wrong before heavy imports
     from src.data import steps
 
-    steps.run(settings)
+    steps.STEPS[settings.step](settings)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,11 @@ def read_clips(root: Path) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
         yield path, read_arrays(path)
 
 
+def face_detected(landmarks: np.ndarray) -> np.ndarray:
+    """Whether a face was detected in each frame (T,) of landmarks (T, 68, 3)."""
+    return np.isfinite(landmarks).all((1, 2))
+
+
 def clip_problem(clip: dict[str, np.ndarray]) -> str:
     """Why a tracked clip is left out of training, empty if it is not."""
     if problem := face_problem(clip):
@@ -110,7 +115,7 @@ def face_problem(clip: dict[str, np.ndarray]) -> str:
     seconds = len(landmarks) / VIDEO_RATE
     if seconds < SHORTEST_CLIP:
         return f"too short: {seconds:.1f} s, at least {SHORTEST_CLIP:g}"
-    detected = np.isfinite(landmarks).all((1, 2))
+    detected = face_detected(landmarks)
     if detected.mean() < LEAST_TRACKED:
         return f"too few frames with a face: {detected.mean():.0%}, at least {LEAST_TRACKED:.0%}"
     if (people := float(clip["people"])) > MOST_CROWDED:

@@ -20,7 +20,7 @@ from src.data.lip_shapes import mouth_motion
 from src.data.reference_faces import ReferenceFaces, load_reference_faces
 from src.data.settings import Preparation
 from src.data.splits import SPLITS, choose_splits
-from src.data.synthesis import read_utterance, utterance_paths
+from src.data.synthesis import is_synthetic, read_utterance, utterance_paths, voice_of
 from src.data.tracking import align
 from src.data.workers import load_networks, parallel_map
 from src.errors import InputError
@@ -38,6 +38,12 @@ class Passage:
     source: Path  # tracked clip or synthetic utterance, with the audio
     speaker: str
     landmarks: np.ndarray  # float32 (T, 204) at FRAME_RATE, normalised
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names by which the passage is held out: its own, its speaker's, a synthetic voice's."""
+        voice = (voice_of(self.source),) if is_synthetic(self.source) else ()
+        return self.source.stem, self.speaker, *voice
 
 
 def clip_passages(root: Path, standard_face: np.ndarray, head_motion: bool) -> Iterator[Passage]:
@@ -85,9 +91,7 @@ def write_dumps(settings: Preparation, head_motion: bool) -> None:
         passages += synthetic_passages(root, faces)
     held_out = choose_splits(root, settings.val, settings.test)
     for split in SPLITS:
-        chosen = [
-            one for one in passages if held_out.split_of(one.speaker, one.source.stem) == split
-        ]
+        chosen = [passage for passage in passages if held_out.split_of(*passage.names) == split]
         convert = functools.partial(
             _content_features,
             copies=settings.changed_copies if split == "train" and not head_motion else 0,
@@ -145,9 +149,8 @@ def _content_features(
     source: Path, copies: int, autovc: Path | None, target: np.ndarray | None
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Content features (T, 80) of a passage and of its augmented copies; its embedding (256,)."""
-    synthetic = source.parent.name == "synthetic"
     # Read here, so that the audio of all passages is never in memory together.
-    wav = read_utterance(source).wav if synthetic else align(read_arrays(source))[1]
+    wav = read_utterance(source).wav if is_synthetic(source) else align(read_arrays(source))[1]
     analysis = analyse(wav, source.parents[1] / "analysed" / source.name)
     # Seeded by name, so that order and number of processes do not change the results.
     augment = VoiceAugmentation(torch.Generator().manual_seed(zlib.crc32(source.stem.encode())))

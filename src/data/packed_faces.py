@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from src.command_line import progress
-from src.data.clips import VIDEO_RATE, face_problem, find_clips
+from src.data.clips import VIDEO_RATE, face_detected, face_problem, find_clips
 from src.data.dumps import read_output
 from src.data.settings import Preparation
 from src.data.splits import choose_splits
@@ -153,7 +153,7 @@ def pack_clip(
         landmarks: (T, 68, 3) in their pixels, NaN where no face was detected.
         most: number of frames to take at most.
     """
-    detected = np.flatnonzero(np.isfinite(landmarks).all(axis=(1, 2)))
+    detected = np.flatnonzero(face_detected(landmarks))
     if not len(detected):
         return None
     median = np.median(landmarks[detected], axis=0)

@@ -14,8 +14,7 @@ from src.data.settings import Preparation
 from src.data.splits import choose_splits
 from src.data.tracking import clean_landmarks
 from src.errors import InputError
-from src.face import registration
-from src.face.registration import register
+from src.face.registration import register, standard_face, static_face
 from src.io.files import write_arrays
 
 
@@ -44,12 +43,12 @@ def measure_reference_faces(settings: Preparation) -> None:
     if not found:
         raise InputError(f"{root / 'clips'}: no tracked clips; main_prepare_data.py --step clips")
     last_of = dict(found)
-    static_faces = np.stack([registration.static_face(clip) for clip in last_of.values()])
-    standard = registration.standard_face(static_faces)
+    static_faces = np.stack([static_face(clip) for clip in last_of.values()])
+    standard = standard_face(static_faces)
     displacements, static_faces = [], []
     for speaker, landmarks in found:
         registered = register(landmarks, standard)
-        static = registration.static_face(registered)
+        static = static_face(registered)
         displacements.append((registered - static)[::5])
         if landmarks is last_of[speaker]:
             static_faces.append(static)

@@ -11,7 +11,6 @@ from src.face import detectors
 from src.options import option
 
 STEPS = ("all", "voices", "synthetic", "clips", "faces", "content", "speaker", "pictures")
-SHARDED_STEPS = ("all", "clips")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class Preparation:
         numbers = index.isdecimal() and count.isdecimal()
         if not (numbers and 1 <= int(index) <= int(count)):
             raise InputError(f"--shard: {self.shard!r} is not I/N with I from 1 to N")
-        if int(count) > 1 and self.step not in SHARDED_STEPS:
+        if int(count) > 1 and self.step not in ("all", "clips"):
             raise InputError(f"--shard: step {self.step} works on all clips together")
         for folder in (*self.speech, *self.videos, *self.stills):
             if not folder.is_dir():

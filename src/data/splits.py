@@ -30,10 +30,10 @@ class HeldOut:
     val: frozenset[str]
     test: frozenset[str]
 
-    def split_of(self, speaker: str, clip: str = "") -> str:
-        """train, val or test."""
-        names = {speaker, clip}
-        return "test" if names & self.test else "val" if names & self.val else "train"
+    def split_of(self, *names: str) -> str:
+        """train, val or test, by the names of a clip and of its speaker or voice."""
+        held_out = (("test", self.test), ("val", self.val))
+        return next((split for split, known in held_out if known.intersection(names)), "train")
 
 
 def choose_splits(root: Path, val: Sequence[str] = (), test: Sequence[str] = ()) -> HeldOut:

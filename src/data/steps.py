@@ -27,15 +27,6 @@ REPORT_COLUMNS = ("clip", "speaker", "split", "av_offset_frames25", "offset_corr
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Preparation) -> None:
-    """Run one step, or all.
-
-    Raises:
-        InputError: something that the settings name cannot be used.
-    """
-    STEPS[settings.step](settings)
-
-
 def prepare_all(settings: Preparation) -> None:
     """Prepare everything that the trainings read from videos; of a shard, only the clips."""
     if settings.part.step > 1:

@@ -134,6 +134,16 @@ def utterance_paths(root: Path) -> list[Path]:
     return sorted((root / "synthetic").glob("[!.]*.npz"))
 
 
+def is_synthetic(path: Path) -> bool:
+    """Whether a file is one of ``<root>/synthetic``, not a tracked clip."""
+    return path.parent.name == "synthetic"
+
+
+def voice_of(path: Path) -> str:
+    """Voice of a file of ``<root>/synthetic``: one of flite's, or ``espeak`` for all of its own."""
+    return path.stem.rpartition("_")[0]
+
+
 def read_phones(root: Path) -> dict[str, Phones]:
     """Phones of all synthetic speech under ``root``, by clip name."""
     return {path.stem: read_utterance(path).phones for path in utterance_paths(root)}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.signal import savgol_filter
 
-from src.data.clips import LEAST_TRACKED, VIDEO_RATE, ClipSource
+from src.data.clips import LEAST_TRACKED, VIDEO_RATE, ClipSource, face_detected
 from src.errors import InputError
 from src.io.audio import FRAME_RATE, HOP_LENGTH, SAMPLE_RATE, read_audio
 from src.io.video import read_frames
@@ -79,7 +79,7 @@ def clean_landmarks(landmarks: np.ndarray) -> np.ndarray | None:
 
     Returns None where the face was detected in too few frames.
     """
-    detected = np.isfinite(landmarks).all((1, 2))
+    detected = face_detected(landmarks)
     if len(landmarks) < SMOOTHING[0] or detected.mean() < LEAST_TRACKED:
         return None
     frames = np.arange(len(landmarks))

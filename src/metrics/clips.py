@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.data.clips import find_clips, read_clips
+from src.data.clips import face_detected, find_clips, read_clips
 from src.data.splits import choose_splits
 from src.errors import InputError
 from src.face.geometry import inner_lip_area, jaw_width
@@ -18,7 +18,6 @@ from src.face.topology import JAW_ENDS, NOSE_TIP
 from src.io.video import read_frames
 from src.metrics.aperture import MEASURE_RATE
 from src.metrics.blinks import eye_openness
-from src.metrics.head_motion import detected
 
 if TYPE_CHECKING:
     from src.metrics.settings import EvaluationSettings
@@ -61,9 +60,9 @@ class TrackedClip:
 def is_chosen(root: Path, names: tuple[str, ...] | None) -> Callable[..., bool]:
     """Function of a speaker and a clip: whether the names, if given, else the split test has it."""
     if names is not None:
-        return lambda speaker, clip="": speaker in names
+        return lambda speaker, *_clip: speaker in names
     held_out = choose_splits(root)
-    return lambda speaker, clip="": held_out.split_of(speaker, clip) == "test"
+    return lambda *own: held_out.split_of(*own) == "test"
 
 
 def held_out_clips(
@@ -82,7 +81,7 @@ def held_out_clips(
     videos = {source.path.stem: source.path for source in find_clips(*settings.videos)}
     for path, known in read_clips(root):
         speaker, landmarks = str(known["speaker"]), known["landmarks"].astype(np.float64)
-        if not (chosen(speaker, path.stem) and detected(landmarks).any() and usable(known)):
+        if not (chosen(speaker, path.stem) and face_detected(landmarks).any() and usable(known)):
             continue
         missing.discard(speaker)
         if path.stem not in videos:
@@ -98,12 +97,12 @@ def held_out_clips(
 def portrait_frame(landmarks: np.ndarray) -> int:
     """Index of the frame of a clip that serves as its portrait.
 
-    Of the half that is most frontal, with open eyes, it is the one of least inner-mouth area.
+    It has the least inner-mouth area among the more frontal half of the frames with open eyes.
 
     Args:
         landmarks: (T, 68, 3) in pixels, NaN where no face was found.
     """
-    indices = np.flatnonzero(detected(landmarks))
+    indices = np.flatnonzero(face_detected(landmarks))
     faces = landmarks[indices]
     width = jaw_width(faces[..., :2])
     to_right, to_left = (

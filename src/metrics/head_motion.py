@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from src.data.clips import face_detected
 from src.face.geometry import jaw_width
 from src.face.pose import head_angles, head_pose
 from src.face.topology import NOSE_TIP, OUTER_EYE_CORNERS
@@ -27,7 +28,7 @@ def image_curves(landmarks: np.ndarray) -> Curves:
 
     NaN where no frame shows one.
     """
-    found = detected(landmarks)
+    found = face_detected(landmarks)
     points = (landmarks[found] if found.any() else landmarks[:1])[..., :2]
     right, left = OUTER_EYE_CORNERS
     x, y = (points[:, left] - points[:, right]).T
@@ -47,9 +48,4 @@ def speed(curves: Curves, name: str) -> float:
 
 def face_found(landmarks: np.ndarray) -> float:
     """Percentage of the frames of a video where a face was found."""
-    return 100 * float(detected(landmarks).mean())
-
-
-def detected(landmarks: np.ndarray) -> np.ndarray:
-    """Whether a face was found in each frame (T,) of landmarks (T, 68, 3)."""
-    return np.isfinite(landmarks).all((1, 2))
+    return 100 * float(face_detected(landmarks).mean())

@@ -64,7 +64,7 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 
 def face_psnr(run: ImageRun) -> list[float]:
-    """Peak signal-to-noise ratio of the face's square in dB, infinite of equal ones."""
+    """Peak signal-to-noise ratio of the face's square in dB, infinite for equal images."""
     return [peak_signal_noise_ratio(*pair) for pair in run.faces]
 
 
@@ -94,9 +94,9 @@ def lip_error(run: ImageRun) -> list[float]:
 
 
 def flicker(run: ImageRun) -> list[float]:
-    """Mean absolute second difference over time, over the ground truth's.
+    """Mean absolute second difference of the grey levels over time, over the ground truth's.
 
-    Of the grey levels in the square of the middle frame's face.
+    Measured in the square of the middle frame's face.
     """
     square = face_crop(run.landmarks[len(run.landmarks) // 2])
     sides = zip(*run.frames, strict=True)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src.command_line import progress
+from src.data.clips import face_detected
 from src.face.detection import track_landmarks
 from src.metrics.clips import held_out_clips
-from src.metrics.head_motion import detected
 from src.metrics.image_quality import ImageRun
 from src.metrics.registry import TRUTH, Case, finite_mean, measure
 from src.metrics.report import Report, rows_of_each
@@ -40,7 +40,7 @@ def run_frames(landmarks: np.ndarray, every: int) -> list[int]:
     """
     starts = np.arange(0, len(landmarks) - RUN + 1, max(RUN, every))
     indices = starts[:, None] + np.arange(RUN)
-    return indices[detected(landmarks)[indices].all(1)].ravel().tolist()
+    return indices[face_detected(landmarks)[indices].all(1)].ravel().tolist()
 
 
 def evaluate_images(

@@ -21,7 +21,7 @@ Case = dict[str, dict[str, Any]]
 
 
 def finite_mean(values: list[float]) -> float:
-    """Mean of the values that are not NaN; NaN of none."""
+    """Mean of the finite values; NaN where there are none."""
     known = np.asarray(values, float)
     known = known[np.isfinite(known)]
     return float(known.mean()) if known.size else float("nan")

@@ -26,14 +26,18 @@ class EvaluationSettings:
     splits: tuple[str, ...] = option(
         ("test",), "landmarks: one split or both together", name="split", choices=("test", "val")
     )
-    lip_dump: str = option("autovc_retrain_mel", "landmarks: of lips", name="dump_file_name")
-    head_dump: str = option("speaker_aware", "landmarks: of heads", name="head_dump_file_name")
+    lip_dump: str = option(
+        "autovc_retrain_mel", "landmarks: content branch's dump", name="dump_file_name"
+    )
+    head_dump: str = option(
+        "speaker_aware", "landmarks: speaker-aware one's", name="head_dump_file_name"
+    )
     videos: tuple[Path, ...] = option((), "folders of the clips' videos")
     speakers: tuple[str, ...] | None = option(
-        None, "of the clips (all of ROOT's split test; none where no name follows)"
+        None, "speakers of the clips (ROOT's split test; none where no name follows)"
     )
     voices: tuple[str, ...] | None = option(
-        None, "videos: synthetic voices (all of ROOT's split test; none where no name follows)"
+        None, "videos: synthetic voices (ROOT's split test; none where no name follows)"
     )
     ceiling: bool = option(False, "videos: also render the ground truth's motion")
     every: int = option(9, "images: frames from one run of three to the next", least=1)

@@ -1,7 +1,7 @@
 """Separation of speakers: whether one person's voices move the head alike, and others' do not.
 
-All voices move the head to the same recording, so that only the speaker embedding differs. Compared
-are the statistics of the motion, which do not depend on its timing.
+All voices move the head to the same recording, so that only the speaker embedding differs. Its
+statistics are compared, which do not depend on its timing.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from src.animate import Models, animate
 from src.command_line import progress
 from src.data.lip_shapes import mouth_motion
 from src.data.reference_faces import ReferenceFaces, load_reference_faces
-from src.data.synthesis import Phones, read_utterance, utterance_paths
+from src.data.synthesis import Phones, read_utterance, utterance_paths, voice_of
 from src.data.tracking import clean_landmarks
 from src.errors import InputError
 from src.face.detection import detect_landmarks, track_landmarks
@@ -90,7 +90,7 @@ def speech_cases(settings: EvaluationSettings) -> Iterator[VideoCase]:
     """
     chosen, counts = is_chosen(settings.root, settings.voices), Counter()
     for path in utterance_paths(settings.root):
-        voice = path.stem.rpartition("_")[0]
+        voice = voice_of(path)
         counts[voice] += 1
         if chosen(voice) and counts[voice] <= MAX_SENTENCES:
             speech = read_utterance(path)

@@ -1,14 +1,26 @@
 """Splits of speakers."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from src.data import splits
+from src.data.landmark_dumps import Passage
 from src.errors import InputError
 
 
 def test_held_out_speakers_are_in_one_split_only():
     held_out = splits.HeldOut(frozenset({"a"}), frozenset({"b"}))
     assert [held_out.split_of(s) for s in "abc"] == ["val", "test", "train"]
+
+
+def test_all_synthetic_speakers_of_a_held_out_voice_are_held_out():
+    held_out = splits.HeldOut(frozenset(), frozenset({"espeak"}))
+    spoken = Passage(Path("root/synthetic/espeak_00001.npz"), "en-us+m1", np.zeros((1, 204)))
+    filmed = Passage(Path("root/clips/espeak_00001.npz"), "ann", np.zeros((1, 204)))
+    assert held_out.split_of(*spoken.names) == "test"
+    assert held_out.split_of(*filmed.names) == "train"
 
 
 def test_no_speaker_is_in_two_splits():
