@@ -18,9 +18,6 @@ from src.models.loading import load_network, stored_statistics
 from src.models.registry import CONSTANTS, CONSTANTS_FILE
 from src.training.settings import Export
 
-Statistics = tuple[torch.Tensor, torch.Tensor]
-"""Mean and standard deviation (mel,) of features."""
-
 
 def collect(settings: Export) -> dict[str, tuple[dict, dict]]:
     """Read, check and adapt the networks of several trainings.
@@ -32,8 +29,6 @@ def collect(settings: Export) -> dict[str, tuple[dict, dict]]:
         InputError: something is missing, does not fit together or does not fit float16.
     """
     target = settings.root_dir / "dump" / "target_embedding.npy"
-    if not target.is_file():
-        raise InputError(f"{target}: absent; main_prepare_data.py --step content writes it")
     embedding = read_array(target, CONSTANTS["target_embedding"], name="target_embedding")
     networks = {"autovc": load_network("autovc", settings.load_AUTOVC_name).network}
     path = settings.load_a2l_G_name
@@ -42,9 +37,9 @@ def collect(settings: Export) -> dict[str, tuple[dict, dict]]:
     branches: list[ContentBranch] = []
     for path in settings.load_a2l_C_name:
         network, contents, _ = load_network("content", path)
-        own = tuple(map(torch.from_numpy, stored_statistics(contents, path)))
+        own_mean, own_std = map(torch.from_numpy, stored_statistics(contents, path))
         for branch in getattr(network, "members", [network]):
-            adapt(branch, own, (mean, std), settings.lip_gain)
+            adapt(branch, (mean - own_mean) / own_std, std / own_std, settings.lip_gain)
             branches.append(branch)
     networks["content"] = branches[0] if len(branches) == 1 else ensemble(branches)
     if settings.load_G_name:
@@ -84,21 +79,18 @@ def ensemble(branches: Sequence[ContentBranch]) -> ContentEnsemble:
 
 
 @torch.no_grad()
-def adapt(network: ContentBranch, own: Statistics, given: Statistics, lip_gain: float) -> None:
-    """Adapt a content branch to the speaker-aware branch, in place.
+def adapt(
+    network: ContentBranch, shift: torch.Tensor, scale: torch.Tensor, lip_gain: float
+) -> None:
+    """Adapt a content branch to features x, where it was trained with scale * x + shift, in place.
 
-    The points that move only with the skull are held still: training faces are registered by them,
-    so that they have noise and no motion there, and would turn the head of a video.
-
-    Args:
-        own: statistics of the features that it was trained with.
-        given: statistics that its input will be standardised with.
-        lip_gain: factor on vertical lip motion.
+    Vertical lip motion is scaled by `lip_gain`. The points that move only with the skull are held
+    still: training faces are registered by them, so that they have noise and no motion there, and
+    would turn the head of a video.
     """
     first, last = network.fc_prior[0], network.fc[-1]
-    (own_mean, own_std), (mean, std) = own, given
-    first.bias += first.weight @ ((mean - own_mean) / own_std)
-    first.weight *= std / own_std
+    first.bias += first.weight @ shift
+    first.weight *= scale
     factors = torch.ones(LANDMARK_COUNT, 3)
     factors[LIPS, 1] = lip_gain
     factors[RIGID_POINTS] = 0.0

@@ -206,9 +206,6 @@ def train(
                         checkpoints.save_checkpoint(path, **saved, best=best)
                     checkpoints.save_checkpoint(settings.last_checkpoint, **saved, best=best)
                 began, first_step = time.monotonic(), done
-    # torchrun ends the first process, which may be writing, with the others. Besides, a process
-    # that exits while gloo lets go of the tensors of the last exchange is aborted.
-    parallel.wait()
 
 
 def described(numbers: dict[str, float]) -> str:

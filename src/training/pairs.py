@@ -58,7 +58,7 @@ class PairMaker:
 
     Args:
         images: of one split.
-        targets: number of targets of each portrait.
+        targets: of each portrait.
         refine: pairs are for a refinement network, whose landmark images are antialiased.
         augment: change pose, colours and sharpness at random; off for validation.
         window: side, in pixels, of the part of the square that is used of each pair. Below
@@ -102,30 +102,23 @@ class PairMaker:
         matrix = random_affine(rng) if self.augment else np.eye(2, 3)
         matrix[:, 2] -= (PACKED_SIZE - IMAGE_SIZE) / 2
         look = random_look(rng) if self.augment else lambda image: image
-        landmarks = apply(matrix, landmarks.reshape(-1, 2)).reshape(landmarks.shape)
+        landmarks = apply(matrix, landmarks)
         if flip:
             landmarks = landmarks[:, MIRRORED]
             landmarks[..., 0] = IMAGE_SIZE - 1 - landmarks[..., 0]
         drawn = [landmark_image(face, IMAGE_SIZE, antialiased=self.refine) for face in landmarks]
         left, top = corner = self._window_corner(landmarks[0], rng)
 
-        def cut(image: np.ndarray) -> np.ndarray:
-            size = (IMAGE_SIZE, IMAGE_SIZE)
-            mode = cv2.BORDER_REPLICATE
-            square = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=mode)
-            return window(look(square[:, ::-1] if flip else square))
+        def square(image: np.ndarray) -> np.ndarray:
+            size, mode = (IMAGE_SIZE, IMAGE_SIZE), cv2.BORDER_REPLICATE
+            crop = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=mode)
+            return look(crop[:, ::-1] if flip else crop)
 
-        def window(square: np.ndarray) -> np.ndarray:
-            return square[top : top + self.window, left : left + self.window]
-
-        return Pairs(
-            np.stack([window(square) for square in drawn]),
-            np.stack([cut(image) for image in portraits]),
-            np.stack([cut(image) for image in warped]),
-            np.stack([cut(image) for image in targets]),
-            (landmarks - corner).astype(np.float32),
-            self.images.names[clip],
-        )
+        columns = [drawn, *(list(map(square, images)) for images in (portraits, warped, targets))]
+        window = np.s_[:, top : top + self.window, left : left + self.window]
+        windows = [np.stack(column)[window] for column in columns]
+        landmarks = (landmarks - corner).astype(np.float32)
+        return Pairs(*windows, landmarks, self.images.names[clip])
 
     def _clip(self, rng: np.random.Generator) -> tuple[int, np.ndarray]:
         """A random clip and its landmarks (n, 68, 2)."""

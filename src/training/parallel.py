@@ -18,6 +18,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
+
+# Imported before the processes are joined: its functions have the group among their defaults, which
+# would keep gloo's threads running while Python ends, so that a process might be aborted.
+import torch.distributed.nn.functional
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -64,20 +68,14 @@ def own(items: int) -> slice:
     return slice(rank() * each, (rank() + 1) * each)
 
 
-def wait() -> None:
-    """Wait for the other processes to come here."""
-    if count() > 1:
-        distributed.barrier()
-
-
 @contextlib.contextmanager
 def first_alone() -> Iterator[None]:
     """Let the first process finish the block before the others begin it."""
     if rank():
-        wait()
+        distributed.barrier()
     yield
-    if not rank():
-        wait()
+    if count() > 1 and not rank():
+        distributed.barrier()
 
 
 def gathered(value: Any) -> list[Any]:

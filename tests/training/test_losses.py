@@ -88,9 +88,9 @@ def test_the_square_loss_sees_lips_only_in_their_own_scale():
 def test_the_laplacian_of_a_straight_brow_is_zero_and_of_a_bent_one_is_not():
     points = torch.zeros(LANDMARK_COUNT, 3)
     points[17:22, 0] = torch.arange(5.0)
-    assert landmarks.laplacian(points.flatten())[18:21].abs().max().item() == 0
+    assert landmarks.graph_laplacian(points.flatten())[18:21].abs().max().item() == 0
     points[19, 1] = 1.0
-    bent = landmarks.laplacian(points.flatten())[:, 1]
+    bent = landmarks.graph_laplacian(points.flatten())[:, 1]
     assert bent[18:21].tolist() == [-0.5, 1.0, -0.5]  # each less the mean of its neighbours
     assert bent.abs().sum().item() == 2.0  # and no other curve has point 19
 
@@ -99,7 +99,7 @@ def test_the_laplacian_closes_eyes_and_lips_and_mirrors_the_ends_of_brows():
     points = torch.zeros(LANDMARK_COUNT, 3)
     points[36, 1] = 1.0  # first of the six points of an eye; 37 and 41 are beside it
     points[17, 1] = 1.0  # the end of a brow; 18 is beside it, and has 19 on its other side
-    bent = landmarks.laplacian(points.flatten())[:, 1]
+    bent = landmarks.graph_laplacian(points.flatten())[:, 1]
     assert {index: bent[index].item() for index in bent.nonzero().flatten().tolist()} == {
         **{36: 1.0, 37: -0.5, 41: -0.5},
         **{17: 1.0, 18: -0.5},
@@ -111,7 +111,8 @@ def test_the_laplacian_loss():
     predicted[0, y_of(19)] = 1.0
     truth[1], predicted[1] = 0.3, 0.8  # the same shift of all points has no Laplacian
     # |1| + |-0.5| + |-0.5| = 2 in 2 * 204 coordinates
-    assert landmarks.laplacian_l1(predicted, truth).item() == pytest.approx(2 / 408)
+    batch = SimpleNamespace(predicted=predicted, truth=truth)
+    assert landmarks.laplacian(batch).item() == pytest.approx(2 / 408)
 
 
 def content_losses(predicted, truth, face=None, **weights: float) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ import torch
 
 from src.face.geometry import central_lip_gap
 from src.face.topology import LANDMARK_COUNT, LIPS
-from src.training.losses.landmarks import laplacian_l1
+from src.training.losses.landmarks import laplacian
 
 LIP_SLOPE, LIP_FLOOR = 4.0, 0.1  # lips with a gap g have the weight 1 / (LIP_SLOPE * g + LIP_FLOOR)
 LIP_STD = 0.03  # std of the lips of a talking face, normalised units
@@ -40,11 +40,6 @@ def square(batch: ContentBatch) -> torch.Tensor:
     """
     difference = (batch.predicted - batch.truth).unflatten(-1, (LANDMARK_COUNT, 3))[..., LIPS, :]
     return (difference / LIP_STD).square().mean()
-
-
-def laplacian(batch: ContentBatch) -> torch.Tensor:
-    """L1 of the graph Laplacians."""
-    return laplacian_l1(batch.predicted, batch.truth)
 
 
 def motion(batch: ContentBatch) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 
 from src.face.geometry import jaw_width
 from src.face.topology import LANDMARK_COUNT, NOSE_TIP, RIGID_POINTS
-from src.training.losses.landmarks import laplacian_l1
+from src.training.losses.landmarks import laplacian
 
 TURN_WEIGHT = 2.0  # heads move by a tenth of their width and turn by some 3 degrees: 0.05 radians
 SPEED_WEIGHT = 10.0  # of the speed, next to the std, in `moment_distance`
@@ -33,11 +33,6 @@ class SpeakerAwareBatch:
 def l1(batch: SpeakerAwareBatch) -> torch.Tensor:
     """Mean absolute difference."""
     return (batch.predicted - batch.truth).abs().mean()
-
-
-def laplacian(batch: SpeakerAwareBatch) -> torch.Tensor:
-    """L1 of the graph Laplacians."""
-    return laplacian_l1(batch.predicted, batch.truth)
 
 
 def moments(batch: SpeakerAwareBatch) -> torch.Tensor:
