@@ -172,11 +172,12 @@ def save_embedded(
         InputError: the file cannot be written.
         ValueError: a tensor does not fit float16, or is not finite.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = to_half(state_dict)
     with atomic_write(path) as partial:
-        save_file(tensors, partial, metadata={CONFIG_KEY: json.dumps(config)})
+        # Not `save_file`, whose files only their owner can read.
+        partial.write_bytes(save(tensors, {CONFIG_KEY: json.dumps(config)}))
 
 
 def read_pickle(path: str | os.PathLike) -> Any:
