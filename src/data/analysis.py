@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from src.command_line import progress
 from src.data.dumps import Voices
+from src.data.settings import Preparation
 from src.data.workers import parallel_map
 from src.errors import InputError
 from src.io.audio import read_audio
@@ -49,7 +49,7 @@ def analyse(wav: np.ndarray, path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def analyse_recordings(folders: Sequence[Path], root: Path, processes: int) -> None:
+def analyse_recordings(settings: Preparation) -> None:
     """Write log-mel, F0 and embeddings of all recordings to ``<root>/dump/voices.npz``.
 
     Recordings that cannot be used are logged and skipped.
@@ -57,10 +57,11 @@ def analyse_recordings(folders: Sequence[Path], root: Path, processes: int) -> N
     Raises:
         InputError: no recording can be used.
     """
+    root, folders = settings.root_dir, settings.speech
     paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
     paths = [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES]
     rows = []
-    analysed = parallel_map(_analyse_recording, paths, processes)
+    analysed = parallel_map(_analyse_recording, paths, settings.jobs)
     for row in progress(analysed, len(paths), "analysing recordings"):
         if isinstance(row, str):
             _log.warning("skipped: %s", row)

@@ -19,7 +19,7 @@ from src.data.splits import choose_splits
 from src.data.workers import parallel_map
 from src.errors import InputError
 from src.face import detectors
-from src.io.files import read_arrays, read_text, write_arrays, write_text
+from src.io.files import read_arrays, write_arrays, write_text
 from thirdparty import Unavailable
 
 REPORT_COLUMNS = ("clip", "speaker", "split", "av_offset_frames25", "offset_corr", "speech_synced")
@@ -36,15 +36,6 @@ def prepare_all(settings: Preparation) -> None:
     settings = dataclasses.replace(settings, dump_file_name=None)
     for step in ("clips", "faces", "content", "speaker", "pictures"):
         STEPS[step](settings)
-
-
-def synthesise(settings: Preparation) -> None:
-    """Synthesise speech with known phone times."""
-    if not settings.synthetic:
-        raise InputError("--synthetic: name voices and their minutes, such as rms=20")
-    lines = read_text(settings.text).splitlines() if settings.text else []
-    texts = [line for line in lines if line.strip()]
-    synthesis.synthesise(settings.synthetic, texts, settings.root_dir)
 
 
 def process_clips(settings: Preparation) -> None:
@@ -112,8 +103,8 @@ def write_report(settings: Preparation) -> None:
 
 STEPS: dict[str, Callable[[Preparation], None]] = {
     "all": prepare_all,
-    "voices": lambda s: analysis.analyse_recordings(s.speech, s.root_dir, s.jobs),
-    "synthetic": synthesise,
+    "voices": analysis.analyse_recordings,
+    "synthetic": synthesis.synthesise,
     "clips": process_clips,
     "faces": measure_reference_faces,
     "content": functools.partial(write_dumps, head_motion=False),

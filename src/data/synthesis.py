@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import resample_poly
 
+from src.data.settings import Preparation
 from src.errors import InputError
 from src.io.audio import SAMPLE_RATE, read_audio
-from src.io.files import read_arrays, write_arrays
+from src.io.files import read_arrays, read_text, write_arrays
 
 Phones = list[tuple[str, float, float]]  # CMU name, start and end in seconds
 
@@ -73,21 +74,23 @@ class Utterance:
     speaker: str
 
 
-def synthesise(minutes: dict[str, float], texts: list[str], root: Path) -> None:
+def synthesise(settings: Preparation) -> None:
     """Write speech of each voice to ``<root>/synthetic``, in place of that of an earlier run.
 
-    Args:
-        minutes: by flite's voices; ``espeak`` stands for all of ``ESPEAK_VOICES`` together.
-        texts: sentences to speak before random ones.
+    ``espeak`` stands for all of ``ESPEAK_VOICES`` together.
 
     Raises:
-        InputError: an unknown voice.
+        InputError: no voice, an unknown one, or a text that cannot be read.
     """
     known = (*FLITE_PITCH, "espeak")
-    if unknown := sorted(set(minutes) - set(known)):
-        raise InputError(f"--synthetic {', '.join(unknown)}: the voices are {', '.join(known)}")
-    folder = root / "synthetic"
-    for voice, wanted in minutes.items():
+    unknown = sorted(set(settings.synthetic) - set(known))
+    if unknown or not settings.synthetic:
+        option = " ".join(["--synthetic", *unknown])
+        raise InputError(f"{option}: name voices ({', '.join(known)}) with minutes, as in rms=20")
+    lines = read_text(settings.text).splitlines() if settings.text else []
+    texts = [line for line in lines if line.strip()]
+    folder = settings.root_dir / "synthetic"
+    for voice, wanted in settings.synthetic.items():
         for path in folder.glob(f"{voice}_*.npz"):
             path.unlink()
         rng = np.random.default_rng([0, *voice.encode()])

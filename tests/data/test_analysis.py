@@ -5,6 +5,7 @@ import wave
 import numpy as np
 
 from src.data import analysis, dumps
+from src.data.settings import Preparation
 
 
 def test_speakers_are_read_off_file_names():
@@ -21,7 +22,7 @@ def test_a_broken_or_empty_recording_is_skipped(tmp_path, caplog):
             file.setparams((1, 2, 16000, 0, "NONE", ""))
             file.writeframes(samples.tobytes())
     (tmp_path / "c_1.wav").write_bytes(b"no sound")
-    analysis.analyse_recordings([tmp_path], tmp_path, 1)
+    analysis.analyse_recordings(Preparation(root_dir=tmp_path, speech=(tmp_path,), jobs=1))
     known = dumps.read_voices(tmp_path)
     assert known.speakers.tolist() == ["a"]
     skipped = [text for text in caplog.messages if text.startswith("skipped: ")]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from src.data import synthesis
+from src.data.settings import Preparation
 
 
 def test_sentences_are_the_same_for_the_same_seed():
@@ -34,6 +35,6 @@ def test_flites_speech_ends_in_its_last_pause():
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 def test_a_shorter_run_deletes_what_a_longer_one_wrote(tmp_path):
-    synthesis.synthesise({"kal": 0.1}, [], tmp_path)
-    synthesis.synthesise({"kal": 0.01}, [], tmp_path)
+    for minutes in (0.1, 0.01):
+        synthesis.synthesise(Preparation(root_dir=tmp_path, synthetic={"kal": minutes}))
     assert [path.name for path in (tmp_path / "synthetic").iterdir()] == ["kal_00000.npz"]
