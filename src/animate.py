@@ -135,7 +135,7 @@ def animate(
         audio: path, or (samples, sample rate), or the features of a recording.
         models: of `load_models`.
         motion: amplitudes, and whether to follow the published release step by step.
-        render: size, frame rate and renderer.
+        render: size, frame rate, detector and overlay; the renderer follows from `models`.
         background: uint8 BGR behind a puppet, of its size; white where None.
         speaker_embedding: (256,) of another speaker, whose head motion is taken.
         intermediates: if given, receives the arrays of every step.
@@ -144,9 +144,9 @@ def animate(
         InputError: an input cannot be used.
     """
     method = released if motion.as_released else default
-    speech = (
-        audio if isinstance(audio, SpeechFeatures) else read_speech(audio, models, intermediates)
-    )
+    speech = audio
+    if not isinstance(speech, SpeechFeatures):
+        speech = read_speech(speech, models, intermediates)
     if speaker_embedding is not None:
         speech = replace(speech, speaker_embedding=speaker_embedding)
     if speech.silent:
@@ -195,7 +195,7 @@ def read_portrait(
     render: RenderSettings,
     landmarks: Path | None = None,
 ) -> Portrait:
-    """Read a portrait as the settings want it; the release expects a square of 256 pixels."""
+    """Read a portrait at its size in the video; for the release, a square of 256 pixels."""
     return load_portrait(
         image,
         landmarks,
@@ -212,7 +212,7 @@ class Character:
     image: np.ndarray  # uint8 BGR (H, W, 3), the frame at rest
     face: np.ndarray  # (68, 3) normalised, from which the motion starts
     scale: float  # of `denormalise`, which brings landmarks to pixels of the image
-    shift: np.ndarray  # (2,), likewise
+    shift: np.ndarray  # (2,), as `scale`
     lip_gain: float  # factor on the vertical amplitude of the lips
     finish: Callable[[np.ndarray], np.ndarray]  # smooths predicted landmarks (T, 68, 3) in pixels
     renderer: Renderer

@@ -24,8 +24,8 @@ def outside_points(
     """Fixed vertices (count, 2) round an image, in pixels and in the release's order.
 
     Args:
-        width: of the image, in pixels.
-        height: likewise.
+        width: of the image in pixels.
+        height: of the image in pixels.
         count: 8 (corners and middles of the sides) or 12 (and quarters of the left and top side).
         margin: distance from the image in pixels; from `MARGINS` by default.
     """

@@ -19,9 +19,9 @@ FAR_CORNER = 20000  # pixels, within the range of those numbers
 def preview_sheet(puppet: Puppet) -> np.ndarray:
     """[landmarks | closed mouth] over [triangles | wide-open mouth], uint8 BGR (2H, 2W, 3)."""
     still, closed = puppet.landmarks, puppet.closed_landmarks
-    frames = puppet.renderer()
+    renderer = puppet.renderer()
     thickness = max(1, round(max(puppet.image.shape[:2]) / 500))
-    points = frames.render(still)
+    points = renderer.render(still)
     points = cv2.addWeighted(points, 0.5, np.full_like(points, 255), 0.5, 0)
     mesh = points.copy()
     draw_landmarks(points, still, 2 * thickness)
@@ -31,8 +31,8 @@ def preview_sheet(puppet: Puppet) -> np.ndarray:
     corners = puppet.vertices(still)[puppet.triangles].clip(-FAR_CORNER, FAR_CORNER)
     corners = (corners * 2**FRACTION_BITS).round().astype(np.int32)
     cv2.polylines(mesh, list(corners), True, MESH_COLOUR, thickness, cv2.LINE_AA, FRACTION_BITS)
-    wide = frames.render(closed + OVERSHOOT * (still - closed))
-    return np.vstack([np.hstack([points, frames.render(closed)]), np.hstack([mesh, wide])])
+    wide = renderer.render(closed + OVERSHOOT * (still - closed))
+    return np.vstack([np.hstack([points, renderer.render(closed)]), np.hstack([mesh, wide])])
 
 
 def draw_landmarks(image: np.ndarray, landmarks: np.ndarray, radius: int) -> None:

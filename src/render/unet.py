@@ -32,7 +32,7 @@ REFINED_POINTS = slice(RIGHT_BROW.start, LIPS.stop)
 """Landmarks around which a refinement network has something to refine: all but the jaw."""
 
 WINDOW_MARGIN = 20
-"""Pixels of the crop around them that the network sees, too."""
+"""Margin in pixels of the crop around them in the network's input."""
 
 WINDOW_FEATHER = 8
 """Pixels over which the refinement fades out at the window's border."""
@@ -121,7 +121,7 @@ class UNetRenderer(Renderer):
             points = self.crop.to_crop(landmarks)[:, REFINED_POINTS, :2].reshape(-1, 2)
             window = refinement_window(points, 2**self.network.config.num_downs)
             blending = (*blending, window, WINDOW_FEATHER)
-        # float32 asks for the release's numbers, which only OpenCV blends alike on every device.
+        # float32 must give the release's numbers, for which OpenCV blends alike on every device.
         exact = self._dtype == torch.float32
         if exact or self.device.type == "cpu":
             compositor = Compositor(*blending)
@@ -147,7 +147,7 @@ class UNetRenderer(Renderer):
                     yield from frames
         finally:
             pool.shutdown(cancel_futures=True)
-            # What a thread of the pool sets holds for all that start later, too.
+            # The number that the pool's threads set would hold for all later threads.
             torch.set_num_threads(threads)
 
     def _inputs(self, window: Box, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -93,7 +93,7 @@ def _distinct(boxes: np.ndarray) -> np.ndarray:
 
 
 def _detect_in_boxes(image: np.ndarray, boxes: np.ndarray) -> list[np.ndarray]:
-    """Landmarks (68, 3) in those boxes (N, 4) where the mesh finds a face, too."""
+    """Landmarks (68, 3) in those of the boxes (N, 4) in which the mesh finds a face."""
     faces = []
     with face_mesh.FaceMesh(most_faces=4) as mesh:
         for x, y, box_side, _ in boxes:

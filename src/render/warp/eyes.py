@@ -102,8 +102,8 @@ class Eyelids:
         low = np.maximum(height(now.lower, x), lid)
         closing = np.clip((lid - lid_rest) / _FULL_CLOSING, 0, 1)
 
-        # Sources relative to y. The skin between brow and lashes is stretched, a little higher than
-        # the edge found, lest the eye's own pixels hang on the lashes.
+        # Sources relative to y. The skin between brow and lashes is stretched, from a little above
+        # the lid's edge, so that no pixels of the eye move with the lashes.
         top = lid_rest - np.maximum(0.62 * (lid_rest - height(now.brow, x) - 0.10), 0.12)
         along = np.clip((y - top) / np.maximum(lid - top, 1e-3), 0, 1)
         upper = (lid_rest - lid - 0.025 * closing) * along

@@ -17,7 +17,7 @@ HEAD_OVAL = (0.74, 0.74, 0.86, 0.98)
 STILL_OVAL = (1.50, 1.50, 1.55, 1.95)
 FACE_OVAL = (0.74, 0.74, 0.74, 1.40)
 
-_LEAST_FALLOFF = 0.30  # between head and still background, or the background would tear
+_LEAST_FALLOFF = 0.30  # between head and still background, so that the background does not tear
 _BORDER_BAND = 0.40  # distance from a border within which motion across it dies away
 _KERNEL_SOFTNESS = 0.03  # distance from control points within which a field is smooth
 

@@ -158,7 +158,7 @@ class Lips:
             fall = -np.gradient(self._profiles(pale, places, 0.010), axis=1)
             fall -= 0.3 * np.abs(offsets)
             found = np.where(fall.max(1) > 1.0, offsets[fall.argmax(1)], 0.0)
-            # A little beyond it, lest a rim of teeth hang on the lip.
+            # A little beyond it, so that no rim of the teeth moves with the lip.
             self.rest[points] += (np.median(found) + 0.012) * outwards
         self.own_inside = self._inside_mask()
 
@@ -175,7 +175,7 @@ class Lips:
         Skin between nose, lips and chin would fold if they met. The inner lips keep their gap:
         where the upper one may not rise, the lower one falls.
         """
-        # An open mouth's correction shrinks as it shuts, or it would not shut quite.
+        # The correction of an open mouth shrinks as it shuts, so that it can shut completely.
         gap = central_lip_distance(landmarks)
         landmarks = landmarks + self.correction * min(gap / self.gap if self.is_open else 1.0, 1.0)
         down = mouth_axes(landmarks).down

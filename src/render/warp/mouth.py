@@ -104,7 +104,7 @@ class MouthInside:
 
         self.upper = teeth_layer(teeth, draw_teeth(upper=True))
         x, y = np.meshgrid(*((np.arange(n, dtype=np.float32) - (n - 1) / 2) / unit for n in size))
-        # The cavity: darkest in the upper middle, a breath of flesh below and at the sides.
+        # The cavity: darkest in the upper middle, slightly flesh-coloured below and at the sides.
         depth = np.clip(0.55 + 1.3 * y, 0, 1) * np.clip(1 - 1.2 * x * x, 0.4, 1)
         depth = depth[..., None]
         self.back = (dark * (0.60 + 0.65 * depth) + 0.10 * lip * depth).astype(np.float32)
