@@ -135,7 +135,7 @@ def animate(
         audio: path, or (samples, sample rate), or the features of a recording.
         models: of `load_models`.
         motion: amplitudes, and whether to follow the published release step by step.
-        render: size, frame rate, detector and overlay; the renderer follows from `models`.
+        render: size, frame rate, detector, overlay and renderer.
         background: uint8 BGR behind a puppet, of its size; white where None.
         speaker_embedding: (256,) of another speaker, whose head motion is taken.
         intermediates: if given, receives the arrays of every step.
