@@ -6,7 +6,7 @@ import numpy as np
 
 from src.data.clips import face_detected
 from src.face.geometry import jaw_width
-from src.face.pose import head_angles, head_pose
+from src.face.registration import head_angles, head_pose
 from src.face.topology import NOSE_TIP, OUTER_EYE_CORNERS
 from src.io.audio import FRAME_RATE
 from src.metrics.landmark_error import mean_distance

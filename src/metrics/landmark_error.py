@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from src.face.geometry import inner_lip_area, jaw_width, mouth_width
-from src.face.pose import head_pose, rotation_angle
+from src.face.registration import head_pose, rotation_angle
 from src.face.topology import JAW, LOWER_LIP
 
 JAW_AND_LOWER_LIP = [*range(JAW.start, JAW.stop), *LOWER_LIP]

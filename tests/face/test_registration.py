@@ -11,6 +11,7 @@ from src.face.registration import register, similarity_matrix
 from src.face.topology import INNER_LIPS, MIRRORED, RIGID_POINTS
 from src.models.loading import load_standard_face
 from tests.data.samples import face
+from tests.metrics.faces import irregular_face, turned
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "examples" / "ckpt"
 
@@ -116,3 +117,14 @@ def test_pose_and_shape_are_separated():
     w, x, y, z = poses.rot_quat.T
     np.testing.assert_allclose(1 - 2 * (y**2 + z**2), rotations[:, 0, 0], atol=1e-5)
     np.testing.assert_allclose(2 * (x * y - w * z), rotations[:, 0, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize(("axis", "place"), [(1, 0), (0, 1), (2, 2)])  # yaw, pitch, roll
+def test_angles_of_a_head(axis, place):
+    still = irregular_face()[0]
+    rotations, _ = faces.head_pose(turned(irregular_face(), 25, axis), still)
+    found = np.abs(faces.head_angles(rotations)[0])
+    assert found[place] == pytest.approx(25)
+    assert np.delete(found, place) == pytest.approx(0, abs=1e-6)
+    larger, _ = faces.head_pose(turned(irregular_face(), 37, axis), still)
+    assert faces.rotation_angle(rotations, larger) == pytest.approx(12)
