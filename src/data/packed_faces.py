@@ -24,9 +24,7 @@ from src.data.splits import choose_splits
 from src.data.workers import parallel_map
 from src.errors import InputError
 from src.face.crop import FaceCrop, cut, face_crop
-from src.face.detection import detect_landmarks
 from src.io.files import read_arrays, write_arrays
-from src.io.image import IMAGE_SUFFIXES, flatten, read_image
 from src.io.video import read_frames
 from src.models.dimensions import IMAGE_SIZE
 
@@ -79,6 +77,8 @@ def pack_faces(settings: Preparation) -> None:
     Raises:
         InputError: there is nothing to pack.
     """
+    from src.io.image import IMAGE_SUFFIXES  # training needs no Pillow
+
     root = settings.root_dir
     held_out = choose_splits(root, settings.val, settings.test)
     sources = {source.path.stem: source for source in find_clips(*settings.videos)}
@@ -123,6 +123,9 @@ def frames_per_clip(speakers: dict[str, str], most: int = SPEAKER_FRAMES) -> dic
 
 def _pack_one(job: tuple[Path, Path | None, str, int]) -> PackedClip | str:
     """Pack a tracked clip, or a still, whose face is detected here; or why it cannot be packed."""
+    from src.face.detection import detect_landmarks
+    from src.io.image import flatten, read_image
+
     path, tracked, speaker, count = job
     try:
         if tracked is None:
