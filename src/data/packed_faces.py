@@ -122,7 +122,7 @@ def frames_per_clip(speakers: dict[str, str], most: int = SPEAKER_FRAMES) -> dic
 
 
 def _pack_one(job: tuple[Path, Path | None, str, int]) -> PackedClip | str:
-    """Pack a tracked clip, or a still, whose face is detected here; or why it cannot be packed."""
+    """A packed clip, or a packed still, whose face is detected here; or why it is skipped."""
     from src.face.detection import detect_landmarks
     from src.io.image import flatten, read_image
 

@@ -68,7 +68,8 @@ def evaluate_landmarks(
                 for method, track in tracks.items()
             }
         if without_spectrum:
-            _log.info("%d clips: not in ROOT/analysed, the dump's features run", without_spectrum)
+            text = "%d clips are not in ROOT/analysed, so the dump's features are used"
+            _log.info(text, without_spectrum)
         if posed:
             add_head_tables(report, cases)
             evaluate_speakers(report, root, [*training, *clips], models, motion.amp_pos)

@@ -196,7 +196,7 @@ def loudness_curve(wav: np.ndarray) -> np.ndarray:
 
 
 def ceiling_landmarks(case: VideoCase, faces: ReferenceFaces | None) -> np.ndarray:
-    """Landmarks (T, 68, 3) found where the warp renderer gets the ground truth's motion.
+    """Landmarks (T, 68, 3) found in frames warped by the ground truth's motion.
 
     They show how much of a metric rendering, detection and the frame rate cost. Without a ground
     truth, lip motion is written from the phones.
