@@ -86,7 +86,7 @@ def restore(path: Path, contents: dict[str, Any]) -> tuple[int, float]:
         # Processes that the checkpoint does not know keep their seeds.
         for own in state["random"][parallel.rank() : parallel.rank() + 1]:
             torch.set_rng_state(own["torch"])
-            torch.cuda.set_rng_state_all(own["cuda"])
+            torch.cuda.set_rng_state_all(own.get("cuda", []))
         return state["step"], state["best"]
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
