@@ -161,7 +161,7 @@ def test_discriminator_scores_each_window_by_itself_and_learns():
     )
     discriminator.train()
     optimiser = torch.optim.Adam(discriminator.parameters(), 3e-3)
-    for _ in range(100):
+    for _ in range(30):
         loss = (discriminator(smooth, encoding) - 1).square().mean()
         loss += discriminator(rough, encoding).square().mean()
         optimiser.zero_grad()
