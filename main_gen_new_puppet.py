@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         log.info("finding the face in %s", source)
         try:
-            landmarks = create.detect_landmarks(
+            landmarks = create.detect_puppet_landmarks(
                 image, options.landmark_detector, str(source), options.inner_lip
             )
         except InputError as error:

@@ -82,7 +82,7 @@ def _speakers_of(folder: Path, paths: list[Path]) -> dict[Path, str]:
     return {path: prefixes.get(path) or path.relative_to(folder).parts[0] for path in paths}
 
 
-def read_clips(root: Path) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
+def read_tracked_clips(root: Path) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
     """All tracked clips (see `tracking.track_clip`) with their paths."""
     for path in sorted((root / "clips").glob("[!.]*.npz")):
         yield path, read_arrays(path)
@@ -137,7 +137,7 @@ def speakers_to_draw_from(root: Path) -> dict[str, str]:
     than three, all with a usable clip.
     """
     speakers, synced = {}, {}
-    for path, clip in read_clips(root):
+    for path, clip in read_tracked_clips(root):
         if not clip_problem(clip):
             speakers[path.stem] = str(clip["speaker"])
             if clip["synced"]:

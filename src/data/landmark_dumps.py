@@ -14,7 +14,7 @@ import torch
 from src.command_line import progress
 from src.data.analysis import analyse
 from src.data.augmentation import VoiceAugmentation
-from src.data.clips import clip_problem, read_clips
+from src.data.clips import clip_problem, read_tracked_clips
 from src.data.dumps import CONTENT_DUMP, Clip, read_voices, write_clips, write_pickle
 from src.data.lip_shapes import mouth_motion
 from src.data.reference_faces import ReferenceFaces, load_reference_faces
@@ -53,7 +53,7 @@ def clip_passages(root: Path, standard_face: np.ndarray, head_motion: bool) -> I
         head_motion: keep it, registering each clip as a whole (for the speaker-aware branch); else
             register every frame, and take clips in sync only (for the content branch).
     """
-    for path, clip in read_clips(root):
+    for path, clip in read_tracked_clips(root):
         if clip_problem(clip) or not (head_motion or clip["synced"]):
             continue
         landmarks, _ = align(clip)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.data.clips import read_clips
+from src.data.clips import read_tracked_clips
 from src.data.dumps import read_output
 from src.data.lip_shapes import fit_lip_weights
 from src.data.settings import Preparation
@@ -36,7 +36,7 @@ def measure_reference_faces(settings: Preparation) -> None:
     root = settings.root_dir
     held_out = choose_splits(root, settings.val, settings.test)
     found = []
-    for path, clip in read_clips(root):
+    for path, clip in read_tracked_clips(root):
         speaker, landmarks = str(clip["speaker"]), clean_landmarks(clip["landmarks"])
         if landmarks is not None and held_out.split_of(speaker, path.stem) == "train":
             found.append((speaker, landmarks))

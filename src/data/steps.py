@@ -83,7 +83,7 @@ def write_report(settings: Preparation) -> None:
     root = settings.root_dir
     held_out = choose_splits(root, settings.val, settings.test)
     rows = []
-    for path, clip in clips.read_clips(root):
+    for path, clip in clips.read_tracked_clips(root):
         row = {"clip": path.stem, "speaker": str(clip["speaker"])}
         row["problem"] = clips.clip_problem(clip)
         if not row["problem"]:

@@ -57,11 +57,11 @@ def correlation(gap: np.ndarray, rate: float, reference: np.ndarray) -> float:
         rate: frames per second of the gap.
         reference: (T',) of the ground truth at `MEASURE_RATE`.
     """
-    predicted = resample(gap, rate, len(reference))
+    predicted = at_measure_rate(gap, rate, len(reference))
     return float(np.nan_to_num(aperture_correlation(predicted, reference)))
 
 
-def resample(gap: np.ndarray, rate: float, frames: int) -> np.ndarray:
+def at_measure_rate(gap: np.ndarray, rate: float, frames: int) -> np.ndarray:
     """The first frames of a gap (T,) at ``rate``, interpolated to `MEASURE_RATE`."""
     times = np.arange(frames) * rate / MEASURE_RATE
     times = times[times <= len(gap) - 1]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from src.data.clips import face_detected, find_clips, read_clips
+from src.data.clips import face_detected, find_clips, read_tracked_clips
 from src.data.splits import choose_splits
 from src.errors import InputError
 from src.face.geometry import inner_lip_area, jaw_width
@@ -71,7 +71,7 @@ def held_out_clips(
     """Tracked clips of the speakers in the settings, else of ROOT's split test.
 
     Args:
-        usable: whether a clip, as `read_clips` returns it, can be used.
+        usable: whether a clip, as `read_tracked_clips` returns it, can be used.
 
     Raises:
         InputError: a named speaker has no usable clip, or a clip's video is missing.
@@ -79,7 +79,7 @@ def held_out_clips(
     root, missing = settings.root, set(settings.speakers or ())
     chosen = is_chosen(root, settings.speakers)
     videos = {source.path.stem: source.path for source in find_clips(*settings.videos)}
-    for path, known in read_clips(root):
+    for path, known in read_tracked_clips(root):
         speaker, landmarks = str(known["speaker"]), known["landmarks"].astype(np.float64)
         if not (chosen(speaker, path.stem) and face_detected(landmarks).any() and usable(known)):
             continue

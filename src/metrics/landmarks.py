@@ -14,7 +14,7 @@ from src.data.synthesis import Phones, read_phones
 from src.errors import InputError
 from src.io.audio import FRAME_RATE
 from src.metrics import predictions
-from src.metrics.aperture import MEASURE_RATE, resample, signed_aperture
+from src.metrics.aperture import MEASURE_RATE, at_measure_rate, signed_aperture
 from src.metrics.head_motion import head_curves
 from src.metrics.open_shut import describe
 from src.metrics.predictions import ANIMATED, NETWORK, Example
@@ -116,7 +116,7 @@ def measure_lips(example: Example, track: np.ndarray, phones: Phones | None) -> 
         # Gaps of faces at rest differ; the metric is of what the networks add.
         return measure("phones", gap - rest, FRAME_RATE, phones)
     frames = int(len(reference) * MEASURE_RATE / FRAME_RATE)
-    reference = resample(reference, FRAME_RATE, frames)
+    reference = at_measure_rate(reference, FRAME_RATE, frames)
     return measure("gap", gap, FRAME_RATE, reference) | measure("lips", track, example.reference)
 
 

@@ -17,8 +17,8 @@ from src.face.topology import LIP_FOLLOWERS, LIPS, SIDE_LIP_PAIRS
 from src.motion.blinks import HELD, add_blinks, blink_frames
 from src.motion.displacement import (
     SPEAKER_SMOOTHING,
-    close_lips,
     content_output,
+    keep_lips_closed,
     speaker_output,
 )
 from src.motion.settings import MotionSettings
@@ -97,7 +97,7 @@ def speaker_displacement(
     # Mirrored at both ends, so that the head neither starts nor stops with a jerk.
     order = np.pad(np.arange(len(windows)), MIRRORED, mode="symmetric")
     output = speaker_output(branch, windows, embedding, order)
-    return close_lips(smooth(output, *SPEAKER_SMOOTHING)[MIRRORED:-MIRRORED])
+    return keep_lips_closed(smooth(output, *SPEAKER_SMOOTHING)[MIRRORED:-MIRRORED])
 
 
 def combine(face: np.ndarray, speaker: np.ndarray, content: np.ndarray) -> np.ndarray:

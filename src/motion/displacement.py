@@ -68,7 +68,7 @@ def speaker_output(
     return output.reshape(-1, LANDMARK_COUNT, 3)
 
 
-def close_lips(displacement: np.ndarray) -> np.ndarray:
+def keep_lips_closed(displacement: np.ndarray) -> np.ndarray:
     """Bring facing lip points of displacements (T, 68, 3) together, in place; returns them."""
     for upper, lower in OUTER_LIP_PAIRS + INNER_LIP_PAIRS:
         middle = 0.5 * (displacement[:, upper] + displacement[:, lower])

@@ -17,8 +17,8 @@ from src.motion.blinks import CLOSING, OPENING, UPPER_LID_TRAVEL, blink_frames
 from src.motion.default import amplify_lips
 from src.motion.displacement import (
     SPEAKER_SMOOTHING,
-    close_lips,
     content_output,
+    keep_lips_closed,
     speaker_output,
 )
 from src.motion.settings import MotionSettings
@@ -88,7 +88,7 @@ def speaker_displacement(
         window, degree = SPEAKER_SMOOTHING
         # The release asks for fewer frames than there are, so one is always left out.
         smoothed.append(smooth(output, min(len(order) - 1, window), degree))
-    return close_lips(np.concatenate(smoothed))
+    return keep_lips_closed(np.concatenate(smoothed))
 
 
 def segments(length: int) -> list[slice]:

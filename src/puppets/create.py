@@ -50,7 +50,9 @@ def new_puppet(
     return Puppet(name, image, points, closed_face, scale, shift, triangles, outside, inner_lip)
 
 
-def detect_landmarks(image: np.ndarray, detector: str, name: str, inner_lip: bool) -> np.ndarray:
+def detect_puppet_landmarks(
+    image: np.ndarray, detector: str, name: str, inner_lip: bool
+) -> np.ndarray:
     """Landmarks (68, 2) of the face in an image, in pixels; arguments as for `detect_drawn_face`.
 
     With `inner_lip`, the inner lips are fitted to the outline of a mouth without visible lips.
